@@ -1,0 +1,137 @@
+"""The errors of oauth2-pop3, what each means, and the exit code of sysexits.h that goes with it.
+
+::
+
+    OAuth2Pop3Error                        70
+    ├── UsageError                         64  the command line
+    ├── ConfigError                        78  config.toml or the host's own file
+    │   └── DialectError                       at a file, line and directive
+    ├── PluginError                        70  somebody's plugin
+    ├── TokenStoreError                    74  tokens cannot be read or written
+    │   ├── TokenNotFound                  77  nobody signed in yet
+    │   └── TokenStoreLocked               75  another process is at it
+    ├── OAuthError                         76  the authorization server answered what it should not
+    │   └── AuthorizationRequired          77  a person must sign in again
+    ├── NetworkError                       75  passing: cron tries again
+    └── Pop3Error                          76  the POP3 server answered what it should not
+        ├── AuthenticationRejected         77  the token was refused
+        └── MaildropLocked                 75  in use, or asked for too often
+
+75 (EX_TEMPFAIL) says: do nothing, the next run may work. 77 (EX_NOPERM) says: a person must act, and the
+message says how. A message never holds a token, a password or a client secret.
+"""
+
+from __future__ import annotations
+
+
+class OAuth2Pop3Error(Exception):
+    """Something that a person can be told about in a sentence.
+
+    message: what happened. hint: what to do next, an imperative, where there is something to do.
+    """
+
+    exit_code = 70
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        """Both on one line: hosts such as getmail print an error that way."""
+        text = f"{self.message}. {self.hint}" if self.hint else self.message
+        return " ".join(text.split())
+
+
+class UsageError(OAuth2Pop3Error):
+    """The command line does not say what is needed."""
+
+    exit_code = 64
+
+
+class ConfigError(OAuth2Pop3Error):
+    """A configuration file says something that cannot be."""
+
+    exit_code = 78
+
+
+class DialectError(ConfigError):
+    """A host's configuration file cannot be read at one place."""
+
+    def __init__(self, message: str, *, file: str, line: int, directive: str = "", hint: str = "") -> None:
+        super().__init__(f"{file}:{line}: {message}", hint=hint)
+        self.file = file
+        self.line = line
+        self.directive = directive
+
+
+class PluginError(OAuth2Pop3Error):
+    """A plugin cannot be loaded, or answers what its hook's specification does not allow."""
+
+
+class TokenStoreError(OAuth2Pop3Error):
+    """Tokens cannot be read or written."""
+
+    exit_code = 74
+
+
+class TokenNotFound(TokenStoreError):
+    """The store has no token for this account."""
+
+    exit_code = 77
+
+
+class TokenStoreLocked(TokenStoreError):
+    """Another process holds the account's lock for too long."""
+
+    exit_code = 75
+
+
+class OAuthError(OAuth2Pop3Error):
+    """The authorization server refused, or answered what the RFCs do not allow.
+
+    code: the `error` of RFC 6749 section 5.2 or 4.1.2.1, where there was one.
+    """
+
+    exit_code = 76
+
+    def __init__(self, message: str, *, code: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
+
+
+class AuthorizationRequired(OAuthError):
+    """A person must sign in again: nothing that runs unattended can mend this."""
+
+    exit_code = 77
+
+
+class NetworkError(OAuth2Pop3Error):
+    """A passing fault: no connection, no answer in time, 429 or 5xx.
+
+    retry_after: seconds that the server asked to be left alone, or None.
+    """
+
+    exit_code = 75
+
+    def __init__(self, message: str, *, retry_after: float | None = None, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
+
+
+class Pop3Error(OAuth2Pop3Error):
+    """The POP3 server refused a command, or answered what RFC 1939 does not allow."""
+
+    exit_code = 76
+
+
+class AuthenticationRejected(Pop3Error):
+    """The POP3 server refused the token (RFC 7628 section 3.2.3; -ERR [AUTH] of RFC 3206)."""
+
+    exit_code = 77
+
+
+class MaildropLocked(Pop3Error):
+    """Another session has the maildrop ([IN-USE]), or it was asked too soon ([LOGIN-DELAY]; RFC 2449)."""
+
+    exit_code = 75
