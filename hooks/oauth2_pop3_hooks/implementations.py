@@ -1,0 +1,40 @@
+"""What oauth2-pop3 itself plugs in: the composition root.
+
+A new store or retriever type is one file in the plugin and one line here; a new provider is a row of
+providers.toml. Imports stand inside the functions: whoever asks for one thing does not load the others.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from oauth2_pop3_hooks import hookimpl
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from oauth2_pop3.stores import TokenStore
+
+
+@hookimpl
+def retriever_types() -> Mapping[str, type]:
+    """Our type for getmail6."""
+    from oauth2_pop3.hosts.getmail6 import OAuth2POP3Retriever
+
+    return {"oauth2-pop3": OAuth2POP3Retriever}
+
+
+@hookimpl
+def providers() -> Mapping[str, Mapping[str, object]]:
+    """The rows of providers.toml."""
+    from oauth2_pop3.providers import built_in_rows
+
+    return built_in_rows()
+
+
+@hookimpl
+def token_stores() -> Mapping[str, type[TokenStore]]:
+    """Files under $XDG_STATE_HOME."""
+    from oauth2_pop3.stores.file import FileStore
+
+    return {FileStore.name: FileStore}

@@ -1,0 +1,126 @@
+"""Asks the plugins: ours first, and entry points only where ours do not have the answer.
+
+The only user of pluggy.PluginManager. Scanning for entry points costs as much as starting Python four times, so a
+look-up by name that ours can answer does not pay for it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+from oauth2_pop3.errors import PluginError
+from oauth2_pop3_hooks import PROJECT, implementations, specs
+
+if TYPE_CHECKING:
+    from oauth2_pop3.dialects import Dialect
+    from oauth2_pop3.stores import TokenStore
+
+_OURS = "oauth2-pop3"
+
+
+@cache
+def _ours() -> pluggy.PluginManager:
+    manager = pluggy.PluginManager(PROJECT)
+    manager.add_hookspecs(specs)
+    manager.register(implementations, _OURS)
+    return manager
+
+
+@cache
+def _all() -> pluggy.PluginManager:
+    """Ours and every entry point; one that cannot be loaded is named, and the others go on."""
+    from importlib.metadata import entry_points
+
+    manager = _ours()
+    for entry_point in entry_points(group=PROJECT):
+        try:
+            manager.register(entry_point.load(), entry_point.name)
+            manager.check_pending()
+        except Exception as error:  # noqa: BLE001 - a stranger's module may raise anything
+            _complain(entry_point.name, "cannot be loaded", error)
+            if manager.has_plugin(entry_point.name):
+                manager.unregister(name=entry_point.name)
+    return manager
+
+
+def _complain(plugin: str, what: str, error: BaseException) -> None:
+    reason = " ".join(f"{type(error).__name__}: {error}".split())
+    print(f"oauth2-pop3: the plugin {plugin} {what}: {reason}", file=sys.stderr)  # noqa: T201
+
+
+def _ask(manager: pluggy.PluginManager, hook: str, **arguments: object) -> list[tuple[str, Any]]:
+    """Call a hook of one plugin after the other, ours first: (plugin, answer)."""
+    answers = []
+    plugins = manager.list_name_plugin()
+    for name, plugin in sorted(plugins, key=lambda item: item[0] != _OURS):
+        others = [other for _, other in plugins if other is not plugin]
+        try:
+            answers += [(name, answer) for answer in manager.subset_hook_caller(hook, others)(**arguments)]
+        except Exception as error:
+            if name == _OURS:
+                raise
+            _complain(name, f"failed in {hook}", error)
+    return answers
+
+
+def _merged(manager: pluggy.PluginManager, hook: str) -> dict[str, Any]:
+    """All names a hook knows; where two plugins have one, the first wins."""
+    merged: dict[str, Any] = {}
+    for plugin, answer in _ask(manager, hook):
+        if isinstance(answer, Mapping):
+            merged = {**answer, **merged}
+        else:
+            _complain(plugin, f"failed in {hook}", TypeError(f"answered {type(answer).__name__}, not a mapping"))
+    return merged
+
+
+def _named(hook: str, kind: str, name: str) -> Any:
+    for manager in (_ours, _all):
+        found = _merged(manager(), hook)
+        if name in found:
+            return found[name]
+    raise PluginError(
+        f"there is no {kind} named {name}",
+        hint=f"There are {', '.join(sorted(found))}. Is its plugin installed?",
+    )
+
+
+def retriever_types() -> Mapping[str, type]:
+    """Every retriever type, ours and others'."""
+    return _merged(_all(), "retriever_types")
+
+
+def token_store(name: str) -> TokenStore:
+    """Open the store of that name. Raises PluginError."""
+    store: TokenStore = _named("token_stores", "token store", name)()
+    return store
+
+
+def built_in_providers() -> Mapping[str, Mapping[str, object]]:
+    """Our own rows alone."""
+    return _merged(_ours(), "providers")
+
+
+def providers() -> Mapping[str, Mapping[str, object]]:
+    """Every row, ours and others'."""
+    return _merged(_all(), "providers")
+
+
+def dialects() -> Mapping[str, type[Dialect]]:
+    """Every dialect, ours and others'."""
+    return _merged(_all(), "dialects")
+
+
+def token_refreshed(account: str, expires_at: int) -> None:
+    """Tell every plugin."""
+    _ask(_all(), "token_refreshed", account=account, expires_at=expires_at)
+
+
+def authorization_required(account: str, reason: str, command: str) -> None:
+    """Tell every plugin."""
+    _ask(_all(), "authorization_required", account=account, reason=reason, command=command)

@@ -1,0 +1,67 @@
+"""The contract: every hook there is, when it is called, what it is given and what it may answer.
+
+Types stand here for readers and type checkers and cost nothing at run time.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from oauth2_pop3_hooks import hookspec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from oauth2_pop3.dialects import Dialect
+    from oauth2_pop3.stores import TokenStore
+
+
+@hookspec
+def retriever_types() -> Mapping[str, type]:
+    """Retriever types for getmail, by the name that ``type = NAME`` gives them.
+
+    Called once in every getmail process, right after getmailcore.retrievers has been loaded: the classes derive
+    from getmail's. Where two plugins give the same name, ours wins, then the first.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def providers() -> Mapping[str, Mapping[str, object]]:
+    """Providers, by name: rows with the keys of oauth2_pop3.providers.Provider, as in config.toml.
+
+    Called when a name or domain is looked up that the user's own config does not have, and by
+    `oauth2-pop3 providers`. A row that is wrong is a ConfigError that names the plugin.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def token_stores() -> Mapping[str, type[TokenStore]]:
+    """Token stores, by the name that ``token_store = "NAME"`` gives them; each is called with no arguments.
+
+    Called once in a process that needs a token of an account. oauth2_pop3.stores says what a store must do.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def dialects() -> Mapping[str, type[Dialect]]:
+    """Configuration dialects of mail retrievers, by name. oauth2_pop3.dialects says what a dialect must do."""
+    raise NotImplementedError
+
+
+@hookspec
+def token_refreshed(account: str, expires_at: int) -> None:
+    """Be told that an account has a new access token, good until expires_at (seconds since the epoch).
+
+    Called under the account's lock, after the token has been stored: do not ask for a token here.
+    """
+
+
+@hookspec
+def authorization_required(account: str, reason: str, command: str) -> None:
+    """Be told that a person must sign in again. reason: a sentence. command: what to type.
+
+    Called each time a token was asked for and could not be had for this reason: a cron job may call it often.
+    """

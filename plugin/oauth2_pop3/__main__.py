@@ -1,0 +1,60 @@
+"""The door: the warm path of `oauth2-pop3 token ACCOUNT`, else the command line interface.
+
+The warm path imports nothing beyond access_token_cache and leaves by os._exit, since taking the interpreter down
+tidily costs a tenth of starting it.
+"""
+
+import os
+import sys
+
+from oauth2_pop3 import access_token_cache
+
+
+def _token_arguments(arguments: list[str]) -> tuple[str, float] | None:
+    """ACCOUNT and min_validity of the two plain forms of `token`; None leaves the rest to argparse."""
+    if len(arguments) == 2:
+        account, seconds = arguments[1], ""
+    elif len(arguments) == 4 and arguments[2] == "--min-validity":
+        account, seconds = arguments[1], arguments[3]
+    else:
+        return None
+    if arguments[0] != "token" or account.startswith("-"):
+        return None
+    if not seconds:
+        return account, access_token_cache.DEFAULT_MIN_VALIDITY
+    return (account, int(seconds)) if seconds.isdecimal() else None
+
+
+def _print_and_exit(token: str) -> None:
+    """The token and a newline, all of it, or (a full disk, a closed pipe) leave it to the slow path to say so."""
+    line = f"{token}\n".encode()
+    try:
+        if os.write(1, line) == len(line):
+            os._exit(0)
+    except OSError as error:
+        message = f"oauth2-pop3: cannot write to standard output: {error.strerror}\n"
+    else:
+        message = "oauth2-pop3: standard output took only a part of the token\n"
+    try:
+        os.write(2, message.encode())
+    finally:
+        os._exit(74)
+
+
+def main() -> int:
+    """Run the command that sys.argv says; its exit code."""
+    plain = _token_arguments(sys.argv[1:])
+    if plain is None:
+        from oauth2_pop3.cli import main as cli
+
+        return cli(sys.argv[1:])
+    token = access_token_cache.read(*plain)
+    if token is not None:
+        _print_and_exit(token)
+    from oauth2_pop3.cli import after_cache_miss
+
+    return after_cache_miss(sys.argv[1:], *plain)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""The only way to an access token: cache, then store, then refresh, under one lock an account."""
+
+from __future__ import annotations
+
+from oauth2_pop3 import access_token_cache, accounts, state_files
+from oauth2_pop3.access_token_cache import DEFAULT_MIN_VALIDITY
+from oauth2_pop3.accounts import Account
+from oauth2_pop3.errors import AuthorizationRequired, NetworkError
+from oauth2_pop3.state_files import AccountLock
+from oauth2_pop3.tokens import Token
+from oauth2_pop3_hooks import manager
+
+
+def access_token(address: str, *, min_validity: float = DEFAULT_MIN_VALIDITY, refused: str = "") -> str:
+    """An access token for an account, good for min_validity seconds if the server gives such ones.
+
+    refused: a token that a server has refused, which is not given out again. Where a refresh fails for a passing
+    reason, a token that has not ended is given out all the same. Raises TokenNotFound, AuthorizationRequired
+    (77: sign in again), NetworkError (75: later), and other kinds of OAuth2Pop3Error.
+    """
+    cached = access_token_cache.read(address, min_validity)
+    if cached and cached != refused:
+        return cached
+    account = accounts.load(address)
+    with AccountLock(address):
+        cached = access_token_cache.read(address, min_validity)  # somebody else may have refreshed it meanwhile
+        if cached and cached != refused:
+            return cached
+        token = account.store.load(account.key)
+        if token.valid_for() > min_validity and token.access_token != refused:
+            write_cache(account, token)
+            return token.access_token
+        try:
+            return _refresh(account, token).access_token
+        except NetworkError:
+            if token.valid_for() > 0 and token.access_token != refused:
+                return token.access_token
+            raise
+
+
+def _refresh(account: Account, token: Token) -> Token:
+    """Get a new token and keep it. Call it under the account's lock."""
+    if not token.refresh_token:
+        raise _needs_a_person(account, AuthorizationRequired(f"there is no refresh token for {account.address}"))
+    from oauth2_pop3.discovery import metadata
+    from oauth2_pop3.grants.refresh_token import refresh
+
+    # A rehearsal: a disk that is full must show before the server replaces the refresh token, not after.
+    account.store.save(account.key, token)
+    provider, _ = metadata.complete(account.provider)
+
+    def ask(old: Token) -> Token:
+        return refresh(
+            provider,
+            old,
+            client_id=provider.client_id,
+            client_secret=account.client_secret(old.client_secret),
+            account=account.address,
+        )
+
+    try:
+        new = ask(token)
+    except AuthorizationRequired as error:
+        # Another machine or program may share the store, and not our lock.
+        again = account.store.load(account.key)
+        if again.refresh_token == token.refresh_token:
+            raise _needs_a_person(account, error) from error
+        try:
+            new = ask(again)
+        except AuthorizationRequired as second:
+            raise _needs_a_person(account, second) from second
+    keep(account, new)
+    return new
+
+
+def keep(account: Account, token: Token) -> None:
+    """Store a new token, durable before anybody uses it, and tell the plugins. Call it under the account's lock."""
+    account.store.save(account.key, token)
+    write_cache(account, token)
+    manager.token_refreshed(account.address, token.expires_at)
+
+
+def write_cache(account: Account, token: Token) -> None:
+    """Put the access token where the warm path of `token` finds it."""
+    path = access_token_cache.path(account.key)
+    state_files.private_directory(access_token_cache.state_directory())
+    state_files.private_directory(path.rpartition("/")[0])
+    state_files.write(path, f"{token.expires_at}\n{token.access_token}\n".encode("ascii"))
+
+
+def forget(account: Account) -> None:
+    """Delete the account's tokens on this machine."""
+    with AccountLock(account.key):
+        state_files.remove(access_token_cache.path(account.key))
+        account.store.delete(account.key)
+
+
+def _needs_a_person(account: Account, error: AuthorizationRequired) -> AuthorizationRequired:
+    """Say which command mends it, and tell the plugins."""
+    command = f"oauth2-pop3 login {account.address}"
+    hint = error.hint if command in error.hint else f"{error.hint} Run: {command}".strip()
+    complete = AuthorizationRequired(error.message, code=error.code, hint=hint)
+    manager.authorization_required(account.address, error.message, command)
+    return complete

@@ -1,0 +1,63 @@
+"""An account's access token and when it ends, in a file of two lines: the warm path of `token`.
+
+Imports nothing but what a bare interpreter has loaded already, because the warm path is to cost no more than
+starting Python. The file is a copy: deleting it costs one refresh. What must not be lost is in the token store.
+
+``$XDG_STATE_HOME/oauth2-pop3/access/ACCOUNT``::
+
+    1763900000          expires_at, seconds since the epoch
+    ya29.a0AfH6SM...    access_token
+"""
+
+import os
+import stat
+import time
+
+DEFAULT_MIN_VALIDITY = 60
+"""Seconds that an access token must still be good for: time to connect and to sign in."""
+
+_SIZE_LIMIT = 65536
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789@._+-")
+
+
+def state_directory() -> str:
+    """Where everything that changes is kept: ``$XDG_STATE_HOME/oauth2-pop3``."""
+    base = os.environ.get("XDG_STATE_HOME", "")
+    if not base.startswith("/"):  # the XDG specification: a relative path is to be ignored
+        base = os.path.expanduser("~/.local/state")
+    return base + "/oauth2-pop3"
+
+
+def file_name(account: str) -> str:
+    """A file name for an account: its address in small letters, anything unusual as ``%XX``."""
+    quoted = "".join(c if c in _PLAIN else "".join(f"%{b:02X}" for b in c.encode()) for c in account.lower())
+    return "%2E" + quoted[1:] if quoted.startswith(".") else quoted
+
+
+def path(account: str) -> str:
+    """The file of the account's access token."""
+    return f"{state_directory()}/access/{file_name(account)}"
+
+
+def read(account: str, min_validity: float = DEFAULT_MIN_VALIDITY) -> str | None:
+    """The access token, if it is good for min_validity seconds more; otherwise None.
+
+    A file that is not ours alone (another owner, or readable by others), or is not of two lines, is no answer:
+    somebody else may have put it there.
+    """
+    try:
+        descriptor = os.open(path(account), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return None
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
+            return None
+        expires_at, token, rest = os.read(descriptor, _SIZE_LIMIT).decode("ascii").split("\n")
+        if rest or not token or float(expires_at) - time.time() <= min_validity:
+            return None
+    except (OSError, ValueError):
+        return None
+    finally:
+        os.close(descriptor)
+    return token

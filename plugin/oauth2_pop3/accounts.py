@@ -1,0 +1,144 @@
+"""Account: the user's config, the plugins' providers and stores, put together for one address."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from oauth2_pop3 import providers
+from oauth2_pop3.config import DEFAULT_TOKEN_STORE, Config
+from oauth2_pop3.errors import ConfigError, TokenNotFound
+from oauth2_pop3.providers import Provider
+from oauth2_pop3.stores import TokenStore
+from oauth2_pop3.tables import Place
+from oauth2_pop3_hooks import manager
+
+_COMMAND_TIMEOUT = 60.0
+_ACCOUNT_KEYS = ("provider", "token_store")
+
+
+@dataclass(frozen=True)
+class Account:
+    """One address and all that is needed to get a token for it. key: the address as state is filed under it."""
+
+    address: str
+    provider: Provider
+    token_store_name: str = DEFAULT_TOKEN_STORE
+
+    @property
+    def key(self) -> str:
+        """The address in small letters."""
+        return self.address.lower()
+
+    @cached_property
+    def store(self) -> TokenStore:
+        """The store that keeps its tokens, opened."""
+        return manager.token_store(self.token_store_name)
+
+    def client_secret(self, stored: str = "") -> str:
+        """The client's secret, from the config, its command, or what was typed at `login` (stored); "" for none."""
+        if self.provider.client_secret_command:
+            return run_command(self.provider.client_secret_command, what="client_secret_command")
+        return self.provider.client_secret or stored
+
+
+def load(address: str, config: Config | None = None) -> Account:
+    """The account that the config has under this address. Raises TokenNotFound where there is none, ConfigError."""
+    config = config or Config.load()
+    row = config.accounts.get(address.lower())
+    if row is None:
+        raise TokenNotFound(f"nobody has signed in as {address} yet", hint=f"Run: oauth2-pop3 login {address}")
+    name = row.get("provider")
+    if not isinstance(name, str) or not name:
+        name = provider_name(address, config)
+    return of(address, name, config)
+
+
+def of(address: str, provider: str, config: Config, overrides: Mapping[str, object] | None = None) -> Account:
+    """Make an account of an address and a provider's name; the account's own keys override the provider's."""
+    place = config.place("accounts", address)
+    settings = {**config.accounts.get(address.lower(), {}), **(overrides or {})}
+    token_store = settings.get("token_store", config.token_store)
+    if not isinstance(token_store, str):
+        raise place.error("token_store", "token_store must be a string")
+    own = {key: value for key, value in settings.items() if key not in _ACCOUNT_KEYS}
+    row = {**provider_row(provider, config, place), **own}
+    return Account(address, providers.provider(provider, row, place), token_store)
+
+
+def provider_row(name: str, config: Config, place: Place) -> dict[str, object]:
+    """A provider's row by name, the user's keys over the built-in ones. Raises ConfigError."""
+    row = _rows(name, config)
+    if row is None:
+        known = sorted({*manager.providers(), *config.providers})
+        raise place.error("provider", f"there is no provider {name}", f"There are {', '.join(known)}.")
+    # Checked by itself first: a fault is reported where it stands, not at the account that uses the provider.
+    providers.provider(name, row, config.place("providers", name))
+    return row
+
+
+def _rows(name: str, config: Config) -> dict[str, object] | None:
+    own = config.providers.get(name)
+    base = manager.built_in_providers().get(name)
+    if base is None and own is None:
+        base = manager.providers().get(name)
+    return None if base is None and own is None else {**(base or {}), **(own or {})}
+
+
+def all_providers(config: Config) -> dict[str, Provider]:
+    """Every provider there is, by name. Raises ConfigError."""
+    names = {**manager.providers(), **config.providers}
+    rows = {name: {**manager.providers().get(name, {}), **config.providers.get(name, {})} for name in names}
+    return {name: providers.provider(name, row, config.place("providers", name)) for name, row in rows.items()}
+
+
+def provider_name(address: str, config: Config) -> str:
+    """Which provider has the address: by domain in the config, the built-in table, plugins; then by MX.
+
+    Raises ConfigError where none has, NetworkError where the MX record cannot be looked up.
+    """
+    domain = providers.domain_of(address)
+    for rows in (config.providers, manager.built_in_providers(), manager.providers()):
+        name = providers.for_domain(rows, domain)
+        if name:
+            return name
+    from oauth2_pop3.discovery.mx import mail_exchanges
+
+    exchanges = mail_exchanges(domain)
+    name = providers.for_mx({**manager.providers(), **config.providers}, exchanges)
+    if name:
+        return name
+    found = f"its mail goes to {', '.join(exchanges[:3])}" if exchanges else "it has no MX record"
+    raise ConfigError(
+        f"no provider is known for {domain}: {found}",
+        hint=f"Name one with --provider (oauth2-pop3 providers lists them), or describe it in {config.path}.",
+    )
+
+
+def run_command(command: str, *, what: str) -> str:
+    """Run a command of the user's without a shell; the first line it prints. Raises ConfigError.
+
+    what: the key it stands under. Its standard error is the user's to see; what it prints is never shown.
+    """
+    try:
+        arguments = shlex.split(command)
+        result = subprocess.run(
+            arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=_COMMAND_TIMEOUT, check=False
+        )
+    except (OSError, ValueError, IndexError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(f"{what} cannot be run: {reason}", hint="It is run without a shell.") from None
+    except subprocess.TimeoutExpired:
+        raise ConfigError(f"{what} did not end within {_COMMAND_TIMEOUT:.0f} seconds") from None
+    if result.returncode:
+        raise ConfigError(f"{what} ended with exit code {result.returncode}", hint="Run it by hand to see why.")
+    try:
+        lines = result.stdout.decode().splitlines()
+    except UnicodeDecodeError:
+        raise ConfigError(f"{what} printed what is not UTF-8 text") from None
+    if not lines or not lines[0].strip():
+        raise ConfigError(f"{what} printed nothing", hint="It must print the secret and nothing else.")
+    return lines[0].strip()

@@ -1,0 +1,110 @@
+"""The command line: one module a command; they parse and print and decide nothing.
+
+argparse and the commands are imported when main() runs, since `token` comes by here when its cached token has ended
+and another process is getting a new one.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from oauth2_pop3 import access_token_cache
+from oauth2_pop3.errors import OAuth2Pop3Error
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+    from collections.abc import Callable
+
+_COMMANDS = ("login", "token", "status", "providers", "logout", "getmail", "sandbox")
+_INTERRUPTED = 130
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command; its exit code (errors.py draws the tree of them)."""
+    import importlib
+
+    if arguments[:1] == ["getmail"]:  # all that follows is getmail's own
+        from oauth2_pop3.cli.getmail import run_with
+
+        return _guarded(lambda: run_with(arguments[1:]))
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    command = importlib.import_module(f"oauth2_pop3.cli.{options.command}")
+    return _guarded(lambda: command.run(options))
+
+
+def after_cache_miss(arguments: list[str], account: str, min_validity: float) -> int:
+    """`token` without a cached token that is good: wait for whoever refreshes it, and load little until then."""
+    from oauth2_pop3.state_files import AccountLock
+
+    def refresh() -> int:
+        if not os.path.exists(access_token_cache.path(account)):  # noqa: PTH110 - pathlib costs 12 ms
+            return main(arguments)
+        with AccountLock(account):
+            token = access_token_cache.read(account, min_validity)
+            if token is None:
+                return main(arguments)
+        print(token)
+        return 0
+
+    return _guarded(refresh)
+
+
+def _guarded(command: Callable[[], int | None]) -> int:
+    """Run it; an error of ours is a line or two on standard error and its exit code, never a traceback."""
+    try:
+        code = command()
+        sys.stdout.flush()
+    except OAuth2Pop3Error as error:
+        return fail(error)
+    except KeyboardInterrupt:
+        print("oauth2-pop3: interrupted", file=sys.stderr)
+        return _INTERRUPTED
+    except BrokenPipeError:
+        sys.stdout = None  # so that the interpreter does not try to write the rest at its end
+        return OAuth2Pop3Error.exit_code
+    return int(code or 0)
+
+
+def fail(error: OAuth2Pop3Error) -> int:
+    """Say what happened and what to do next."""
+    print(f"oauth2-pop3: {error.message}", file=sys.stderr)
+    if error.hint:
+        print(f"  {error.hint}", file=sys.stderr)
+    return error.exit_code
+
+
+def _parser() -> ArgumentParser:
+    import argparse
+    import importlib
+
+    class Parser(argparse.ArgumentParser):
+        def error(self, message: str) -> None:  # type: ignore[override]
+            """Exit code 64 (EX_USAGE) and not argparse's 2."""
+            self.print_usage(sys.stderr)
+            self.exit(64, f"oauth2-pop3: {message}\n")
+
+    class Version(argparse.Action):
+        def __call__(self, parser: ArgumentParser, *_: object) -> None:
+            from importlib.metadata import version
+
+            print(f"oauth2-pop3 {version('oauth2-pop3')}")
+            parser.exit()
+
+    parser = Parser(prog="oauth2-pop3", description="OAuth 2.0 for POP3 mail retrievers.")
+    parser.add_argument("--version", action=Version, nargs=0, help="print the version and exit")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name in _COMMANDS:
+        module = importlib.import_module(f"oauth2_pop3.cli.{name}")
+        summary = (module.__doc__ or "").split("\n\n")[0].replace("\n", " ")
+        module.add_arguments(
+            commands.add_parser(
+                name,
+                help=summary,
+                description=module.__doc__,
+                formatter_class=argparse.RawDescriptionHelpFormatter,
+            )
+        )
+    return parser

@@ -1,0 +1,1 @@
+"""From an address to a provider: one module a source."""

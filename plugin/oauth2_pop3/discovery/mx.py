@@ -1,0 +1,25 @@
+"""MX records (RFC 5321 section 5.1): who hosts a domain's mail."""
+
+from __future__ import annotations
+
+import dns.exception
+import dns.resolver
+
+from oauth2_pop3.errors import NetworkError
+
+_LIFETIME = 10.0
+
+
+def mail_exchanges(domain: str, *, resolver: dns.resolver.Resolver | None = None) -> list[str]:
+    """The domain's mail exchanges, the preferred first; [] where it has none. Raises NetworkError.
+
+    resolver: other than the system's.
+    """
+    try:
+        answer = (resolver or dns.resolver.Resolver()).resolve(domain, "MX", lifetime=_LIFETIME)
+    except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
+        return []
+    except (dns.exception.DNSException, OSError, UnicodeError) as error:
+        raise NetworkError(f"the MX record of {domain} cannot be looked up: {error}") from error
+    records = sorted(answer, key=lambda record: record.preference)
+    return [record.exchange.to_text(omit_final_dot=True).lower() for record in records]

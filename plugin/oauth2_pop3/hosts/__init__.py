@@ -1,0 +1,1 @@
+"""The mail retrievers that sign in by way of us: one module a host."""

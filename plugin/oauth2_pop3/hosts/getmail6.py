@@ -1,0 +1,233 @@
+"""The retriever type ``oauth2-pop3`` of getmail6 (6.18 and later).
+
+The only module that touches getmailcore. getmail asks questions of a retriever and acts on what it raises
+(hosts of other kinds do the same with exit codes): a getmailConfigurationError anywhere, or any error in the
+constructor, makes it skip every rc file that comes after. So options are taken as text here, and looked into in
+initialize(), where a getmailOperationError is one line on standard error, exit code 127, and the next rc file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar
+
+from getmailcore._retrieverbases import POP3RetrieverBase, RetrieverSkeleton
+from getmailcore.baseclasses import ConfDirectory, ConfInstance, ConfItem, ConfPassword
+from getmailcore.exceptions import getmailCredentialError, getmailOperationError, getmailRetrievalError
+from getmailcore.message import Message
+from getmailcore.utilities import address_no_brackets, localhostname
+
+from oauth2_pop3 import access, accounts
+from oauth2_pop3.errors import (
+    AuthenticationRejected,
+    AuthorizationRequired,
+    ConfigError,
+    NetworkError,
+    OAuth2Pop3Error,
+    Pop3Error,
+    TokenNotFound,
+)
+from oauth2_pop3.hosts.getmail6_options import Options, read_options
+from oauth2_pop3.maildrop import Pop3Server, open_maildrop
+from oauth2_pop3.pop3 import Session
+
+
+class ConfText(ConfItem):
+    """An option as the user wrote it. getmail's ConfInt and ConfBool eval() it, which may end getmail."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, str, default=None, required=False)
+
+
+class OAuth2POP3Retriever(POP3RetrieverBase):
+    """POP3 with OAuth 2.0. getmail6_options.py lists its options."""
+
+    received_from: str | None = None
+    received_with = "POP3-SSL"
+    received_by = localhostname()
+    _confitems: ClassVar[tuple[Any, ...]] = (
+        ConfInstance(name="configparser", required=False),
+        ConfDirectory(name="getmaildir", required=False, default="~/.getmail/"),
+        # What the stock classes take and this one does without: known, so that getmail does not print its value.
+        ConfPassword(name="password", required=False, default=None),
+        *(ConfText(name) for name in Options.names()),
+    )
+
+    def __str__(self) -> str:
+        """As getmail names it in its lines."""
+        return "oauth2-pop3:{}@{}:{}".format(*(self.conf.get(key) or "" for key in ("username", "server", "port")))
+
+    def showconf(self) -> None:
+        """For --dump."""
+        self.log.info(f"oauth2-pop3({self._confstring()})\n")
+
+    # -- signing in
+
+    def initialize(self, options: Mapping[str, Any]) -> None:
+        """Connect and sign in."""
+        self.mailboxes = (None,)  # POP3 has one
+        with self._errors_of_getmail():
+            self._options = read_options(self.conf)
+            for name in self._options.superfluous:
+                self.log.warning(f"{self}: {name} is of no use with type = oauth2-pop3; take it out of the file\n")
+            server = self._server()
+            # The name of the seen-file is made of these three: where they are as before, it serves on.
+            self.conf.update(server=server.host, port=server.port, timeout=self._options.timeout)
+            RetrieverSkeleton.initialize(self, options)
+            self.conn: Session | None = open_maildrop(server, self._options.username, self._access_token)
+            self.received_with = "POP3" if server.allow_insecure_loopback else "POP3-SSL"
+            self.remoteaddr = "{}:{}".format(*self.conn.peer)
+            self.received_from = f"{server.host} ({self.remoteaddr})"
+
+    def _access_token(self, refused: str) -> str:
+        return access.access_token(self._options.account, refused=refused)
+
+    def _server(self) -> Pop3Server:
+        options = self._options
+        provider = accounts.load(options.account).provider
+        server = options.server or provider.pop3_host
+        if not server:
+            raise ConfigError(f"no server is set, and the provider {provider.name} names none", hint="Set server.")
+        return Pop3Server(
+            host=server,
+            port=options.port or (110 if options.starttls else provider.pop3_port),
+            starttls=provider.starttls if options.starttls is None else options.starttls,
+            timeout=options.timeout,
+            mechanism=options.mechanism,
+            preferred=provider.mechanisms,
+            initial_response=provider.initial_response,
+            ca_certs=options.ca_certs or provider.ca_certs,
+            certfile=options.certfile,
+            keyfile=options.keyfile,
+            ciphers=options.ssl_ciphers,
+            fingerprints=options.ssl_fingerprints,
+            server_hostname=options.ssl_cert_hostname,
+            allow_insecure_loopback=options.allow_insecure_loopback,
+        )
+
+    # -- the list of messages
+
+    def _getmsglist(self) -> None:
+        with self._errors_of_getmail():
+            sizes = self._session.sizes()
+            unique_ids: Mapping[int, Any]
+            if self._options.unique_ids:
+                # getmail's seen-file keeps no slash: it once meant something there.
+                unique_ids = {number: uid.replace("/", "-") for number, uid in self._session.unique_ids().items()}
+            else:
+                unique_ids = {number: number for number in sizes}
+            for number, unique_id in sorted(unique_ids.items()):
+                if unique_id in self.msgnum_by_msgid:
+                    self._duplicate(number, unique_id)
+                elif number in sizes:
+                    self.msgnum_by_msgid[unique_id] = number
+                    self.msgid_by_msgnum[number] = unique_id
+                    self.msgsizes[unique_id] = sizes[number]
+        self.sorted_msgnum_msgid = sorted(self.msgid_by_msgnum.items())
+        self._forget_vanished()
+        self.gotmsglist = True
+
+    def _duplicate(self, number: int, unique_id: str) -> None:
+        if not self._options.delete_dup_msgids:
+            raise Pop3Error(
+                f"the POP3 server {self._session.host} gave the unique-id {unique_id} twice",
+                hint="Set unique_ids = false, or delete_dup_msgids = true to delete what comes twice.",
+            )
+        self._session.delete(number)
+
+    def _forget_vanished(self) -> None:
+        """As getmail does: an entry for a message that left the server 30 days ago is dropped."""
+        for unique_id, seen_at in list(self.oldmail.items()):
+            if unique_id not in self.msgsizes and self.timestamp - seen_at > 30 * 86400:
+                del self.oldmail[unique_id]
+
+    def oldmail_exists(self, mailbox: None) -> bool:
+        """Without unique-ids there is nothing to know a message by in the next session."""
+        return self._options.unique_ids and bool(super().oldmail_exists(mailbox))
+
+    def write_oldmailfile(self, mailbox: None) -> None:
+        """See oldmail_exists."""
+        if self._options.unique_ids:
+            super().write_oldmailfile(mailbox)
+
+    # -- one message
+
+    def _getmsgbyid(self, msgid: Any) -> Any:
+        number = self._getmsgnumbyid(msgid)
+        with self._errors_of_getmail(refused=getmailRetrievalError):
+            lines = self._session.retrieve(number).split(b"\r\n")
+        message = Message(fromlines=lines)
+        if self._options.envelope_recipient:
+            message.recipient = self._recipient(message)
+        return message
+
+    def _getheaderbyid(self, msgid: Any) -> Any:
+        number = self._getmsgnumbyid(msgid)
+        with self._errors_of_getmail(refused=getmailRetrievalError):
+            return Message(fromstring=self._session.top(number) or b"\n").content()
+
+    def _flagmsgbyid(self, msgid: Any) -> bool:
+        with self._errors_of_getmail():
+            self._session.delete(self._getmsgnumbyid(msgid))
+        return True
+
+    _delmsgbyid = _flagmsgbyid  # its name before getmail6 6.19
+
+    def _recipient(self, message: Any) -> str:
+        """The envelope's recipient, from the header field that the server puts it into (multidrop)."""
+        name, place = self._options.envelope_field
+        values = [value.strip() for field, value in message.headers() if field.lower() == name]
+        if place > len(values):
+            raise getmailRetrievalError(
+                f"the message has no field {self._options.envelope_recipient} to tell whom it is for; "
+                "it stays on the server"
+            )
+        return str(address_no_brackets(values[place - 1]))
+
+    # -- the end
+
+    def quit(self) -> None:
+        """Write the seen-file, then QUIT, which is when messages are deleted (RFC 1939 section 6)."""
+        RetrieverSkeleton.quit(self)
+        session, self.conn = self.conn, None
+        if session is None:
+            return
+        try:
+            session.quit()
+        except OAuth2Pop3Error as error:
+            # getmail itself tells nobody of an error here.
+            self.log.error(f"{self}: messages may not have been deleted: {error}\n")
+            raise getmailOperationError(str(error)) from None
+
+    def abort(self) -> None:
+        """End at once; nothing is deleted on the server, but what was delivered is known next time.
+
+        getmail's own abort forgets what it has delivered, and the next run delivers it again.
+        """
+        if self.mailbox_selected is not False:
+            self.write_oldmailfile(self.mailbox_selected)
+        RetrieverSkeleton.abort(self)
+        session, self.conn = self.conn, None
+        if session is not None:
+            session.close()
+
+    @property
+    def _session(self) -> Session:
+        if self.conn is None:
+            raise getmailOperationError("not connected")
+        return self.conn
+
+    @contextlib.contextmanager
+    def _errors_of_getmail(self, refused: Callable[[str], Exception] = getmailOperationError) -> Iterator[None]:
+        """Raise what getmail knows, as one line. refused: for a command that the server answered with -ERR."""
+        try:
+            yield
+        except (AuthenticationRejected, AuthorizationRequired, TokenNotFound) as error:
+            raise getmailCredentialError(str(error)) from None
+        except NetworkError as error:
+            raise getmailOperationError(str(error)) from None
+        except Pop3Error as error:
+            raise refused(str(error)) from None
+        except OAuth2Pop3Error as error:
+            raise getmailOperationError(str(error)) from None

@@ -1,0 +1,37 @@
+"""`oauth2-pop3 getmail`: the unmodified getmail where .pth files are not read (PYTHONPATH, --target, python -I)."""
+
+from __future__ import annotations
+
+import importlib.util
+import runpy
+import shutil
+import sys
+from pathlib import Path
+
+from oauth2_pop3 import startup
+from oauth2_pop3.errors import ConfigError
+
+
+def getmail_script() -> Path:
+    """The getmail beside this interpreter, else the one on PATH. Raises ConfigError."""
+    for found in (Path(sys.executable).parent / "getmail", Path(shutil.which("getmail") or "/nonexistent")):
+        if found.is_file():
+            with found.open("rb") as file:
+                first = file.readline(200)
+            if b"python" in first or found.suffix == ".py":
+                return found
+            raise ConfigError(f"{found} is not a Python script", hint="Install getmail6 into this environment.")
+    raise ConfigError("getmail is not installed", hint="Run: pip install 'oauth2-pop3[getmail]'")
+
+
+def launch(arguments: list[str]) -> None:
+    """Run getmail in this process with the retriever types registered; it leaves by SystemExit, with its own code."""
+    script = getmail_script()
+    if importlib.util.find_spec("getmailcore") is None:
+        raise ConfigError(
+            f"{script} belongs to another Python than {sys.executable}, which has no getmailcore",
+            hint="Run: pip install 'oauth2-pop3[getmail]'",
+        )
+    startup.install()
+    sys.argv = [str(script), *arguments]
+    runpy.run_path(str(script), run_name="__main__")

@@ -1,0 +1,192 @@
+"""One HTTPS request: no redirect followed, no more than so many bytes, in no more than so much time.
+
+The only importer of requests. TLS is verified always; plain HTTP goes to a loopback address alone, and only where
+the configuration says ``allow_insecure_loopback``.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import requests
+
+from oauth2_pop3.errors import ConfigError, NetworkError, OAuth2Pop3Error, OAuthError
+from oauth2_pop3.tls import is_loopback
+
+SIZE_LIMIT = 1 << 20
+"""Bytes: token answers and metadata are a few kilobytes."""
+CONNECT_TIMEOUT, READ_TIMEOUT = 10.0, 30.0
+TOTAL_TIMEOUT = 60.0
+"""Seconds for everything, however slowly the server drips."""
+
+_USER_AGENT = "oauth2-pop3"
+
+
+@dataclass(frozen=True)
+class Response:
+    """Status, headers and the body as bytes, which may hold tokens: its repr shows none of it."""
+
+    url: str
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+    def json(self) -> dict[str, object]:
+        """The body as a JSON object; {} if it is none."""
+        try:
+            value = json.loads(self.body)
+        except ValueError:
+            return {}
+        return value if isinstance(value, dict) else {}
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds that Retry-After asks for (RFC 9110 section 10.2.3)."""
+        value = self.headers.get("Retry-After", "").strip()
+        if value.isdecimal():
+            return float(value)
+        try:
+            return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+        except (TypeError, ValueError):
+            return None
+
+
+class _NoNetrc(requests.auth.AuthBase):
+    """Keeps requests from adding a password of ~/.netrc, which goes to the host whatever we send."""
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        return request
+
+
+def request(
+    method: str,
+    url: str,
+    *,
+    form: Mapping[str, str] | None = None,
+    basic: tuple[str, str] | None = None,
+    ca_certs: str = "",
+    allow_insecure_loopback: bool = False,
+) -> Response:
+    """Send one request. form: for POST. basic: client_id and client_secret of HTTP Basic (RFC 6749 section 2.3.1).
+
+    Raises NetworkError (no answer, 429, 5xx), OAuthError (a redirect, an untrusted certificate, too long an
+    answer) and ConfigError (a URL or ca_certs that cannot be).
+    """
+    require_https(url, allow_insecure_loopback=allow_insecure_loopback)
+    verify = str(Path(ca_certs).expanduser()) if ca_certs else True
+    if ca_certs and not Path(str(verify)).is_file():
+        raise ConfigError(f"ca_certs names {ca_certs}, which is not there")
+    outcome: list[Response | OAuth2Pop3Error] = []
+
+    def work() -> None:
+        try:
+            outcome.append(_exchange(method, url, form, basic, verify))
+        except OAuth2Pop3Error as error:
+            outcome.append(error)
+
+    # requests has no limit for the whole exchange: a server may send a header line a minute for ever. The thread
+    # is left behind then; it dies with the process.
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(TOTAL_TIMEOUT)
+    if not outcome:
+        raise NetworkError(f"{_host(url)} did not answer in full within {TOTAL_TIMEOUT:.0f} seconds")
+    if isinstance(outcome[0], OAuth2Pop3Error):
+        raise outcome[0]
+    return outcome[0]
+
+
+def require_https(url: str, *, allow_insecure_loopback: bool) -> None:
+    """Raise ConfigError unless the URL is https://, or plain and on this machine where that was allowed."""
+    parts = urlsplit(url)
+    if parts.scheme == "https" and parts.hostname:
+        return
+    if parts.scheme == "http" and parts.hostname and is_loopback(parts.hostname):
+        if allow_insecure_loopback:
+            return
+        raise ConfigError(
+            f"{url} is not https://",
+            hint="For a server on this machine you may set allow_insecure_loopback = true.",
+        )
+    raise ConfigError(f"{url or 'an empty URL'} is not https://", hint="Tokens are sent over verified TLS alone.")
+
+
+def _exchange(
+    method: str, url: str, form: Mapping[str, str] | None, basic: tuple[str, str] | None, verify: str | bool
+) -> Response:
+    host = _host(url)
+    try:
+        with requests.Session() as session:
+            session.max_redirects = 0
+            with session.request(
+                method,
+                url,
+                data=form,
+                headers={"Accept": "application/json", "User-Agent": _USER_AGENT},
+                auth=requests.auth.HTTPBasicAuth(*basic) if basic else _NoNetrc(),
+                verify=verify,
+                timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
+                allow_redirects=False,
+                stream=True,
+            ) as answer:
+                body = _bounded(answer, host)
+    except requests.exceptions.SSLError as error:
+        raise OAuthError(
+            f"the TLS certificate of {host} is not to be trusted: {_reason(error)}",
+            hint="Nothing was sent. If the server has a certificate authority of its own, name it in ca_certs.",
+        ) from None
+    except requests.exceptions.Timeout:
+        raise NetworkError(f"{host} did not answer in time") from None
+    except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
+        raise ConfigError(f"{url} is not a URL that can be asked: {error}") from None
+    except (requests.exceptions.RequestException, OSError) as error:
+        raise NetworkError(f"no connection to {host}: {_reason(error)}") from None
+    if answer.is_redirect or 300 <= answer.status_code < 400:
+        raise OAuthError(
+            f"{host} answered with a redirect to {_host(answer.headers.get('Location', '')) or 'elsewhere'}, "
+            "which is not followed",
+            hint="Is there a captive portal or proxy in between, or has the endpoint moved?",
+        )
+    response = Response(url, answer.status_code, answer.headers, body)
+    if response.status == 429 or response.status >= 500:
+        raise NetworkError(
+            f"{host} answered {response.status} {_phrase(response.status)}", retry_after=response.retry_after
+        )
+    return response
+
+
+def _bounded(answer: requests.Response, host: str) -> bytes:
+    body = bytearray()
+    for chunk in answer.iter_content(16384):
+        body += chunk
+        if len(body) > SIZE_LIMIT:
+            raise OAuthError(f"{host} answered with more than {SIZE_LIMIT} bytes")
+    return bytes(body)
+
+
+def _phrase(status: int) -> str:
+    return "(too many requests)" if status == 429 else "(a fault of the server)"
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).netloc.rpartition("@")[2]
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost cause, which is the one that says something: requests wraps urllib3 wraps ssl wraps socket."""
+    seen: BaseException = error
+    while True:
+        inner = getattr(seen, "reason", None) or seen.__cause__ or seen.__context__ or next(iter(seen.args), None)
+        if not isinstance(inner, BaseException):
+            break
+        seen = inner
+    verify_message = getattr(seen, "verify_message", "")
+    strerror = getattr(seen, "strerror", "")
+    return str(verify_message or strerror or seen).strip() or type(seen).__name__

@@ -1,0 +1,95 @@
+"""Opening a maildrop with an access token: what the retriever, the check at `login` and others have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from oauth2_pop3 import sasl, tls
+from oauth2_pop3.errors import AuthenticationRejected, ConfigError
+from oauth2_pop3.pop3 import Session
+from oauth2_pop3.providers import Provider
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pop3Server:
+    """Where a maildrop is and how to get there. timeout: seconds of silence that are borne."""
+
+    host: str
+    port: int
+    starttls: bool = False
+    timeout: float = 180.0
+    mechanism: str = "auto"
+    preferred: tuple[str, ...] = ()
+    initial_response: bool = False
+    ca_certs: str = ""
+    certfile: str = ""
+    keyfile: str = ""
+    ciphers: str = ""
+    fingerprints: tuple[str, ...] = ()
+    server_hostname: str = ""
+    allow_insecure_loopback: bool = False
+
+    @classmethod
+    def of(cls, provider: Provider) -> Pop3Server:
+        """The server that a provider's row names."""
+        return cls(
+            host=provider.pop3_host,
+            port=provider.pop3_port,
+            starttls=provider.starttls,
+            preferred=provider.mechanisms,
+            initial_response=provider.initial_response,
+            ca_certs=provider.ca_certs,
+            allow_insecure_loopback=provider.allow_insecure_loopback,
+        )
+
+    def connect(self) -> Session:
+        """Connect with verified TLS; plain only to a loopback address, and only where that was allowed."""
+        if self.allow_insecure_loopback and not tls.is_loopback(self.host):
+            raise ConfigError(
+                f"allow_insecure_loopback is set, but {self.host} is not on this machine",
+                hint="Take it out: a bearer token is never sent over the network without verified TLS.",
+            )
+        context = None
+        if not self.allow_insecure_loopback:
+            context = tls.client_context(
+                ca_certs=self.ca_certs, certfile=self.certfile, keyfile=self.keyfile, ciphers=self.ciphers
+            )
+        return Session.connect(
+            self.host,
+            self.port,
+            context=context,
+            starttls=self.starttls,
+            server_hostname=self.server_hostname,
+            fingerprints=self.fingerprints,
+            timeout=self.timeout,
+        )
+
+
+def open_maildrop(server: Pop3Server, mailbox: str, access_token: Callable[[str], str]) -> Session:
+    """Connect and sign in to a mailbox.
+
+    access_token: gives a token; it is called with "" at first and, if that token was refused, once more with the
+    refused one, so that it can get another. Raises Pop3Error and its kinds, NetworkError, and what access_token does.
+    """
+    token = access_token("")
+    try:
+        return _sign_in(server, mailbox, token)
+    except AuthenticationRejected:
+        another = access_token(token)
+        if another == token:
+            raise
+    return _sign_in(server, mailbox, another)
+
+
+def _sign_in(server: Pop3Server, mailbox: str, token: str) -> Session:
+    session = server.connect()
+    try:
+        mechanism = sasl.choose(
+            session.capabilities.get("SASL", ()), wanted=server.mechanism, preferred=server.preferred
+        )
+        session.authenticate(mechanism, mailbox, token, port=server.port, one_line=server.initial_response)
+    except BaseException:
+        session.close()
+        raise
+    return session

@@ -1,0 +1,59 @@
+"""What an authorization server's refusal means and what to do about it; the sentences are data, refusals.toml."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+
+from oauth2_pop3.errors import AuthorizationRequired, NetworkError, OAuthError
+
+_REGISTRATION = frozenset(
+    {"invalid_client", "unauthorized_client", "invalid_request", "unsupported_grant_type", "invalid_scope",
+     "unsupported_response_type", "invalid_client_metadata", "redirect_uri_mismatch", "deleted_client"}
+)  # fmt: skip
+"""Errors of RFC 6749 section 5.2 that signing in again does not mend: the client or its settings are wrong."""
+
+
+@cache
+def _table() -> list[dict[str, object]]:
+    text = resources.files(__package__).joinpath("refusals.toml").read_text("utf-8")
+    rows: list[dict[str, object]] = tomllib.loads(text)["refusal"]
+    return rows
+
+
+def explain(answer: Mapping[str, object], *, account: str, provider: str = "") -> OAuthError | NetworkError:
+    """Make an error of a refusal (RFC 6749 sections 4.1.2.1, 5.2): its meaning, the server's words, the remedy."""
+    code = _text(answer.get("error"), 80) or "an error without a code"
+    description = _text(answer.get("error_description"), 300)
+    suberror = _text(answer.get("suberror"), 80) or _text(answer.get("error_subtype"), 80)
+    numbers = answer.get("error_codes")
+    codes = " ".join(f"AADSTS{number}" for number in numbers) if isinstance(numbers, list) else ""
+    said = f"{code} {suberror} {codes} {description}"
+    row = next((row for row in _table() if _fits(row, said, code, provider)), None)
+    words = f"{code}: {description}" if description else code
+    if row is None:
+        return OAuthError(f"the authorization server refused: {words}", code=code)
+    message = f"{row['meaning']} (the server said {words})"
+    hint = str(row["remedy"]).replace("{account}", account)
+    if not row["permanent"]:
+        return NetworkError(message, hint=hint)
+    kind = OAuthError if code in _REGISTRATION else AuthorizationRequired
+    return kind(message, code=code, hint=hint)
+
+
+def _fits(row: Mapping[str, object], said: str, code: str, provider: str) -> bool:
+    match = str(row.get("match", ""))
+    at = said.lower().find(match.lower())
+    # AADSTS70000 must not be found in AADSTS700082.
+    whole = at >= 0 and not said[at + len(match) : at + len(match) + 1].isdigit()
+    return whole and row.get("error", code) == code and (not provider or str(row.get("provider", provider)) == provider)
+
+
+def _text(value: object, limit: int) -> str:
+    """What a stranger's server said, fit for one line of a terminal."""
+    if not isinstance(value, str):
+        return ""
+    line = " ".join("".join(c if c.isprintable() else " " for c in value).split())
+    return line if len(line) <= limit else line[: limit - 3] + "..."

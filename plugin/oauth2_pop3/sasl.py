@@ -1,0 +1,81 @@
+"""XOAUTH2 and OAUTHBEARER as pure functions: what the client sends, and what a refusal says.
+
+OAUTHBEARER is RFC 7628; XOAUTH2 is Google's and Microsoft's older mechanism
+(https://developers.google.com/workspace/gmail/imap/xoauth2-protocol).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Collection, Sequence
+
+from oauth2_pop3.errors import ConfigError, Pop3Error
+
+XOAUTH2 = "xoauth2"
+OAUTHBEARER = "oauthbearer"
+MECHANISMS = (XOAUTH2, OAUTHBEARER)
+"""In our order of preference: XOAUTH2 is what the large providers have longest."""
+
+_SEPARATOR = "\x01"
+
+
+def initial_response(mechanism: str, user: str, access_token: str, *, host: str, port: int) -> bytes:
+    """The client's first message, not yet in base64. user: the mailbox; host, port: the server's, as dialled.
+
+    Raises ConfigError where the user's name holds what would break out of its field.
+    """
+    if any(ord(c) < 32 or ord(c) == 127 for c in user + access_token):
+        raise ConfigError("the user name or the access token holds a control character")
+    bearer = f"auth=Bearer {access_token}"
+    if mechanism == XOAUTH2:
+        parts = [f"user={user}", bearer]
+    else:  # RFC 7628 section 3.1, with the gs2 header of RFC 5801 section 4
+        authzid = user.replace("=", "=3D").replace(",", "=2C")
+        parts = [f"n,a={authzid},", f"host={host}", f"port={port}", bearer]
+    return (_SEPARATOR.join(parts) + _SEPARATOR * 2).encode()
+
+
+def encode(message: bytes) -> bytes:
+    """Base64 on one line (RFC 5034 section 4)."""
+    return base64.b64encode(message)
+
+
+def answer_to_refusal(mechanism: str) -> bytes:
+    """What ends a refused exchange: an empty line for XOAUTH2, %x01 for OAUTHBEARER (RFC 7628 section 3.2.3)."""
+    return b"" if mechanism == XOAUTH2 else _SEPARATOR.encode()
+
+
+def read_refusal(challenge: str) -> dict[str, str]:
+    """The JSON of a refusal: status, scope, openid-configuration ... (RFC 7628 section 3.2.2). {} if it is none."""
+    try:
+        answer = json.loads(base64.b64decode(challenge, validate=True))
+    except (binascii.Error, ValueError):
+        return {}
+    if not isinstance(answer, dict):
+        return {}
+    return {str(key): str(value) for key, value in answer.items()}
+
+
+def choose(offered: Collection[str], *, wanted: str = "auto", preferred: Sequence[str] = ()) -> str:
+    """The mechanism to use. offered: from CAPA's SASL line, empty where the server does not say.
+
+    wanted: the user's own choice, or "auto". preferred: the provider's order. Raises Pop3Error.
+    """
+    names = [name.lower() for name in offered]
+    candidates = (wanted,) if wanted != "auto" else tuple(preferred) or MECHANISMS
+    if not names:
+        return candidates[0]
+    for mechanism in candidates:
+        if mechanism in names:
+            return mechanism
+    if wanted == "auto":
+        candidates = MECHANISMS
+        for mechanism in candidates:
+            if mechanism in names:
+                return mechanism
+    raise Pop3Error(
+        f"the POP3 server does not offer {' or '.join(m.upper() for m in candidates)}, but {' '.join(offered)}",
+        hint="Is it the provider's POP3 server, and is OAuth 2.0 switched on for this mailbox?",
+    )

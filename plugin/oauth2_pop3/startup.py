@@ -1,0 +1,57 @@
+"""What every start of the interpreter runs, by way of oauth2_pop3.pth (or, from Python 3.15, oauth2_pop3.start).
+
+getmail finds a retriever's class with ``getattr(getmailcore.retrievers, TYPE)`` and has no plugin loader. So a
+finder waits for that one module, steps aside, and has our retriever types set on it once it has been loaded.
+Imports only sys: it must cost next to nothing where no getmail runs.
+"""
+
+import sys
+
+_HOST_MODULE = "getmailcore.retrievers"
+
+
+class RetrieverTypesFinder:
+    """A meta path finder (PEP 451) that acts once, for getmailcore.retrievers."""
+
+    @classmethod
+    def find_spec(cls, name: str, path: object = None, target: object = None) -> object:
+        """Find the module as everybody else does, and add ourselves to the end of its execution."""
+        if name != _HOST_MODULE:
+            return None
+        sys.meta_path.remove(cls)  # type: ignore[arg-type]
+        for finder in sys.meta_path:
+            spec = finder.find_spec(name, path, target)  # type: ignore[arg-type]
+            if spec is not None:
+                break
+        else:
+            return None
+        loader = spec.loader
+        if loader is not None:
+            execute = loader.exec_module
+
+            def exec_module(module: object) -> None:
+                execute(module)  # type: ignore[arg-type]
+                add_retriever_types(module)
+
+            loader.exec_module = exec_module  # type: ignore[method-assign]
+        return spec
+
+
+def add_retriever_types(module: object) -> None:
+    """Set the retriever types of all plugins on getmailcore.retrievers. Never raises: getmail has other accounts."""
+    try:
+        from oauth2_pop3_hooks.manager import retriever_types
+
+        for name, retriever in retriever_types().items():
+            setattr(module, name, retriever)
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with us, getmail's own types go on working
+        print(f"oauth2-pop3: its retriever types are not available: {error!r}", file=sys.stderr)  # noqa: T201
+
+
+def install() -> None:
+    """Wait for getmailcore.retrievers, or act at once where it has been loaded already."""
+    module = sys.modules.get(_HOST_MODULE)
+    if module is not None:
+        add_retriever_types(module)
+    elif RetrieverTypesFinder not in sys.meta_path:  # type: ignore[comparison-overlap]
+        sys.meta_path.insert(0, RetrieverTypesFinder)  # type: ignore[arg-type]

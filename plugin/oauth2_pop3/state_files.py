@@ -1,0 +1,140 @@
+"""Files of state: written whole or not at all, and one process at a time.
+
+Imported by `token` when the cached access token has ended, so it costs next to nothing to import: os and, when a
+lock is asked for, fcntl.
+"""
+
+import os
+import time
+
+from oauth2_pop3.access_token_cache import file_name, state_directory
+from oauth2_pop3.errors import TokenStoreError, TokenStoreLocked
+
+LOCK_TIMEOUT = 150.0
+"""Seconds to wait for another process: longer than one refresh may take (https.TOTAL_TIMEOUT), twice over."""
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.1
+
+
+def private_directory(path: str) -> None:
+    """Make a directory that is ours alone, and its parents. Raises TokenStoreError."""
+    try:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        try:
+            os.mkdir(path, 0o700)
+        except FileExistsError:
+            status = os.stat(path)
+            if status.st_uid != os.geteuid():
+                raise TokenStoreError(
+                    f"{path} belongs to another user (uid {status.st_uid})",
+                    hint="Run as that user, or set XDG_STATE_HOME to a directory of your own.",
+                ) from None
+            if status.st_mode & 0o077:
+                os.chmod(path, 0o700)
+    except OSError as error:
+        raise TokenStoreError(
+            f"cannot make the directory {path}: {error.strerror}",
+            hint="Make it writable for this user, or set XDG_STATE_HOME to a directory that is.",
+        ) from error
+
+
+def write(path: str, content: bytes, mode: int = 0o600) -> None:
+    """Replace a file in one rename, its content and its name synced to the disk. Raises TokenStoreError."""
+    temporary = f"{path}.{os.getpid()}.tmp"
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+        try:
+            os.fchmod(descriptor, mode)
+            view = memoryview(content)
+            while view:
+                view = view[os.write(descriptor, view) :]
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(temporary, path)
+        directory = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+    except OSError as error:
+        try:
+            os.unlink(temporary)
+        except OSError:
+            pass
+        raise TokenStoreError(
+            f"cannot write {path}: {error.strerror}",
+            hint="Check the disk's free space and the directory's mode.",
+        ) from error
+
+
+_held: dict[str, tuple[int, int]] = {}
+"""The locks of this process: path -> descriptor, how often taken."""
+
+
+class AccountLock:
+    """The one lock of an account, for every process of this user: ``with AccountLock(account): ...``.
+
+    It may be taken again by the process that has it: `token` takes it before it loads what a refresh needs, so
+    that processes that wait for somebody else's refresh stay small, and `access` takes it again.
+    flock(2) and not a file's existence: the kernel gives it back whatever becomes of the process.
+    Raises TokenStoreLocked after LOCK_TIMEOUT seconds.
+    """
+
+    def __init__(self, account: str, *, timeout: float = LOCK_TIMEOUT) -> None:
+        self._account = account
+        self._timeout = timeout
+        self._path = f"{state_directory()}/locks/{file_name(account)}"
+
+    def __enter__(self) -> "AccountLock":
+        descriptor, depth = _held.get(self._path) or (self._acquire(), 0)
+        _held[self._path] = (descriptor, depth + 1)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        descriptor, depth = _held.pop(self._path)
+        if depth > 1:
+            _held[self._path] = (descriptor, depth - 1)
+        else:
+            os.close(descriptor)
+
+    def _acquire(self) -> int:
+        import fcntl
+
+        private_directory(os.path.dirname(os.path.dirname(self._path)))
+        private_directory(os.path.dirname(self._path))
+        deadline = time.monotonic() + self._timeout
+        pause = _FIRST_PAUSE
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise TokenStoreError(f"cannot open the lock {self._path}: {error.strerror}") from error
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return descriptor
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    os.close(descriptor)
+                    raise TokenStoreLocked(
+                        f"another process holds the lock of {self._account} for more than {self._timeout:.0f} seconds",
+                        hint=f"Try again later; see who holds it with: fuser {self._path}",
+                    ) from None
+            except OSError as error:  # a file system without flock
+                os.close(descriptor)
+                raise TokenStoreError(
+                    f"cannot lock {self._path}: {error.strerror}",
+                    hint="Set XDG_STATE_HOME to a local file system.",
+                ) from error
+            time.sleep(pause)
+            pause = min(pause * 1.5, _LONGEST_PAUSE)
+
+
+def remove(path: str) -> None:
+    """Delete a file, if it is there. Raises TokenStoreError."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise TokenStoreError(f"cannot delete {path}: {error.strerror}") from error

@@ -1,0 +1,65 @@
+"""The built-in store: a JSON file an account, for this user's eyes alone, in ``$XDG_STATE_HOME/oauth2-pop3/tokens``."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import ClassVar
+from urllib.parse import unquote
+
+from oauth2_pop3 import state_files
+from oauth2_pop3.access_token_cache import file_name, state_directory
+from oauth2_pop3.errors import TokenNotFound, TokenStoreError
+from oauth2_pop3.stores import TokenStore
+from oauth2_pop3.tokens import Token
+
+
+class FileStore(TokenStore):
+    """Files of mode 0600, written in one rename, synced; one that others could read or write is refused."""
+
+    name: ClassVar[str] = "file"
+
+    def load(self, account: str) -> Token:
+        """Read the account's file, if it is ours alone."""
+        path = self._path(account)
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise TokenNotFound(
+                f"nobody has signed in as {account} yet", hint=f"Run: oauth2-pop3 login {account}"
+            ) from None
+        except OSError as error:
+            raise TokenStoreError(f"cannot read {path}: {error.strerror}") from error
+        with os.fdopen(descriptor, encoding="utf-8") as file:
+            status = os.fstat(descriptor)
+            if status.st_uid != os.geteuid():
+                raise TokenStoreError(f"{path} belongs to another user (uid {status.st_uid})")
+            if stat.S_IMODE(status.st_mode) & 0o077:
+                raise TokenStoreError(
+                    f"{path} can be read by others (mode {stat.S_IMODE(status.st_mode):04o})",
+                    hint=f"Run: chmod 600 {path}; and if others use this machine, sign in again.",
+                )
+            try:
+                return Token.from_json(file.read(), where=str(path))
+            except (OSError, UnicodeDecodeError) as error:
+                raise TokenStoreError(f"cannot read {path}: {error}") from error
+
+    def save(self, account: str, token: Token) -> None:
+        """Write the account's file anew."""
+        path = self._path(account)
+        state_files.private_directory(state_directory())
+        state_files.private_directory(str(path.parent))
+        state_files.write(str(path), token.to_json().encode())
+
+    def delete(self, account: str) -> None:
+        """Delete the account's file."""
+        state_files.remove(str(self._path(account)))
+
+    def accounts(self) -> list[str]:
+        """All accounts that have a file."""
+        return sorted(unquote(path.stem) for path in Path(state_directory(), "tokens").glob("*.json"))
+
+    @staticmethod
+    def _path(account: str) -> Path:
+        return Path(state_directory(), "tokens", f"{file_name(account)}.json")

@@ -1,0 +1,76 @@
+"""Tables of TOML become dataclasses, or an error that names the file, the line, the key and what to write there."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, TypeVar, get_type_hints
+
+from oauth2_pop3.errors import ConfigError
+
+Row = TypeVar("Row")
+_KINDS: dict[object, str] = {
+    str: "a string",
+    int: "a whole number",
+    bool: "true or false",
+    tuple[str, ...]: "a list of strings",
+    Mapping[str, str]: "a table of strings",
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a table stands: the file's name and text, and the table's dotted header."""
+
+    file: str
+    text: str
+    header: str
+    header_pattern: ClassVar[re.Pattern[str]] = re.compile(r"^\s*\[(?P<name>[^\[\]]*)\]", re.MULTILINE)
+
+    def error(self, key: str, message: str, hint: str = "") -> ConfigError:
+        """An error about one key of the table, with its line if it can be found."""
+        line = self._line(key)
+        where = f"{self.file}:{line}" if line else self.file
+        return ConfigError(f"{where}: [{self.header}] {message}", hint=hint)
+
+    def _line(self, key: str) -> int:
+        wanted = re.sub(r"[\"'\s]", "", self.header)
+        for match in self.header_pattern.finditer(self.text):
+            if re.sub(r"[\"'\s]", "", match["name"]) == wanted:
+                end = self.header_pattern.search(self.text, match.end())
+                body = self.text[match.end() : end.start() if end else None]
+                found = re.search(rf"^\s*[\"']?{re.escape(key)}[\"']?\s*[=.]", body, re.MULTILINE)
+                offset = match.end() + (found.start() + len(found[0]) if found else 0)
+                return self.text.count("\n", 0, offset) + 1
+        return 0
+
+
+def build(row: type[Row], table: Mapping[str, object], place: Place, **given: object) -> Row:
+    """Make a dataclass of a table: every key known, every value of its field's type. Raises ConfigError.
+
+    given: fields that do not come from the table.
+    """
+    hints = get_type_hints(row)
+    keys = [f.name for f in fields(row) if f.name not in given]  # type: ignore[arg-type]
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        if key not in keys:
+            near = difflib.get_close_matches(key, keys, n=1)
+            hint = f"Did you mean {near[0]}?" if near else f"Known keys: {', '.join(sorted(keys))}."
+            raise place.error(key, f"has an unknown key {key}", hint)
+        values[key] = _value(value, hints[key], key, place)
+    return row(**given, **values)
+
+
+def _value(value: object, kind: object, key: str, place: Place) -> object:
+    if kind == tuple[str, ...]:
+        if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
+            return tuple(value)
+    elif kind == Mapping[str, str]:
+        if isinstance(value, Mapping) and all(isinstance(item, str) for item in value.values()):
+            return dict(value)
+    elif type(value) is kind:
+        return value
+    raise place.error(key, f"{key} must be {_KINDS[kind]}")

@@ -1,0 +1,67 @@
+"""TLS as this project wants it: certificates verified, TLS 1.2 at least; and what counts as loopback."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import ssl
+from collections.abc import Collection
+from pathlib import Path
+
+from oauth2_pop3.errors import ConfigError
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host's name or address never leaves this machine (RFC 8252 section 8.3)."""
+    if host.lower().rstrip(".") == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def client_context(*, ca_certs: str = "", certfile: str = "", keyfile: str = "", ciphers: str = "") -> ssl.SSLContext:
+    """Make a context that verifies the server's chain and name (RFC 8314 section 3, RFC 7817).
+
+    ca_certs: a PEM file that replaces the system's certificate authorities. certfile, keyfile: the client's own.
+    Raises ConfigError.
+    """
+    ca_path = Path(ca_certs).expanduser() if ca_certs else None
+    try:
+        context = ssl.create_default_context(cafile=str(ca_path) if ca_path else None)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read the certificate authorities in {ca_certs}: {error.strerror or error}"
+        ) from error
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        if certfile:
+            context.load_cert_chain(Path(certfile).expanduser(), Path(keyfile).expanduser() if keyfile else None)
+    except OSError as error:
+        raise ConfigError(f"cannot read the client certificate {certfile}: {error.strerror or error}") from error
+    try:
+        if ciphers:
+            context.set_ciphers(ciphers)
+    except ssl.SSLError as error:
+        raise ConfigError(f"OpenSSL knows none of the ciphers {ciphers!r}") from error
+    return context
+
+
+def fingerprint_matches(certificate: bytes, fingerprints: Collection[str]) -> bool:
+    """Tell whether a DER certificate has one of the SHA-256 fingerprints (hexadecimal, colons allowed)."""
+    digest = hashlib.sha256(certificate).hexdigest()
+    return any(digest == fingerprint.replace(":", "").strip().lower() for fingerprint in fingerprints)
+
+
+def explain(error: ssl.SSLError, host: str) -> tuple[str, str]:
+    """What a failed handshake means, and what to do: (message, hint)."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return (
+            f"the TLS certificate of {host} is not to be trusted: {error.verify_message}",
+            "Nothing was sent. If the server has a certificate authority of its own, name it in ca_certs.",
+        )
+    return (
+        f"no TLS connection to {host}: {error.reason or error}",
+        "Check the port: 995 speaks TLS, 110 does not.",
+    )

@@ -1,0 +1,96 @@
+"""Token: what RFC 6749 section 5.1 returns, and the moment it ends."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+
+from oauth2_pop3.errors import OAuthError, TokenStoreError
+
+ASSUMED_LIFETIME = 300
+"""Seconds, where the server gives no expires_in: RFC 6749 only recommends it, and short is the safe guess."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """An account's tokens. Its repr shows no secret.
+
+    expires_at: seconds since the epoch. scope: what was granted. client_secret: one that was typed at `login`
+    and has no other place to live. obtained_at: when the access token was issued; signed_in_at: when a person did.
+    """
+
+    access_token: str = field(repr=False)
+    expires_at: int
+    refresh_token: str = field(default="", repr=False)
+    scope: str = ""
+    client_secret: str = field(default="", repr=False)
+    obtained_at: int = 0
+    signed_in_at: int = 0
+
+    @classmethod
+    def from_response(cls, response: Mapping[str, object], *, scope: str, previous: Token | None = None) -> Token:
+        """Read a token endpoint's answer (RFC 6749 section 5.1); raises OAuthError where it is none.
+
+        scope: what was asked for, which a silent server granted (section 5.1). previous: the token that was
+        refreshed; what the answer leaves out goes on to hold (section 6).
+        """
+        access_token = response.get("access_token")
+        if not isinstance(access_token, str) or not access_token.isascii() or not access_token.isprintable():
+            raise OAuthError("the authorization server's answer has no usable access_token")
+        if " " in access_token or not access_token:
+            raise OAuthError("the authorization server's access_token is not of RFC 6750's characters")
+        token_type = response.get("token_type", "Bearer")
+        if not isinstance(token_type, str) or token_type.lower() != "bearer":
+            raise OAuthError(f"the authorization server gave a token of the type {token_type!r}, not a bearer token")
+        refresh_token = response.get("refresh_token")
+        granted = response.get("scope")
+        now = int(time.time())
+        return cls(
+            access_token=access_token,
+            expires_at=now + _seconds(response.get("expires_in")),
+            refresh_token=refresh_token
+            if isinstance(refresh_token, str) and refresh_token
+            else previous.refresh_token
+            if previous
+            else "",
+            scope=granted if isinstance(granted, str) and granted else previous.scope if previous else scope,
+            client_secret=previous.client_secret if previous else "",
+            obtained_at=now,
+            signed_in_at=previous.signed_in_at if previous else now,
+        )
+
+    def valid_for(self) -> float:
+        """Seconds until the access token ends; negative when it has."""
+        return self.expires_at - time.time()
+
+    def to_json(self) -> str:
+        """The form in which stores keep it."""
+        return json.dumps({"version": 1, **asdict(self)}, indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, *, where: str) -> Token:
+        """Read to_json's form. where: the file or item to name in the TokenStoreError if it is damaged."""
+        try:
+            record = json.loads(text)
+            known = {f.name: record[f.name] for f in fields(cls) if f.name in record}
+            token = cls(**known)
+            if not all(isinstance(getattr(token, f.name), int if f.type == "int" else str) for f in fields(cls)):
+                raise TypeError
+        except (ValueError, TypeError, KeyError) as error:
+            raise TokenStoreError(
+                f"{where} is damaged: it does not hold a token",
+                hint="Restore it from a backup, or sign in again with: oauth2-pop3 login",
+            ) from error
+        return token
+
+
+def _seconds(expires_in: object) -> int:
+    """Read expires_in, a number that some servers write as a string."""
+    try:
+        seconds = float(expires_in)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return ASSUMED_LIFETIME
+    return int(seconds) if math.isfinite(seconds) and seconds >= 0 else ASSUMED_LIFETIME
