@@ -273,7 +273,7 @@ class Session:
             case "SYS/TEMP":
                 return NetworkError(f"the server has a passing fault ({said})")
             case "SYS/PERM":
-                return Pop3Error(f"the server has a lasting fault ({said})", hint="Tell the provider.")
+                return Pop3Error(f"the server has a lasting fault ({said})")
             case "AUTH":
                 return AuthenticationRejected(f"the sign-in was refused ({said})")
         return Pop3Error(said)

@@ -18,6 +18,7 @@ from oauth2_pop3.errors import (
     NetworkError,
     OAuth2Pop3Error,
     OAuthError,
+    Pop3Error,
     UsageError,
 )
 from oauth2_pop3.grants.authorization_code import AuthorizationRequest, NotOurRedirect
@@ -110,6 +111,8 @@ def _finish(
             check_maildrop(account, token)
         except AuthenticationRejected as error:
             raise _explain_rejection(account, error, fault) from error
+        except Pop3Error as error:
+            raise type(error)(error.message, hint=error.hint or account.provider.pop_switch) from error
         except NetworkError as error:
             unreachable = error
     with AccountLock(account.key):
@@ -146,7 +149,10 @@ def _check_refresh_token(provider: Provider, token: Token) -> None:
     elif "access_type" in asked:
         hint = "Remove this client's access at https://myaccount.google.com/connections and sign in again."
     else:
-        hint = "Allow offline access for this client where it is registered, and sign in again."
+        hint = (
+            "Allow offline access for this client where it is registered; or the server wants the person asked each "
+            'time (OpenID Connect Core section 11): set authorization_parameters = { prompt = "consent" } in config.toml.'
+        )
     raise AuthorizationRequired(
         "the authorization server gave no refresh token, so the account would stop to work within the hour",
         hint=hint,

@@ -44,9 +44,7 @@ def run(options: Namespace) -> None:
     terminal = sys.stdin.isatty()
     account, settings = _account(options, config)
     if account.provider.unsupported:
-        raise ConfigError(
-            f"{account.provider.display_name} has no OAuth 2.0 for POP3", hint=account.provider.unsupported
-        )
+        raise ConfigError(account.provider.unsupported.strip().rstrip("."))
     secret = ""
     if not account.provider.client_id:
         settings["client_id"] = _ask_client_id(account, terminal=terminal)

@@ -56,7 +56,9 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
 
     def __str__(self) -> str:
         """As getmail names it in its lines."""
-        return "oauth2-pop3:{}@{}:{}".format(*(self.conf.get(key) or "" for key in ("username", "server", "port")))
+        name = f"oauth2-pop3:{self.conf.get('username') or ''}"
+        server = self.conf.get("server")  # until initialize() asks the provider, the file alone knows
+        return f"{name}@{server}:{self.conf.get('port') or ''}" if server else name
 
     def showconf(self) -> None:
         """For --dump."""

@@ -1,0 +1,112 @@
+"""The real servers, started once for all tests, and an empty home for each test."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from product import Getmail, Product
+from servers import programs
+from servers.authorization_server import AuthorizationServer
+from servers.browser import Browser
+from servers.certificates import Certificates
+from servers.dovecot import Dovecot
+
+
+@pytest.fixture(scope="session")
+def program() -> Callable[..., str]:
+    """program("mpop"): its path; skips the test where it is not installed."""
+    return programs.find
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+def authorization_server(
+    certificates: Certificates, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[AuthorizationServer]:
+    """oidc-provider, reset before each test."""
+    with AuthorizationServer(certificates, tmp_path_factory.mktemp("authorization-server")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def dovecot(certificates: Certificates, authorization_server: AuthorizationServer) -> Iterator[Dovecot]:
+    """Dovecot as most tests want it. Its maildrops are shared: use a user of your own."""
+    with Dovecot(certificates, authorization_server) as server:
+        yield server
+
+
+@pytest.fixture
+def dovecot_factory(
+    certificates: Certificates, authorization_server: AuthorizationServer
+) -> Iterator[Callable[..., Dovecot]]:
+    """dovecot_factory(**options): one more Dovecot, with the options of the class, until the test ends."""
+    with ExitStack() as stack:
+        yield lambda **options: stack.enter_context(Dovecot(certificates, authorization_server, **options))
+
+
+@pytest.fixture(scope="session")
+def browser(certificates: Certificates, tmp_path_factory: pytest.TempPathFactory) -> Browser:
+    return Browser(certificates, tmp_path_factory.mktemp("browser"))
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home directory, and an environment that says nothing else."""
+    directory = tmp_path / "home"
+    places = {
+        "HOME": directory,
+        "XDG_CONFIG_HOME": directory / ".config",
+        "XDG_STATE_HOME": directory / ".local" / "state",
+        "XDG_CACHE_HOME": directory / ".cache",
+        "XDG_RUNTIME_DIR": tmp_path / "run",
+    }
+    for name, path in places.items():
+        path.mkdir(mode=0o700, parents=True)
+        monkeypatch.setenv(name, str(path))
+    monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), programs.SEARCH_PATH]))
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy") or name in {
+            "REQUESTS_CA_BUNDLE",
+            "CURL_CA_BUNDLE",
+            "SSL_CERT_FILE",
+        }:
+            monkeypatch.delenv(name)
+    return directory
+
+
+@pytest.fixture(autouse=True)
+def _reset_authorization_server(request: pytest.FixtureRequest) -> None:
+    """No test meets a fault that another one left behind."""
+    if "authorization_server" in request.fixturenames:
+        server: AuthorizationServer = request.getfixturevalue("authorization_server")
+        server.reset()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the end of Dovecot's log beside a failure."""
+    report = yield
+    server = getattr(item, "funcargs", {}).get("dovecot")
+    if report.failed and isinstance(server, Dovecot):
+        report.sections.append(("Dovecot's log", server.log()[-4000:]))
+    return report
+
+
+@pytest.fixture
+def product(home: Path) -> Product:
+    return Product(home)
+
+
+@pytest.fixture
+def getmail(home: Path) -> Getmail:
+    return Getmail(home)

@@ -1,0 +1,167 @@
+// The certified oidc-provider over HTTPS on 127.0.0.1, with the clients that the tests need.
+//
+// Standard input: one JSON line of settings, then JSON lines {"fault": ..., "times": ...}; its end ends the server.
+// Standard output: one JSON line when ready, one in answer to each fault. Everything else goes to standard error.
+
+import { generateKeyPair } from 'node:crypto';
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:https';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+
+console.log = console.info = console.error;
+console.warn = console.error;
+const { Provider } = await import('oidc-provider');
+
+const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+const settings = JSON.parse((await lines.next()).value);
+const say = (message) => process.stdout.write(`${JSON.stringify(message)}\n`);
+
+const { publicKey, privateKey } = await promisify(generateKeyPair)('rsa', { modulusLength: 2048 });
+writeFileSync(settings.private_key_file, privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
+
+const DEVICE = 'urn:ietf:params:oauth:grant-type:device_code';
+
+/** An installed application: RFC 8252's loopback redirect, where any port matches. */
+const native = (client_id, more) => ({
+  client_id,
+  client_name: `Test client ${client_id}`,
+  application_type: 'native',
+  redirect_uris: ['', '/', '/callback'].flatMap((path) => [`http://127.0.0.1${path}`, `http://localhost${path}`]),
+  grant_types: ['authorization_code', 'refresh_token', DEVICE],
+  response_types: ['code'],
+  ...more,
+});
+
+/** A client that acts for itself. */
+const service = (client_id, more) => ({
+  client_id,
+  redirect_uris: [],
+  grant_types: ['client_credentials'],
+  response_types: [],
+  ...more,
+});
+
+const clients = [
+  native('native-public', { token_endpoint_auth_method: 'none' }),
+  native('native-short', { token_endpoint_auth_method: 'none', access_token_lifetime: 3 }),
+  native('native-confidential', { token_endpoint_auth_method: 'client_secret_post' }),
+  native('native-basic', { token_endpoint_auth_method: 'client_secret_basic' }),
+  service('service-secret', { token_endpoint_auth_method: 'client_secret_post' }),
+  service('service-jwt', {
+    token_endpoint_auth_method: 'private_key_jwt',
+    jwks: { keys: [{ ...publicKey.export({ format: 'jwk' }), use: 'sig', kid: 'service-jwt' }] },
+  }),
+  service('dovecot', { token_endpoint_auth_method: 'client_secret_basic', grant_types: [] }),
+].map((client) => ({ ...client, client_secret: settings.secrets[client.client_id] }));
+
+const accessTokenLifetime = (_ctx, _token, client) => client.access_token_lifetime ?? 3600;
+
+const configuration = {
+  clients,
+  claims: { openid: ['sub'], email: ['email', 'email_verified'] },
+  conformIdTokenClaims: false, // the ID token itself holds the claim `email`
+  cookies: { keys: ['only for tests'] },
+  expiresWithSession: async () => false,
+  extraClientMetadata: { properties: ['access_token_lifetime'] },
+  // What Dovecot reads as the user's name in the answer of the introspection endpoint.
+  extraTokenClaims: async (_ctx, token) => ({ username: token.accountId ?? settings.service_username }),
+  features: {
+    clientCredentials: { enabled: true },
+    devInteractions: { enabled: true },
+    deviceFlow: { enabled: true },
+    introspection: { enabled: true },
+    registration: { enabled: true },
+    registrationManagement: { enabled: true },
+    resourceIndicators: { enabled: false },
+    revocation: { enabled: true },
+  },
+  findAccount: async (_ctx, id) => ({
+    accountId: id,
+    claims: async () => ({ sub: id, email: id, email_verified: true }),
+  }),
+  issueRefreshToken: async (_ctx, client, source) =>
+    client.grantTypeAllowed('refresh_token') && source.scopes.has('offline_access'),
+  pkce: { required: () => true },
+  rotateRefreshToken: true,
+  scopes: ['openid', 'offline_access', 'mail'],
+  ttl: {
+    AccessToken: accessTokenLifetime,
+    ClientCredentials: accessTokenLifetime,
+    DeviceCode: 600,
+    Grant: 86400,
+    IdToken: 3600,
+    Interaction: 600,
+    RefreshToken: 86400,
+    Session: 86400,
+  },
+};
+
+/** OpenID Connect drops offline_access where prompt=consent is missing; Microsoft and others do not. */
+async function offlineAccessWithoutPrompt(ctx, next) {
+  const { scope, prompt } = ctx.query;
+  if (ctx.path === '/auth' && `${scope}`.split(' ').includes('offline_access') && prompt === undefined) {
+    ctx.query = { ...ctx.query, prompt: 'consent' };
+  }
+  await next();
+}
+
+let fault = { name: null, times: null };
+
+/** What is wrong with this request, by the last order; "" when nothing is. */
+function takeFault() {
+  if (fault.name === null || fault.times === 0) return '';
+  if (fault.times !== null) fault.times -= 1;
+  return fault.name;
+}
+
+async function form(request) {
+  const chunks = await request.toArray();
+  return new URLSearchParams(Buffer.concat(chunks).toString());
+}
+
+/** Commit the fault in hand, and write a line about each request to the token endpoint; never a token. */
+async function tokenRequests(ctx, next) {
+  if (ctx.path !== '/token' || ctx.method !== 'POST') return next();
+  const name = takeFault();
+  const [kind, seconds] = name.split(':');
+  let parameters;
+  if (kind === '' || kind === 'slow' || kind === 'lost') {
+    if (kind === 'slow') await sleep(seconds * 1000);
+    await next();
+    const { grant_type } = ctx.oidc.params ?? {};
+    parameters = { grant_type, client_id: ctx.oidc.client?.clientId };
+  } else {
+    const sent = await form(ctx.req);
+    parameters = { grant_type: sent.get('grant_type'), client_id: sent.get('client_id') };
+    if (kind !== 'drop') {
+      ctx.status = Number(kind);
+      ctx.body = `${kind}, as the test ordered`;
+      if (kind === '429') ctx.set('Retry-After', seconds ?? '7');
+    }
+  }
+  const dropped = kind === 'drop' || kind === 'lost';
+  const line = { ...parameters, status: dropped ? 0 : ctx.status, error: ctx.body?.error, fault: name || undefined };
+  appendFileSync(settings.token_request_log, `${JSON.stringify(line)}\n`);
+  if (dropped) {
+    ctx.respond = false;
+    ctx.req.socket.destroy();
+  }
+}
+
+const server = createServer({ cert: readFileSync(settings.certificate), key: readFileSync(settings.key) });
+server.listen(settings.port, '127.0.0.1', async () => {
+  const issuer = `https://127.0.0.1:${server.address().port}`;
+  const provider = new Provider(issuer, configuration);
+  provider.use(offlineAccessWithoutPrompt);
+  provider.use(tokenRequests);
+  server.on('request', provider.callback());
+  say({ issuer });
+  for await (const line of { [Symbol.asyncIterator]: () => lines }) {
+    const order = JSON.parse(line);
+    fault = { name: order.fault, times: order.times };
+    say(order);
+  }
+  process.exit(0);
+});

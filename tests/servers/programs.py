@@ -1,0 +1,36 @@
+"""Where the programs are that the tests need, and what becomes of a test whose program is missing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin"])
+
+NODE_MODULES = Path(__file__).with_name("authorization_server") / "node_modules"
+
+
+def find(*names: str) -> str:
+    """The path of the first of these programs that is installed; skips the test when none is."""
+    paths = (shutil.which(name, path=SEARCH_PATH) for name in names)
+    return next(filter(None, paths), None) or missing(f"{names[0]} is not installed")
+
+
+def find_node() -> str:
+    """Node.js, with what package-lock.json names beside it."""
+    node = find("node", "nodejs")
+    if not NODE_MODULES.is_dir():
+        missing(f"no {NODE_MODULES.name} in {NODE_MODULES.parent}: run `npm ci` there")
+    return node
+
+
+def missing(reason: str) -> NoReturn:
+    """Skip this test, or fail it where OAUTH2_POP3_NOTHING_SKIPPED=1 says that nothing may be skipped."""
+    reason += " (tests/run.sh installs it)"
+    if os.environ.get("OAUTH2_POP3_NOTHING_SKIPPED") == "1":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)

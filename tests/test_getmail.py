@@ -1,0 +1,437 @@
+"""The unmodified getmail, of PyPI and of Debian, fetches mail from Dovecot with `type = oauth2-pop3`."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from product import Getmail, Product
+from servers import programs
+from servers.authorization_server import AuthorizationServer
+from servers.dovecot import Dovecot
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+_users = itertools.count(1)
+
+OPERATION_FAILED = 127
+"""getmail's exit code for an account that failed, where the others went on."""
+
+
+@pytest.fixture
+def address() -> str:
+    """A mailbox that no other test has."""
+    return f"getmail-{next(_users)}@example.org"
+
+
+@pytest.fixture(scope="session")
+def debian_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Our package as `pip install --user` puts it beside Debian's getmail."""
+    for program in ("/usr/bin/python3", "/usr/bin/getmail"):
+        if not Path(program).exists():
+            programs.missing(f"Debian's getmail6 needs {program}")
+    base = tmp_path_factory.mktemp("user-base")
+    environment = {**os.environ, "PYTHONUSERBASE": str(base)}
+    pip = [sys.executable, "-m", "pip", "--python", "/usr/bin/python3", "install", "--user", "--quiet"]
+    subprocess.run([*pip, "--break-system-packages", str(REPOSITORY)], env=environment, check=True)
+    return base
+
+
+@pytest.fixture(params=["PyPI", "Debian"])
+def any_getmail(request: pytest.FixtureRequest, home: Path, monkeypatch: pytest.MonkeyPatch) -> Getmail:
+    if request.param == "PyPI":
+        return Getmail(home)
+    base = request.getfixturevalue("debian_packages")
+    base.parent.chmod(0o755)
+    monkeypatch.setenv("PYTHONUSERBASE", str(base))
+    return Getmail(home, "/usr/bin/getmail")
+
+
+@pytest.fixture
+def ready(
+    product: Product, authorization_server: AuthorizationServer, dovecot: Dovecot, address: str
+) -> Callable[..., None]:
+    """ready(MESSAGES): so many messages are on the server, and the account has signed in."""
+
+    def prepare(messages: int, pop3: Dovecot = dovecot) -> None:
+        pop3.add_messages(address, messages)
+        product.use(authorization_server, pop3)
+        product.login(authorization_server, address).check_returncode()
+
+    return prepare
+
+
+@pytest.mark.parametrize("mechanism", ["xoauth2", "oauthbearer"])
+@pytest.mark.parametrize("transport", ["POP3S", "STLS"])
+def test_every_message_arrives_whole(
+    transport: str,
+    mechanism: str,
+    any_getmail: Getmail,
+    product: Product,
+    authorization_server: AuthorizationServer,
+    dovecot: Dovecot,
+    address: str,
+) -> None:
+    sent = dovecot.add_messages(address, 8)
+    product.use(authorization_server, dovecot)
+    assert product.login(authorization_server, address).returncode == 0
+    port = dovecot.pop3s_port if transport == "POP3S" else dovecot.pop3_port
+    starttls = "starttls = true\n" if transport == "STLS" else ""
+    any_getmail.configure(
+        f"type = oauth2-pop3\nserver = localhost\nport = {port}\nusername = {address}\n"
+        f"mechanism = {mechanism}\n{starttls}timeout = 10\n",
+        "received = false\ndelivered_to = false\n",
+    )
+    for _ in range(5):
+        result = any_getmail.run()
+        if "waiting child pid" not in result.stderr:
+            break
+        # getmail 6.18 installs its handler for SIGCHLD after the fork, and waits in vain for a child that was
+        # quicker than that; with its own types too. That says nothing about ours, so begin again.
+        any_getmail.forget()
+    assert (result.returncode, result.stderr) == (0, "")
+    # getmail puts Return-Path before each message, and nothing else with these options.
+    delivered = sorted(message.split(b"\n", 1)[1] for message in any_getmail.messages())
+    assert delivered == sorted(message.replace(b"\r\n", b"\n") for message in sent)
+    assert f"method={mechanism.upper()}" in dovecot.log()
+
+
+def test_hundreds_of_messages_kept_and_then_deleted(
+    getmail: Getmail, dovecot: Dovecot, address: str, ready: Callable[..., None]
+) -> None:
+    ready(300)
+    getmail.oauth2(dovecot, address)
+    first = getmail.run()
+    assert first.returncode == 0, first.stderr
+    assert len(set(getmail.message_ids())) == 300
+    assert dovecot.count(address) == 300
+    again = getmail.run()
+    assert "0 messages (0 bytes) retrieved, 300 skipped" in again.stdout
+    dovecot.add_messages(address, 2)
+    getmail.oauth2(dovecot, address, options="delete = true")
+    last = getmail.run()
+    assert "2 messages" in last.stdout, last.stdout + last.stderr
+    assert dovecot.count(address) == 0
+    assert len(getmail.subjects()) == 302
+
+
+def test_server_and_port_come_from_the_provider(getmail: Getmail, address: str, ready: Callable[..., None]) -> None:
+    ready(3)
+    getmail.configure(f"type = oauth2-pop3\nusername = {address}")
+    result = getmail.run()
+    assert result.returncode == 0, result.stderr
+    assert len(getmail.subjects()) == 3
+
+
+@pytest.mark.parametrize("any_getmail", ["PyPI"], indirect=True)
+def test_the_seen_file_serves_on_after_a_switch_of_type(
+    any_getmail: Getmail, dovecot: Dovecot, address: str, ready: Callable[..., None]
+) -> None:
+    ready(6)
+    password = f"password = {dovecot.password}\n"
+    any_getmail.configure(any_getmail.retriever(dovecot, address, password, "SimplePOP3SSLRetriever"))
+    assert any_getmail.run().returncode == 0
+    assert len(any_getmail.subjects()) == 6
+    seen = any_getmail.seen_files()
+    dovecot.add_messages(address, 1)
+    any_getmail.oauth2(dovecot, address)
+    result = any_getmail.run()
+    assert "1 messages" in result.stdout, result.stdout + result.stderr
+    assert "6 skipped" in result.stdout
+    assert any_getmail.seen_files() == seen == [f"oldmail-localhost-{dovecot.pop3s_port}-{address}"]
+    any_getmail.configure(any_getmail.retriever(dovecot, address, password, "SimplePOP3SSLRetriever"))
+    assert "0 messages" in any_getmail.run().stdout
+
+
+def test_a_shared_mailbox_uses_the_persons_token(
+    getmail: Getmail, product: Product, dovecot: Dovecot, address: str, ready: Callable[..., None]
+) -> None:
+    """Dovecot gives no one else's maildrop, and says so: what counts is whose token is sent for which mailbox."""
+    ready(1)
+    getmail.oauth2(dovecot, "shared@example.org", f"account = {address}\n")
+    result = getmail.run()
+    assert result.returncode == OPERATION_FAILED
+    assert "refused the access token for shared@example.org" in result.stderr
+    assert "shared@example.org" not in product.config_file.read_text()
+
+
+# -- nothing is sent where it is not safe
+
+
+@pytest.mark.parametrize(
+    ("certificate", "reason"),
+    [
+        ("self-signed", "self-signed certificate in certificate chain|unable to get local issuer"),
+        ("wrong-name", "Hostname mismatch"),
+        ("expired", "certificate has expired"),
+    ],
+)
+@pytest.mark.parametrize("starttls", [False, True])
+def test_a_wrong_certificate_is_refused(
+    certificate: str,
+    reason: str,
+    starttls: bool,
+    getmail: Getmail,
+    dovecot_factory: Callable[..., Dovecot],
+    address: str,
+    ready: Callable[..., None],
+) -> None:
+    ready(1)
+    wrong = dovecot_factory(certificate=certificate)
+    wrong.add_messages(address, 1)
+    port = wrong.pop3_port if starttls else wrong.pop3s_port
+    getmail.configure(
+        f"type = oauth2-pop3\nserver = localhost\nport = {port}\nusername = {address}\nstarttls = {starttls}"
+    )
+    result = getmail.run()
+    assert result.returncode == OPERATION_FAILED
+    assert any(part in result.stderr for part in reason.split("|")), result.stderr
+    assert "Traceback" not in result.stderr
+    assert getmail.subjects() == []
+    assert "Login" not in wrong.log()
+
+
+def test_no_token_over_a_plain_connection(
+    getmail: Getmail, dovecot: Dovecot, ready: Callable[..., None], address: str
+) -> None:
+    ready(1)
+    getmail.configure(f"type = oauth2-pop3\nserver = localhost\nport = {dovecot.pop3_port}\nusername = {address}")
+    result = getmail.run(timeout=30)
+    assert result.returncode == OPERATION_FAILED
+    assert "no TLS connection" in result.stderr
+    getmail.configure(
+        f"type = oauth2-pop3\nserver = pop.example.org\nport = 110\nusername = {address}\n"
+        "allow_insecure_loopback = true"
+    )
+    result = getmail.run()
+    assert result.returncode == OPERATION_FAILED
+    assert "not on this machine" in result.stderr
+
+
+def test_a_fingerprint_is_checked_besides(
+    getmail: Getmail, dovecot: Dovecot, ready: Callable[..., None], address: str
+) -> None:
+    ready(1)
+    getmail.oauth2(dovecot, address, f"ssl_fingerprints = ('{'0' * 64}',)\n")
+    result = getmail.run()
+    assert result.returncode == OPERATION_FAILED
+    assert "none of the expected fingerprints" in result.stderr
+
+
+# -- one line that a person understands, and the next account
+
+
+def test_failures_are_one_line_and_the_next_account_goes_on(
+    getmail: Getmail, dovecot: Dovecot, address: str, ready: Callable[..., None], subtests: pytest.Subtests
+) -> None:
+    ready(1)
+    oauth2 = f"type = oauth2-pop3\nserver = localhost\nport = {dovecot.pop3s_port}\n"
+    wrong = {
+        "port = abc": f"type = oauth2-pop3\nserver = localhost\nport = abc\nusername = {address}",
+        "username is missing": oauth2,
+        "neither true nor false": f"{oauth2}username = {address}\nstarttls = perhaps",
+        "mechanism = plain is unknown": f"{oauth2}username = {address}\nmechanism = plain",
+        "there is no such file": f"{oauth2}username = {address}\nca_certs = /nowhere.pem",
+        "does not record the envelope": f"{oauth2}username = {address}\nenvelope_recipient = to",
+        "is not a list of strings": f"{oauth2}username = {address}\nssl_fingerprints = abc",
+        "nobody has signed in as": f"{oauth2}username = nobody@example.org",
+        "no connection to the POP3 server": f"type = oauth2-pop3\nserver = localhost\nport = 1\nusername = {address}",
+    }
+    for number, (expected, retriever) in enumerate(wrong.items()):
+        with subtests.test(expected):
+            getmail.configure(retriever, name="broken")
+            getmail.configure(getmail.retriever(dovecot, address), name="sound")
+            dovecot.add_messages(address, 1)
+            result = getmail.run()
+            assert expected in result.stderr
+            assert len(result.stderr.strip().splitlines()) == 1, result.stderr
+            assert result.returncode == OPERATION_FAILED
+            assert len(getmail.subjects()) == number + 2, "the account after it was not fetched"
+
+
+def test_the_reason_of_a_refusal_is_told(
+    getmail: Getmail,
+    product: Product,
+    authorization_server: AuthorizationServer,
+    dovecot: Dovecot,
+    address: str,
+    ready: Callable[..., None],
+) -> None:
+    """A token revoked behind our back: refreshed once; when that fails too, what to do is said."""
+    ready(1)
+    authorization_server.revoke(product.stored(address)["refresh_token"])
+    getmail.oauth2(dovecot, address)
+    result = getmail.run()
+    assert result.returncode == OPERATION_FAILED
+    assert f"oauth2-pop3 login {address}" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert [entry["error"] for entry in authorization_server.token_requests()[-1:]] == ["invalid_grant"]
+
+
+def test_a_refused_token_is_refreshed_once_and_tried_again(
+    getmail: Getmail,
+    product: Product,
+    authorization_server: AuthorizationServer,
+    dovecot: Dovecot,
+    address: str,
+    ready: Callable[..., None],
+) -> None:
+    ready(2)
+    access_token = product.token(address)
+    authorization_server.reset()
+    # A token that looks good to us and that the server no longer takes.
+    for file in (product.state / "tokens" / f"{address}.json", product.state / "access" / address):
+        file.write_text(file.read_text().replace(access_token, "revoked-elsewhere"))
+    getmail.oauth2(dovecot, address)
+    result = getmail.run()
+    assert result.returncode == 0, result.stderr
+    assert len(getmail.subjects()) == 2
+    assert [entry["grant_type"] for entry in authorization_server.token_requests()] == ["refresh_token"]
+
+
+def test_a_locked_maildrop_is_told_apart(
+    getmail: Getmail,
+    product: Product,
+    authorization_server: AuthorizationServer,
+    dovecot_factory: Callable[..., Dovecot],
+    address: str,
+) -> None:
+    from oauth2_pop3 import tls
+    from oauth2_pop3.pop3 import Session
+
+    locking = dovecot_factory(lock_session=True, settings="pop3_deleted_flag =\n")
+    locking.add_messages(address, 1)
+    product.use(authorization_server, locking)
+    product.login(authorization_server, address).check_returncode()
+    context = tls.client_context(ca_certs=str(authorization_server.ca_file))
+    with Session.connect("localhost", locking.pop3s_port, context=context) as session:
+        session.authenticate("xoauth2", address, product.token(address), port=locking.pop3s_port)
+        getmail.oauth2(locking, address)
+        result = getmail.run()
+    assert result.returncode == OPERATION_FAILED
+    assert "another session has the maildrop open" in result.stderr
+    assert "[IN-USE]" in result.stderr
+    assert authorization_server.token_requests()[1:] == [], "a locked maildrop is no reason to refresh"
+
+
+def test_an_authorization_server_that_is_down_is_a_passing_fault(
+    getmail: Getmail,
+    product: Product,
+    authorization_server: AuthorizationServer,
+    dovecot: Dovecot,
+    address: str,
+    ready: Callable[..., None],
+) -> None:
+    ready(1)
+    authorization_server.stop()
+    getmail.oauth2(dovecot, address)
+    result = getmail.run()
+    assert result.returncode == OPERATION_FAILED
+    assert "passing fault" in result.stderr
+    assert "[SYS/TEMP]" in result.stderr
+
+
+# -- nothing secret shows
+
+
+def test_no_secret_in_dump_or_trace(
+    getmail: Getmail, product: Product, dovecot: Dovecot, address: str, ready: Callable[..., None]
+) -> None:
+    ready(1)
+    getmail.oauth2(
+        dovecot, address, "password = hunter2-of-old\npassword_command = ('echo', 'x')\nuse_xoauth2 = true\n"
+    )
+    secrets = [product.token(address), product.stored(address)["refresh_token"], "hunter2-of-old"]
+    for arguments in (["--dump"], ["--trace"], []):
+        result = getmail.run(*arguments)
+        assert result.returncode == 0, result.stderr
+        for secret in secrets:
+            assert secret not in result.stdout + result.stderr
+    getmail.oauth2(dovecot, address, "password = hunter2-of-old\n")
+    assert "password is of no use with type = oauth2-pop3" in getmail.run().stderr
+
+
+# -- the other variants of getmail's POP3 types
+
+
+def test_multidrop(getmail: Getmail, dovecot: Dovecot, address: str, ready: Callable[..., None], home: Path) -> None:
+    ready(0)
+    dovecot.deliver(address, b"Delivered-To: sales@example.com\r\nSubject: for sales\r\n\r\nA\r\n")
+    dovecot.deliver(address, b"Subject: without an envelope\r\n\r\nB\r\n")
+    nobody = "user = nobody\n" if os.geteuid() == 0 else ""
+    getmail.configure(
+        getmail.retriever(dovecot, address, "envelope_recipient = delivered-to:1\n"),
+        destination="type = MultiSorter\ndefault = [default]\nlocals = (('^sales@', '[sales]'),)\n"
+        f"[default]\ntype = Maildir\npath = /nowhere/\n[sales]\ntype = Maildir\npath = {getmail.maildir}/\n{nobody}",
+    )
+    rc = getmail.directory / "getmailrc"
+    rc.write_text(rc.read_text().replace("path = /nowhere/", f"path = {getmail.maildir}/\n{nobody}"))
+    result = getmail.run()
+    assert getmail.subjects() == ["for sales"]
+    assert "has no field delivered-to:1" in result.stderr
+    assert dovecot.count(address) == 2, "what could not be sorted stays"
+
+
+def test_without_unique_ids_everything_is_new(
+    getmail: Getmail, dovecot: Dovecot, address: str, ready: Callable[..., None]
+) -> None:
+    ready(2)
+    getmail.oauth2(dovecot, address, "unique_ids = false\n")
+    assert getmail.run().returncode == 0
+    assert getmail.run().returncode == 0
+    assert len(getmail.subjects()) == 4
+    assert getmail.seen_files() == []
+
+
+def test_a_token_revoked_in_the_middle_of_a_session(
+    getmail: Getmail,
+    product: Product,
+    authorization_server: AuthorizationServer,
+    dovecot: Dovecot,
+    address: str,
+    ready: Callable[..., None],
+) -> None:
+    """The session that is open goes on (RFC 6749 says nothing else); the next run says that a person is needed."""
+    ready(150)
+    getmail.oauth2(dovecot, address, options="delete = true")
+    files = ["--getmaildir", str(getmail.directory)]
+    with subprocess.Popen([*getmail.command, *files], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        while "msg" not in process.stdout.readline():
+            pass
+        authorization_server.revoke(product.stored(address)["refresh_token"])
+        process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert len(set(getmail.message_ids())) == 150
+    assert dovecot.count(address) == 0
+    result = getmail.run()
+    assert f"oauth2-pop3 login {address}" in result.stderr
+
+
+def test_what_was_delivered_before_the_connection_broke_is_not_delivered_again(
+    getmail: Getmail, dovecot: Dovecot, address: str, ready: Callable[..., None]
+) -> None:
+    ready(200)
+    getmail.oauth2(dovecot, address, options="delete = true")
+    files = ["--getmaildir", str(getmail.directory)]
+    with subprocess.Popen(
+        [*getmail.command, *files], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        while "msg" not in process.stdout.readline():
+            pass
+        dovecot.break_sessions()
+        _, stderr = process.communicate(timeout=60)
+    assert process.returncode == OPERATION_FAILED, stderr
+    assert "closed the connection" in stderr or "broke" in stderr
+    fetched = len(getmail.subjects())
+    assert 0 < fetched < 200
+    assert dovecot.count(address) == 200, "nothing is deleted without QUIT"
+    assert getmail.run().returncode == 0
+    assert len(getmail.message_ids()) == len(set(getmail.message_ids())) == 200
+    assert dovecot.count(address) == 0
