@@ -148,7 +148,8 @@ class Getmail:
         user = "user = nobody\n" if os.geteuid() == 0 else ""
         destination = destination or f"type = Maildir\npath = {self.maildir}/\n{user}"
         rc.write_text(
-            f"[retriever]\n{retriever}\n[destination]\n{destination}\n[options]\nverbose = 1\nread_all = false\n{options}\n"
+            f"[retriever]\n{retriever}\n[destination]\n{destination}\n"
+            f"[options]\nverbose = 1\nread_all = false\n{options}\n"
         )
         rc.chmod(0o600)
         if name not in self._rc_files:

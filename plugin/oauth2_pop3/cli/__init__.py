@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from oauth2_pop3 import access_token_cache
-from oauth2_pop3.errors import OAuth2Pop3Error
+from oauth2_pop3.errors import OAuth2Pop3Error, TokenStoreError
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -23,29 +23,34 @@ _INTERRUPTED = 130
 
 def main(arguments: list[str]) -> int:
     """Run one command; its exit code (errors.py draws the tree of them)."""
+    return _guarded(lambda: _run(arguments))
+
+
+def _run(arguments: list[str]) -> int | None:
     import importlib
 
     if arguments[:1] == ["getmail"]:  # all that follows is getmail's own
         from oauth2_pop3.cli.getmail import run_with
 
-        return _guarded(lambda: run_with(arguments[1:]))
+        return run_with(arguments[1:])
     parser = _parser()
     options = parser.parse_args(arguments)
     command = importlib.import_module(f"oauth2_pop3.cli.{options.command}")
-    return _guarded(lambda: command.run(options))
+    code: int | None = command.run(options)
+    return code
 
 
 def after_cache_miss(arguments: list[str], account: str, min_validity: float) -> int:
     """`token` without a cached token that is good: wait for whoever refreshes it, and load little until then."""
     from oauth2_pop3.state_files import AccountLock
 
-    def refresh() -> int:
+    def refresh() -> int | None:
         if not os.path.exists(access_token_cache.path(account)):  # noqa: PTH110 - pathlib costs 12 ms
-            return main(arguments)
+            return _run(arguments)
         with AccountLock(account):
             token = access_token_cache.read(account, min_validity)
             if token is None:
-                return main(arguments)
+                return _run(arguments)
         print(token)
         return 0
 
@@ -55,6 +60,8 @@ def after_cache_miss(arguments: list[str], account: str, min_validity: float) ->
 def _guarded(command: Callable[[], int | None]) -> int:
     """Run it; an error of ours is a line or two on standard error and its exit code, never a traceback."""
     try:
+        if sys.stdout is None:
+            raise TokenStoreError("standard output is closed")
         code = command()
         sys.stdout.flush()
     except OAuth2Pop3Error as error:
@@ -62,9 +69,10 @@ def _guarded(command: Callable[[], int | None]) -> int:
     except KeyboardInterrupt:
         print("oauth2-pop3: interrupted", file=sys.stderr)
         return _INTERRUPTED
-    except BrokenPipeError:
+    except OSError as error:  # a full disk or a closed pipe at standard output: everything else has its own error
+        print(f"oauth2-pop3: {error.strerror}: {error.filename or 'standard output'}", file=sys.stderr)
         sys.stdout = None  # so that the interpreter does not try to write the rest at its end
-        return OAuth2Pop3Error.exit_code
+        return TokenStoreError.exit_code
     return int(code or 0)
 
 
