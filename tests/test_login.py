@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 import pytest
 import requests
+
 from product import ADDRESS, Product
 from servers.authorization_server import (
     NATIVE_BASIC,

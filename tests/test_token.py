@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 
 import pytest
-from product import ADDRESS, Product
-from servers.authorization_server import NATIVE_SHORT, AuthorizationServer
 
 from oauth2_pop3.access_token_cache import file_name
+from product import ADDRESS, Product
+from servers.authorization_server import NATIVE_SHORT, AuthorizationServer
 
 
 @pytest.fixture

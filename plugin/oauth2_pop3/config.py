@@ -97,9 +97,14 @@ class Config:
 
         A value of "" is taken out. A symbolic link is followed to the file; a new file is the user's alone.
         """
+        path = Path(os.path.realpath(self.path))
+        with state_files.AccountLock("config.toml"):  # two people may sign in at the same time
+            self._save_account(path, address, values)
+
+    @staticmethod
+    def _save_account(path: Path, address: str, values: Mapping[str, str]) -> None:
         import tomlkit
 
-        path = Path(os.path.realpath(self.path))
         text = path.read_text("utf-8") if path.exists() else ""
         document = tomlkit.parse(text)
         accounts = document.setdefault("accounts", tomlkit.table(is_super_table=True))

@@ -151,7 +151,7 @@ def _check_refresh_token(provider: Provider, token: Token) -> None:
     else:
         hint = (
             "Allow offline access for this client where it is registered; or the server wants the person asked each "
-            'time (OpenID Connect Core section 11): put authorization_parameters = { prompt = "consent" } into its table.'
+            'time (OpenID Connect Core section 11): set authorization_parameters = { prompt = "consent" } for it.'
         )
     raise AuthorizationRequired(
         "the authorization server gave no refresh token, so the account would stop to work within the hour",

@@ -39,8 +39,11 @@ def private_directory(path: str) -> None:
 
 
 def write(path: str, content: bytes, mode: int = 0o600) -> None:
-    """Replace a file in one rename, its content and its name synced to the disk. Raises TokenStoreError."""
-    temporary = f"{path}.{os.getpid()}.tmp"
+    """Replace a file in one rename, its content and its name synced to the disk. Raises TokenStoreError.
+
+    Two processes must not write one file at the same time: hold an AccountLock.
+    """
+    temporary = f"{path}.tmp"  # always the same: a process that was killed leaves one behind, not a hundred
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
         try:
@@ -74,6 +77,7 @@ _held: dict[str, tuple[int, int]] = {}
 
 class AccountLock:
     """The one lock of an account, for every process of this user: ``with AccountLock(account): ...``.
+
 
     It may be taken again by the process that has it: `token` takes it before it loads what a refresh needs, so
     that processes that wait for somebody else's refresh stay small, and `access` takes it again.

@@ -129,7 +129,8 @@ class AuthorizationServer:
 
         grant_type, client_id, status (0: connection dropped), and error and fault where there was one.
         """
-        return [json.loads(line) for line in self._token_request_log.read_text().splitlines()]
+        lines = self._token_request_log.read_text().splitlines(keepends=True)
+        return [json.loads(line) for line in lines if line.endswith("\n")]  # the last one may still be on its way
 
     # --- what a person does
 
