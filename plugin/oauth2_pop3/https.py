@@ -156,8 +156,11 @@ def _exchange(
         )
     response = Response(url, answer.status_code, answer.headers, body)
     if response.status == 429 or response.status >= 500:
+        seconds = response.retry_after
         raise NetworkError(
-            f"{host} answered {response.status} {_phrase(response.status)}", retry_after=response.retry_after
+            f"{host} answered {response.status} {_phrase(response.status)}",
+            retry_after=seconds,
+            hint="" if seconds is None else f"It asks to be left alone for {seconds:.0f} seconds.",
         )
     return response
 

@@ -47,16 +47,16 @@ class Token:
             raise OAuthError(f"the authorization server gave a token of the type {token_type!r}, not a bearer token")
         refresh_token = response.get("refresh_token")
         granted = response.get("scope")
+        if not isinstance(granted, str) or (previous and not granted):
+            granted = previous.scope if previous else scope
+        if not isinstance(refresh_token, str) or not refresh_token:
+            refresh_token = previous.refresh_token if previous else ""
         now = int(time.time())
         return cls(
             access_token=access_token,
             expires_at=now + _seconds(response.get("expires_in")),
-            refresh_token=refresh_token
-            if isinstance(refresh_token, str) and refresh_token
-            else previous.refresh_token
-            if previous
-            else "",
-            scope=granted if isinstance(granted, str) and granted else previous.scope if previous else scope,
+            refresh_token=refresh_token,
+            scope=granted,
             client_secret=previous.client_secret if previous else "",
             obtained_at=now,
             signed_in_at=previous.signed_in_at if previous else now,
