@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 import tomlkit
-from product import Completed, Getmail, Product
 
 from oauth2_pop3.sandbox import DEMO_USER, Sandbox
 from oauth2_pop3.sandbox.pop3_connection import Faults
+from product import Completed, Getmail, Product
 
 OPERATION_FAILED = 127
 

@@ -43,7 +43,8 @@ def add_retriever_types(module: object) -> None:
         from oauth2_pop3_hooks.manager import retriever_types
 
         for name, retriever in retriever_types().items():
-            setattr(module, name, retriever)
+            if not hasattr(module, name):  # a plugin adds to getmail's own types and replaces none
+                setattr(module, name, retriever)
     except Exception as error:  # noqa: BLE001 - whatever is wrong with us, getmail's own types go on working
         print(f"oauth2-pop3: its retriever types are not available: {error!r}", file=sys.stderr)  # noqa: T201
 

@@ -7,7 +7,8 @@ import dns.resolver
 
 from oauth2_pop3.errors import NetworkError
 
-_LIFETIME = 10.0
+LIFETIME = 10.0
+"""Seconds for the whole look-up."""
 
 
 def mail_exchanges(domain: str, *, resolver: dns.resolver.Resolver | None = None) -> list[str]:
@@ -16,7 +17,7 @@ def mail_exchanges(domain: str, *, resolver: dns.resolver.Resolver | None = None
     resolver: other than the system's.
     """
     try:
-        answer = (resolver or dns.resolver.Resolver()).resolve(domain, "MX", lifetime=_LIFETIME)
+        answer = (resolver or dns.resolver.Resolver()).resolve(domain, "MX", lifetime=LIFETIME)
     except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
         return []
     except (dns.exception.DNSException, OSError, UnicodeError) as error:

@@ -1,0 +1,79 @@
+"""A hosted domain finds its provider by its MX record, asked of a real name server (dnsmasq)."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import dns.resolver
+import pytest
+
+from oauth2_pop3 import accounts
+from oauth2_pop3.config import Config
+from oauth2_pop3.discovery import mx
+from oauth2_pop3.discovery.mx import mail_exchanges
+from oauth2_pop3.errors import ConfigError, NetworkError
+
+RECORDS = {
+    "workspace.example": ["smtp.google.com"],
+    "older-workspace.example": ["alt1.aspmx.l.google.com", "aspmx.l.google.com"],
+    "office.example": ["office-example.mail.protection.outlook.com"],
+    "elsewhere.example": ["mail.elsewhere.example"],
+    "lookalike.example": ["mx.notgoogle.com"],
+}
+
+
+@pytest.fixture
+def resolver(program: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> Iterator[dns.resolver.Resolver]:
+    """The name server, put in the place of the system's."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    records = [
+        f"--mx-host={domain},{host},{10 * n}" for domain, hosts in RECORDS.items() for n, host in enumerate(hosts)
+    ]
+    command = [program("dnsmasq"), "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts"]
+    command += ["--listen-address=127.0.0.1", "--bind-interfaces", "--no-ping", f"--port={port}", "--local=/example/"]
+    command += ["--pid-file=", "--user=", *records]
+    resolver = dns.resolver.Resolver(configure=False)
+    resolver.nameservers, resolver.port = ["127.0.0.1"], port
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            try:
+                resolver.resolve("workspace.example", "MX", lifetime=1)
+                break
+            except dns.exception.DNSException:
+                assert process.poll() is None
+                time.sleep(0.05)
+        monkeypatch.setattr(dns.resolver, "Resolver", lambda: resolver)
+        yield resolver
+        process.terminate()
+
+
+@pytest.mark.parametrize(
+    ("domain", "provider"),
+    [("workspace.example", "google"), ("older-workspace.example", "google"), ("office.example", "microsoft")],
+)
+def test_a_hosted_domain(domain: str, provider: str, resolver: dns.resolver.Resolver, home: Path) -> None:
+    assert mail_exchanges(domain) == RECORDS[domain]
+    assert accounts.provider_name(f"ann@{domain}", Config.load()) == provider
+
+
+@pytest.mark.parametrize("domain", ["elsewhere.example", "lookalike.example", "nowhere.example"])
+def test_a_domain_of_nobody_we_know(domain: str, resolver: dns.resolver.Resolver, home: Path) -> None:
+    with pytest.raises(ConfigError, match="no provider is known") as caught:
+        accounts.provider_name(f"ann@{domain}", Config.load())
+    assert "--provider" in str(caught.value)
+
+
+def test_a_name_server_that_does_not_answer(
+    resolver: dns.resolver.Resolver, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mx, "LIFETIME", 1.0)
+    resolver.port = 1
+    with pytest.raises(NetworkError, match="cannot be looked up"):
+        mail_exchanges("workspace.example", resolver=resolver)
