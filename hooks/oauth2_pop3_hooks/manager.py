@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -21,14 +22,18 @@ if TYPE_CHECKING:
     from oauth2_pop3.stores import TokenStore
 
 _OURS = "oauth2-pop3"
+_ANSWERS: Mapping[str, type] = {"retriever_types": type, "providers": Mapping, "token_stores": type, "dialects": type}
+"""What each hook's answer maps a name to."""
 
 
-@cache
-def _ours() -> pluggy.PluginManager:
+def _manager() -> pluggy.PluginManager:
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(specs)
     manager.register(implementations, _OURS)
     return manager
+
+
+_ours = cache(_manager)
 
 
 @cache
@@ -36,12 +41,16 @@ def _all() -> pluggy.PluginManager:
     """Ours and every entry point; one that cannot be loaded is named, and the others go on."""
     from importlib.metadata import entry_points
 
-    manager = _ours()
+    manager = _manager()
     for entry_point in entry_points(group=PROJECT):
+        if manager.has_plugin(entry_point.name):
+            _complain(entry_point.name, "cannot be loaded", PluginError("another plugin has that name"))
+            continue
         try:
-            manager.register(entry_point.load(), entry_point.name)
+            with redirect_stdout(sys.stderr):  # standard output belongs to the token
+                manager.register(entry_point.load(), entry_point.name)
             manager.check_pending()
-        except Exception as error:  # noqa: BLE001 - a stranger's module may raise anything
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's module may raise anything
             _complain(entry_point.name, "cannot be loaded", error)
             if manager.has_plugin(entry_point.name):
                 manager.unregister(name=entry_point.name)
@@ -49,8 +58,13 @@ def _all() -> pluggy.PluginManager:
 
 
 def _complain(plugin: str, what: str, error: BaseException) -> None:
-    reason = " ".join(f"{type(error).__name__}: {error}".split())
-    print(f"oauth2-pop3: the plugin {plugin} {what}: {reason}", file=sys.stderr)  # noqa: T201
+    _say(" ".join(f"oauth2-pop3: the plugin {plugin} {what}: {type(error).__name__}: {error}".split()))
+
+
+@cache
+def _say(line: str) -> None:
+    """Once in a process: a hook may be asked for each account."""
+    print(line, file=sys.stderr)  # noqa: T201
 
 
 def _ask(manager: pluggy.PluginManager, hook: str, **arguments: object) -> list[tuple[str, Any]]:
@@ -60,8 +74,9 @@ def _ask(manager: pluggy.PluginManager, hook: str, **arguments: object) -> list[
     for name, plugin in sorted(plugins, key=lambda item: item[0] != _OURS):
         others = [other for _, other in plugins if other is not plugin]
         try:
-            answers += [(name, answer) for answer in manager.subset_hook_caller(hook, others)(**arguments)]
-        except Exception as error:
+            with redirect_stdout(sys.stderr):
+                answers += [(name, answer) for answer in manager.subset_hook_caller(hook, others)(**arguments)]
+        except (Exception, SystemExit) as error:
             if name == _OURS:
                 raise
             _complain(name, f"failed in {hook}", error)
@@ -72,10 +87,14 @@ def _merged(manager: pluggy.PluginManager, hook: str) -> dict[str, Any]:
     """All names a hook knows; where two plugins have one, the first wins."""
     merged: dict[str, Any] = {}
     for plugin, answer in _ask(manager, hook):
-        if isinstance(answer, Mapping):
-            merged = {**answer, **merged}
-        else:
+        if not isinstance(answer, Mapping):
             _complain(plugin, f"failed in {hook}", TypeError(f"answered {type(answer).__name__}, not a mapping"))
+            continue
+        for name, value in answer.items():
+            if isinstance(name, str) and isinstance(value, _ANSWERS[hook]):
+                merged.setdefault(name, value)
+            else:
+                _complain(plugin, f"failed in {hook}", TypeError(f"answered {name!r}: {type(value).__name__}"))
     return merged
 
 

@@ -23,6 +23,15 @@ message says how. A message never holds a token, a password or a client secret.
 
 from __future__ import annotations
 
+MESSAGE_LIMIT = 1500
+"""Characters of a message: what servers say stands in it, and a terminal or a log has to bear it."""
+
+
+def one_line(text: str, limit: int = MESSAGE_LIMIT) -> str:
+    """Make what a stranger said fit for one line of a terminal: no control sequences, no line ends, not too long."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return line if len(line) <= limit else f"{line[: limit - 3]}..."
+
 
 class OAuth2Pop3Error(Exception):
     """Something that a person can be told about in a sentence.
@@ -33,14 +42,13 @@ class OAuth2Pop3Error(Exception):
     exit_code = 70
 
     def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = one_line(message)
+        self.hint = one_line(hint)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         """Both on one line: hosts such as getmail print an error that way."""
-        text = f"{self.message}. {self.hint}" if self.hint else self.message
-        return " ".join(text.split())
+        return f"{self.message}. {self.hint}" if self.hint else self.message
 
 
 class UsageError(OAuth2Pop3Error):

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import requests
 
 from oauth2_pop3.errors import ConfigError, NetworkError, OAuth2Pop3Error, OAuthError
-from oauth2_pop3.tls import is_loopback
+from oauth2_pop3.tls import client_context, is_loopback
 
 SIZE_LIMIT = 1 << 20
 """Bytes: token answers and metadata are a few kilobytes."""
@@ -42,7 +42,7 @@ class Response:
         """The body as a JSON object; {} if it is none."""
         try:
             value = json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
         return value if isinstance(value, dict) else {}
 
@@ -65,6 +65,14 @@ class _NoNetrc(requests.auth.AuthBase):
         return request
 
 
+class _Session(requests.Session):
+    """Looks for no redirect, not even to say where it would go."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002
+        """None, whatever it says."""
+        return None
+
+
 def request(
     method: str,
     url: str,
@@ -80,9 +88,10 @@ def request(
     answer) and ConfigError (a URL or ca_certs that cannot be).
     """
     require_https(url, allow_insecure_loopback=allow_insecure_loopback)
-    verify = str(Path(ca_certs).expanduser()) if ca_certs else True
-    if ca_certs and not Path(str(verify)).is_file():
-        raise ConfigError(f"ca_certs names {ca_certs}, which is not there")
+    verify: str | bool = True
+    if ca_certs:
+        client_context(ca_certs=ca_certs)  # says what is wrong with the file, where requests would not
+        verify = str(Path(ca_certs).expanduser())
     outcome: list[Response | OAuth2Pop3Error] = []
 
     def work() -> None:
@@ -90,6 +99,8 @@ def request(
             outcome.append(_exchange(method, url, form, basic, verify))
         except OAuth2Pop3Error as error:
             outcome.append(error)
+        except UnicodeError:
+            outcome.append(OAuthError(f"what was to be sent to {_host(url)} is not text"))
 
     # requests has no limit for the whole exchange: a server may send a header line a minute for ever. The thread
     # is left behind then; it dies with the process.
@@ -105,17 +116,27 @@ def request(
 
 def require_https(url: str, *, allow_insecure_loopback: bool) -> None:
     """Raise ConfigError unless the URL is https://, or plain and on this machine where that was allowed."""
-    parts = urlsplit(url)
-    if parts.scheme == "https" and parts.hostname:
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        host.encode("idna")
+        _ = parts.port
+    except ValueError:
+        raise ConfigError(f"{_host(url)[:200]!r} in a URL is not a host's name and port") from None
+    shown = parts._replace(netloc=_host(url)).geturl()
+    if "@" in parts.netloc or not url.isprintable() or " " in url:
+        raise ConfigError(
+            f"{shown!r} is not a URL that can be used", hint="It holds a user's name, a space or a control character."
+        )
+    if parts.scheme == "https" and host:
         return
-    if parts.scheme == "http" and parts.hostname and is_loopback(parts.hostname):
+    if parts.scheme == "http" and is_loopback(host):
         if allow_insecure_loopback:
             return
         raise ConfigError(
-            f"{url} is not https://",
-            hint="For a server on this machine you may set allow_insecure_loopback = true.",
+            f"{shown} is not https://", hint="For a server on this machine you may set allow_insecure_loopback = true."
         )
-    raise ConfigError(f"{url or 'an empty URL'} is not https://", hint="Tokens are sent over verified TLS alone.")
+    raise ConfigError(f"{shown or 'an empty URL'} is not https://", hint="Tokens are sent over verified TLS alone.")
 
 
 def _exchange(
@@ -123,8 +144,9 @@ def _exchange(
 ) -> Response:
     host = _host(url)
     try:
-        with requests.Session() as session:
-            session.max_redirects = 0
+        with _Session() as session:
+            # A proxy would be another machine, and what is on loopback may be plain.
+            session.trust_env = not is_loopback(urlsplit(url).hostname or "")
             with session.request(
                 method,
                 url,
@@ -148,10 +170,9 @@ def _exchange(
         raise ConfigError(f"{url} is not a URL that can be asked: {error}") from None
     except (requests.exceptions.RequestException, OSError) as error:
         raise NetworkError(f"no connection to {host}: {_reason(error)}") from None
-    if answer.is_redirect or 300 <= answer.status_code < 400:
+    if 300 <= answer.status_code < 400:
         raise OAuthError(
-            f"{host} answered with a redirect to {_host(answer.headers.get('Location', '')) or 'elsewhere'}, "
-            "which is not followed",
+            f"{host} answered with a redirect, which is not followed",
             hint="Is there a captive portal or proxy in between, or has the endpoint moved?",
         )
     response = Response(url, answer.status_code, answer.headers, body)
@@ -179,7 +200,8 @@ def _phrase(status: int) -> str:
 
 
 def _host(url: str) -> str:
-    return urlsplit(url).netloc.rpartition("@")[2]
+    """Host and port, without a user's name and password, of whatever may be a URL."""
+    return url.partition("://")[2].partition("/")[0].partition("?")[0].partition("#")[0].rpartition("@")[2]
 
 
 def _reason(error: BaseException) -> str:

@@ -13,7 +13,14 @@ from types import TracebackType
 from typing import TypeVar
 
 from oauth2_pop3 import sasl, tls
-from oauth2_pop3.errors import AuthenticationRejected, MaildropLocked, NetworkError, Pop3Error
+from oauth2_pop3.errors import (
+    AuthenticationRejected,
+    ConfigError,
+    MaildropLocked,
+    NetworkError,
+    Pop3Error,
+    one_line,
+)
 
 LINE_LIMIT = 65536
 """Octets of a response line: RFC 2449 allows 512, and nobody needs more than this."""
@@ -59,6 +66,8 @@ class Session:
             connection = socket.create_connection((host, port), timeout)
         except OSError as error:
             raise NetworkError(f"no connection to the POP3 server {host}:{port}: {_reason(error)}") from error
+        except (UnicodeError, OverflowError) as error:
+            raise ConfigError(f"{host}:{port} cannot be the address of a POP3 server") from error
         session = cls(connection, host)
         try:
             if context is not None and not starttls:
@@ -126,6 +135,10 @@ class Session:
                 raise Pop3Error(f"the POP3 server {self.host} first refused the token and then took it")
         elif answer.startswith(b"+OK"):
             return
+        # A server may send back what it was sent; a message never holds a token.
+        for secret in (access_token, response.decode()):
+            answer = answer.replace(secret.encode(), b"(the token)")
+            challenge = {key: value.replace(secret, "(the token)") for key, value in challenge.items()}
         raise self._refused(user, answer, challenge)
 
     def command(self, line: str) -> str:
@@ -140,11 +153,11 @@ class Session:
 
     def sizes(self) -> dict[int, int]:
         """Every message's number and octets (LIST)."""
-        return self._listing("LIST", int)
+        return self._listing("LIST", lambda text: _number(text.split()[0], least=0))
 
     def unique_ids(self) -> dict[int, str]:
         """Every message's number and unique-id (UIDL, RFC 1939 section 7)."""
-        return self._listing("UIDL", str)
+        return self._listing("UIDL", _unique_id)
 
     def retrieve(self, number: int) -> bytes:
         """A whole message, its lines ending in CRLF, without the dots that were stuffed in."""
@@ -181,6 +194,8 @@ class Session:
             raise Pop3Error(message, hint=hint) from error
         except OSError as error:
             raise NetworkError(f"no TLS connection to {name}: {_reason(error)}") from error
+        except ValueError as error:
+            raise ConfigError(f"{name} cannot be the name in a certificate") from error
         self._socket = secured
         if fingerprints and not tls.fingerprint_matches(secured.getpeercert(binary_form=True) or b"", fingerprints):
             raise Pop3Error(
@@ -194,11 +209,8 @@ class Session:
         except OSError as error:
             raise NetworkError(f"the connection to {self.host} broke: {_reason(error)}") from error
 
-    def _fill(self, started: float, received: int) -> int:
-        """Read a block into the buffer. started, received: of this answer, for the slowest rate that is borne."""
-        waited = time.monotonic() - started
-        if waited > self._timeout * (1 + received / _LEAST_PER_TIMEOUT):
-            raise NetworkError(f"the POP3 server {self.host} sends too slowly: {received} octets in {waited:.0f} s")
+    def _fill(self, pace: _Pace) -> None:
+        """Read a block into the buffer."""
         try:
             block = self._socket.recv(_BLOCK)
         except TimeoutError:
@@ -207,22 +219,23 @@ class Session:
             raise NetworkError(f"the connection to {self.host} broke: {_reason(error)}") from error
         if not block:
             raise NetworkError(f"the POP3 server {self.host} closed the connection")
+        if not pace.keeps_up(len(block)):
+            raise NetworkError(f"the POP3 server {self.host} sends too slowly")
         self._buffer += block
-        return len(block)
 
     def _line(self) -> bytes:
-        started, received = time.monotonic(), 0
+        pace = _Pace(self._timeout)
         while (end := self._buffer.find(b"\n")) < 0:
             if len(self._buffer) > LINE_LIMIT:
                 raise Pop3Error(f"the POP3 server {self.host} sent a line without an end")
-            received += self._fill(started, received)
+            self._fill(pace)
         line = bytes(self._buffer[:end]).rstrip(b"\r")
         del self._buffer[: end + 1]
         return line
 
     def _multiline(self, limit: int) -> bytes:
         """The lines after +OK up to the one with a single dot (RFC 1939 section 3)."""
-        started, received = time.monotonic(), 0
+        pace = _Pace(self._timeout)
         # The answer may be empty: then its end is the very first line, so look as if a CRLF stood before it.
         data, self._buffer = bytearray(b"\r\n") + self._buffer, bytearray()
         searched = 0
@@ -230,7 +243,7 @@ class Session:
             searched = max(0, len(data) - len(_END) + 1)
             if len(data) > limit:
                 raise Pop3Error(f"the POP3 server {self.host} sent an answer of more than {limit} octets")
-            received += self._fill(started, received)
+            self._fill(pace)
             data += self._buffer
             self._buffer.clear()
         self._buffer = data[end + len(_END) :]
@@ -243,14 +256,17 @@ class Session:
         for line in self._multiline(MULTILINE_LIMIT).splitlines():
             try:
                 number, value = line.decode("utf-8", "backslashreplace").split(None, 1)
-                found[int(number)] = convert(value.split()[0] if convert is int else value.strip())
-            except (ValueError, IndexError):
-                raise Pop3Error(f"the POP3 server {self.host} answered {command} with {_text(line)!r}") from None
+                found[_number(number)] = convert(value.strip())
+            except ValueError:
+                raise Pop3Error(
+                    f"the POP3 server {self.host} answered {command} with {_text(line)!r}",
+                    hint="If its unique-ids cannot be used, set unique_ids = false." if command == "UIDL" else "",
+                ) from None
         return found
 
     def _numbers(self, text: str, command: str) -> list[int]:
         try:
-            first, second = (int(word) for word in text.split()[:2])
+            first, second = (_number(word, least=0) for word in text.split()[:2])
         except ValueError:
             raise Pop3Error(f"the POP3 server {self.host} answered {command} with {text!r}") from None
         return [first, second]
@@ -281,23 +297,56 @@ class Session:
     def _refused(self, user: str, line: bytes, challenge: Mapping[str, str]) -> Pop3Error | NetworkError:
         if _response_code(line) not in ("", "AUTH"):
             return self._error("AUTH", line)  # it was not the token
-        details = ", ".join(f"{key} {_text(value.encode())}" for key, value in challenge.items())
+        details = one_line(", ".join(f"{key} {one_line(value, 200)}" for key, value in challenge.items()), 600)
         return AuthenticationRejected(
             f"the POP3 server {self.host} refused the access token for {user}: {_text(line)}"
             + (f" ({details})" if details else "")
         )
 
 
+class _Pace:
+    """Watches that a server goes on: silence ends a read by itself, dripping octet by octet would not."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._began = time.monotonic()
+        self._received = 0
+
+    def keeps_up(self, octets: int) -> bool:
+        """Count what came; False where the last `seconds` brought less than _LEAST_PER_TIMEOUT."""
+        self._received += octets
+        now = time.monotonic()
+        if now - self._began <= self._seconds:
+            return True
+        enough = self._received >= _LEAST_PER_TIMEOUT
+        self._began, self._received = now, 0
+        return enough
+
+
+def _number(text: str, least: int = 1) -> int:
+    """A number as RFC 1939 writes it. Raises ValueError."""
+    if not (text.isascii() and text.isdecimal()) or int(text) < least:
+        raise ValueError(text)
+    return int(text)
+
+
+def _unique_id(text: str) -> str:
+    """RFC 1939 section 7 allows 0x21 to 0x7E; what a terminal and a file can bear is let pass. Raises ValueError."""
+    if not text or not text.isprintable():
+        raise ValueError(text)
+    return text
+
+
 def _response_code(line: bytes) -> str:
-    """The code in brackets that may follow -ERR, in capitals; "" where there is none."""
-    text = _text(line)
-    return text[6:].partition("]")[0].upper() if text.upper().startswith("-ERR [") else ""
+    """The code in brackets that may follow -ERR, in capitals, without its lower levels; "" where there is none."""
+    text = line.decode("ascii", "replace").upper()
+    code = text[6:].partition("]")[0] if text.startswith("-ERR [") else ""
+    return "/".join(code.split("/")[: 2 if code.startswith("SYS/") else 1])
 
 
 def _text(line: bytes) -> str:
-    """What the server said, fit for one line of a terminal."""
-    text = line.decode("utf-8", "backslashreplace").strip()
-    return "".join(c if c.isprintable() else " " for c in text)[:300]
+    """What the server said, fit for a message."""
+    return one_line(line.decode("utf-8", "backslashreplace"), 300)
 
 
 def _reason(error: OSError) -> str:

@@ -77,9 +77,10 @@ class Provider:
             raise place.error("", "needs issuer, or authorization_endpoint and token_endpoint")
         for key in ("issuer", "authorization_endpoint", "token_endpoint", "device_authorization_endpoint",
                     "revocation_endpoint"):  # fmt: skip
-            url = getattr(self, key)
-            if url and urlsplit(url).scheme not in ("https", "http"):
+            if getattr(self, key) and _scheme(getattr(self, key)) not in ("https", "http"):
                 raise place.error(key, f"{key} must be an https:// URL")
+        if not _scheme(self.redirect_uri):
+            raise place.error("redirect_uri", "redirect_uri must be a URL such as http://127.0.0.1/callback")
         if not 0 < self.pop3_port < 65536:
             raise place.error("pop3_port", "pop3_port must be from 1 to 65535")
         for mechanism in self.mechanisms:
@@ -91,6 +92,16 @@ class Provider:
         ):
             if getattr(self, key) not in allowed:
                 raise place.error(key, f"{key} must be one of {', '.join(filter(None, allowed))}")
+
+
+def _scheme(url: str) -> str:
+    """The scheme of a URL that is whole; "" where it is none."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return ""
+    return parts.scheme
 
 
 def provider(name: str, table: Mapping[str, object], place: Place) -> Provider:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 
-from oauth2_pop3.errors import AuthorizationRequired, NetworkError, OAuthError
+from oauth2_pop3.errors import AuthorizationRequired, NetworkError, OAuthError, one_line
 
 _REGISTRATION = frozenset(
     {"invalid_client", "unauthorized_client", "invalid_request", "unsupported_grant_type", "invalid_scope",
@@ -52,8 +52,4 @@ def _fits(row: Mapping[str, object], said: str, code: str, provider: str) -> boo
 
 
 def _text(value: object, limit: int) -> str:
-    """What a stranger's server said, fit for one line of a terminal."""
-    if not isinstance(value, str):
-        return ""
-    line = " ".join("".join(c if c.isprintable() else " " for c in value).split())
-    return line if len(line) <= limit else line[: limit - 3] + "..."
+    return one_line(value, limit) if isinstance(value, str) else ""

@@ -26,8 +26,8 @@ def initial_response(mechanism: str, user: str, access_token: str, *, host: str,
 
     Raises ConfigError where the user's name holds what would break out of its field.
     """
-    if any(ord(c) < 32 or ord(c) == 127 for c in user + access_token):
-        raise ConfigError("the user name or the access token holds a control character")
+    if any(ord(c) < 32 or ord(c) == 127 or "\ud800" <= c <= "\udfff" for c in user + access_token):
+        raise ConfigError("the user name or the access token holds a control character, or is not text")
     bearer = f"auth=Bearer {access_token}"
     if mechanism == XOAUTH2:
         parts = [f"user={user}", bearer]
@@ -51,7 +51,7 @@ def read_refusal(challenge: str) -> dict[str, str]:
     """The JSON of a refusal: status, scope, openid-configuration ... (RFC 7628 section 3.2.2). {} if it is none."""
     try:
         answer = json.loads(base64.b64decode(challenge, validate=True))
-    except (binascii.Error, ValueError):
+    except (binascii.Error, ValueError, RecursionError):
         return {}
     if not isinstance(answer, dict):
         return {}

@@ -32,7 +32,7 @@ def client_context(*, ca_certs: str = "", certfile: str = "", keyfile: str = "",
         context = ssl.create_default_context(cafile=str(ca_path) if ca_path else None)
     except OSError as error:
         raise ConfigError(
-            f"cannot read the certificate authorities in {ca_certs}: {error.strerror or error}"
+            f"cannot read the certificate authorities of ca_certs, {ca_certs}: {error.strerror or error}"
         ) from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:

@@ -51,6 +51,8 @@ class Token:
             granted = previous.scope if previous else scope
         if not isinstance(refresh_token, str) or not refresh_token:
             refresh_token = previous.refresh_token if previous else ""
+        if not refresh_token.isascii() or not refresh_token.isprintable():
+            raise OAuthError("the authorization server's refresh_token is not of RFC 6749's characters")
         now = int(time.time())
         return cls(
             access_token=access_token,

@@ -46,10 +46,15 @@ def complete(provider: Provider) -> tuple[Provider, bool]:
 
 def fetch(provider: Provider) -> dict[str, object]:
     """The issuer's metadata, its issuer compared to the letter (RFC 8414 section 3.3)."""
+    refused: OAuthError | None = None
     for url in _locations(provider.issuer):
-        response = https.request(
-            "GET", url, ca_certs=provider.ca_certs, allow_insecure_loopback=provider.allow_insecure_loopback
-        )
+        try:
+            response = https.request(
+                "GET", url, ca_certs=provider.ca_certs, allow_insecure_loopback=provider.allow_insecure_loopback
+            )
+        except OAuthError as error:  # some servers redirect whatever they do not know to their sign-in page
+            refused = refused or error
+            continue
         metadata = response.json()
         if response.status == 200 and metadata:
             if metadata.get("issuer") != provider.issuer:
@@ -58,7 +63,7 @@ def fetch(provider: Provider) -> dict[str, object]:
                     hint="Write the issuer in the configuration exactly as the server does, or do not trust it.",
                 )
             return metadata
-    raise OAuthError(
+    raise refused or OAuthError(
         f"{provider.issuer} has no metadata (RFC 8414)",
         hint="Give authorization_endpoint and token_endpoint in the configuration instead.",
     )

@@ -48,6 +48,8 @@ class AuthorizationRequest:
         client = WebApplicationClient(client_id)
         code_verifier = client.create_code_verifier(64)
         parameters = {
+            "login_hint": account,
+            **provider.authorization_parameters,
             "response_type": "code",
             "client_id": client_id,
             "redirect_uri": redirect_uri,
@@ -55,8 +57,6 @@ class AuthorizationRequest:
             "state": state,
             "code_challenge": client.create_code_challenge(code_verifier, "S256"),
             "code_challenge_method": "S256",
-            "login_hint": account,
-            **provider.authorization_parameters,
         }
         url = add_params_to_uri(provider.authorization_endpoint, [(k, v) for k, v in parameters.items() if v])
         return cls(provider, account, client_id, redirect_uri, url, state, code_verifier, iss_required)
