@@ -257,7 +257,9 @@ def test_authorities_that_are_none(fetch: Fetch, http: Start, tmp_path: Path) ->
 # -- where it goes
 
 
-@pytest.mark.parametrize("host", ["example.org", "192.0.2.1", "127.0.0.1.example.org", "localhost.example.org", "[::2]"])
+@pytest.mark.parametrize(
+    "host", ["example.org", "192.0.2.1", "127.0.0.1.example.org", "localhost.example.org", "[::2]"]
+)
 def test_plain_http_never_leaves_this_machine(host: str) -> None:
     for allow in (False, True):
         with pytest.raises(ConfigError, match="https://"):

@@ -363,7 +363,12 @@ def test_stls_that_is_not_offered(certificates: Certificates, capabilities: byte
 def test_what_is_injected_behind_the_answer_to_stls_is_refused(certificates: Certificates) -> None:
     with (
         Peer(
-            b"+OK hello\r\n", "CAPA", b"+OK\r\nSTLS\r\n.\r\n", "STLS", b"+OK begin\r\n+OK\r\nSASL XOAUTH2\r\n.\r\n", None
+            b"+OK hello\r\n",
+            "CAPA",
+            b"+OK\r\nSTLS\r\n.\r\n",
+            "STLS",
+            b"+OK begin\r\n+OK\r\nSASL XOAUTH2\r\n.\r\n",
+            None,
         ) as server,
         pytest.raises(Pop3Error, match="more than its answer to STLS"),
     ):
@@ -609,9 +614,7 @@ dotted = st.lists(st.sampled_from([b"", b".", b"..", b".a", b"\n.", b"a\r", b"\r
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(message=st.one_of(lines, dotted), cuts=st.lists(st.integers(1, 20), max_size=10))
-def test_dot_stuffing_round_trip(
-    cut: Callable[[list[bytes]], Session], message: list[bytes], cuts: list[int]
-) -> None:
+def test_dot_stuffing_round_trip(cut: Callable[[list[bytes]], Session], message: list[bytes], cuts: list[int]) -> None:
     content = b"".join(line + b"\r\n" for line in message)
     answer = b"+OK\r\n" + stuff_dots(content) + b".\r\n+OK next\r\n"
     pieces = []
@@ -647,9 +650,7 @@ def test_no_answer_makes_another_error_than_ours(cut: Callable[[list[bytes]], Se
             assert not TERMINAL.search(str(error))
 
 
-@pytest.mark.parametrize(
-    "line", [b"1", b"", b"x 1", b"1 x", b"\xd9\xa1\xff 1", b"1 " + b"9" * 5000, b"\x1b[2J"]
-)
+@pytest.mark.parametrize("line", [b"1", b"", b"x 1", b"1 x", b"\xd9\xa1\xff 1", b"1 " + b"9" * 5000, b"\x1b[2J"])
 def test_a_listing_that_is_none(line: bytes) -> None:
     with (
         peer("LIST", b"+OK\r\n" + line + b"\r\n.\r\n") as session,
@@ -726,9 +727,7 @@ def test_one_line_has_255_octets_at_most(one_line: bool) -> None:
         response = base64.b64encode(f"user=a\x01auth=Bearer {token}\x01\x01".encode()).decode()
         line = f"AUTH XOAUTH2 {response}"
         assert (len(line) + 2 <= 255) is short
-        script = (
-            (line, b"+OK\r\n") if one_line and short else ("AUTH XOAUTH2", b"+ \r\n", response, b"+OK\r\n")
-        )
+        script = (line, b"+OK\r\n") if one_line and short else ("AUTH XOAUTH2", b"+ \r\n", response, b"+OK\r\n")
         with peer(*script) as session:
             session.authenticate("xoauth2", "a", token, port=995, one_line=one_line)
 

@@ -149,7 +149,9 @@ def test_the_longest_suffix_wins_in_either_order() -> None:
         assert for_mx(order, ["1.example.org", "1.mx.example.org"]) == "b"
 
 
-@pytest.mark.parametrize("address", ["", "ann", "@example.org", "ann@", "a b@example.org", "ann@example.org\n", "a@\x1b"])
+@pytest.mark.parametrize(
+    "address", ["", "ann", "@example.org", "ann@", "a b@example.org", "ann@example.org\n", "a@\x1b"]
+)
 def test_what_is_no_address(address: str) -> None:
     with pytest.raises(ConfigError, match="not a mail address") as caught:
         domain_of(address)
@@ -209,7 +211,13 @@ def test_no_secret_in_its_repr() -> None:
 
 
 values = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.lists(st.text()), st.dictionaries(st.text(), st.text())
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(),
+    st.lists(st.text()),
+    st.dictionaries(st.text(), st.text()),
 )
 keys = st.one_of(st.sampled_from([field.name for field in fields(Provider)]), st.text(max_size=20))
 

@@ -83,7 +83,7 @@ def keep(account: Account, token: Token) -> None:
 def write_cache(account: Account, token: Token) -> None:
     """Put the access token where the warm path of `token` finds it."""
     path = access_token_cache.path(account.key)
-    state_files.private_directory(access_token_cache.state_directory())
+    state_files.private_directory(state_files.state_directory())
     state_files.private_directory(path.rpartition("/")[0])
     state_files.write(path, f"{token.expires_at}\n{token.access_token}\n".encode("ascii"))
 

@@ -21,16 +21,21 @@ _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789@._+-")
 
 
 def state_directory() -> str:
-    """Where everything that changes is kept: ``$XDG_STATE_HOME/oauth2-pop3``."""
+    """Where everything that changes is kept: ``$XDG_STATE_HOME/oauth2-pop3``; "" where nobody knows a home."""
     base = os.environ.get("XDG_STATE_HOME", "")
     if not base.startswith("/"):  # the XDG specification: a relative path is to be ignored
-        base = os.path.expanduser("~/.local/state")
+        home = os.path.expanduser("~")
+        if not home.startswith("/") or os.environ.get("HOME") == "":
+            return ""
+        base = home.rstrip("/") + "/.local/state"
     return base + "/oauth2-pop3"
 
 
 def file_name(account: str) -> str:
     """A file name for an account: its address in small letters, anything unusual as ``%XX``."""
-    quoted = "".join(c if c in _PLAIN else "".join(f"%{b:02X}" for b in c.encode()) for c in account.lower())
+    quoted = "".join(
+        c if c in _PLAIN else "".join(f"%{b:02X}" for b in c.encode("utf-8", "surrogatepass")) for c in account.lower()
+    )
     return "%2E" + quoted[1:] if quoted.startswith(".") else quoted
 
 
@@ -45,6 +50,8 @@ def read(account: str, min_validity: float = DEFAULT_MIN_VALIDITY) -> str | None
     A file that is not ours alone (another owner, or readable by others), or is not of two lines, is no answer:
     somebody else may have put it there.
     """
+    if not state_directory():
+        return None
     try:
         descriptor = os.open(path(account), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
@@ -54,7 +61,7 @@ def read(account: str, min_validity: float = DEFAULT_MIN_VALIDITY) -> str | None
         if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
             return None
         expires_at, token, rest = os.read(descriptor, _SIZE_LIMIT).decode("ascii").split("\n")
-        if rest or not token or float(expires_at) - time.time() <= min_validity:
+        if rest or not token or not float(expires_at) - time.time() > min_validity:
             return None
     except (OSError, ValueError):
         return None

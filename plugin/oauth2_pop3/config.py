@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from oauth2_pop3 import state_files
-from oauth2_pop3.errors import ConfigError
+from oauth2_pop3.errors import ConfigError, TokenStoreError
 from oauth2_pop3.tables import Place
 
 _TOP_LEVEL = ("accounts", "providers", "token_store")
@@ -35,7 +35,10 @@ Tables = Mapping[str, Mapping[str, object]]
 def config_file() -> Path:
     """Where the configuration is looked for."""
     base = os.environ.get("XDG_CONFIG_HOME", "")
-    directory = Path(base) if base.startswith("/") else Path("~/.config").expanduser()
+    try:
+        directory = Path(base) if base.startswith("/") else Path.home() / ".config"
+    except RuntimeError:
+        raise ConfigError("there is no home directory", hint="Set HOME, or XDG_CONFIG_HOME.") from None
     return directory / "oauth2-pop3" / "config.toml"
 
 
@@ -75,22 +78,37 @@ class Config:
         if not isinstance(token_store, str):
             raise ConfigError(f"{path}: token_store must be a string")
         config = cls(path, text, tables["providers"], _by_address(tables["accounts"], path), token_store)
-        config._keep_secrets_private()
+        config._check_mode()
         return config
 
     def place(self, kind: str, name: str) -> Place:
         """Where the table of a provider or account stands, for messages."""
         return Place(str(self.path), self.text, f"{kind}.{name}")
 
-    def _keep_secrets_private(self) -> None:
-        if not any("client_secret" in row for rows in (self.providers, self.accounts) for row in rows.values()):
-            return
+    def _check_mode(self) -> None:
+        """It may hold secrets, which are nobody else's to read, and names commands, which are not for all to write."""
         mode = stat.S_IMODE(self.path.stat().st_mode)
-        if mode & 0o077:
+        if mode & 0o002:
+            raise ConfigError(
+                f"{self.path} can be written by everybody (mode {mode:04o})", hint=f"Run: chmod 600 {self.path}"
+            )
+        secret = any("client_secret" in row for rows in (self.providers, self.accounts) for row in rows.values())
+        if secret and mode & 0o077:
             raise ConfigError(
                 f"{self.path} holds a client_secret and can be read by others (mode {mode:04o})",
                 hint=f"Run: chmod 600 {self.path}",
             )
+
+    def require_writable(self) -> None:
+        """Raise ConfigError where save_account would: before a person signs in, not after."""
+        path = Path(os.path.realpath(self.path))
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            writable = os.access(path.parent, os.W_OK) and (not path.exists() or os.access(path, os.R_OK))
+        except OSError:
+            writable = False
+        if not writable:
+            raise ConfigError(f"cannot write {path}", hint="Make its directory writable, or set XDG_CONFIG_HOME.")
 
     def save_account(self, address: str, values: Mapping[str, str]) -> None:
         """Write the account's table, keeping everything else in the file as it is. Raises ConfigError.
@@ -98,19 +116,25 @@ class Config:
         A value of "" is taken out. A symbolic link is followed to the file; a new file is the user's alone.
         """
         path = Path(os.path.realpath(self.path))
-        with state_files.AccountLock("config.toml"):  # two people may sign in at the same time
-            self._save_account(path, address, values)
+        try:
+            with state_files.AccountLock("config.toml"):  # two people may sign in at the same time
+                self._save_account(path, address, values)
+        except (OSError, TokenStoreError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise ConfigError(f"cannot write {path}: {reason}") from error
 
     @staticmethod
     def _save_account(path: Path, address: str, values: Mapping[str, str]) -> None:
         import tomlkit
+        import tomlkit.items
 
         text = path.read_text("utf-8") if path.exists() else ""
         document = tomlkit.parse(text)
         accounts = document.setdefault("accounts", tomlkit.table(is_super_table=True))
         name = next((key for key in accounts if key.lower() == address.lower()), address)
         if name not in accounts:
-            accounts[name] = tomlkit.table()
+            inline = isinstance(accounts, tomlkit.items.InlineTable)
+            accounts[name] = tomlkit.inline_table() if inline else tomlkit.table()
         table = accounts[name]
         for key, value in values.items():
             if value and table.get(key) != value:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from functools import cache
@@ -45,10 +46,12 @@ def explain(answer: Mapping[str, object], *, account: str, provider: str = "") -
 
 def _fits(row: Mapping[str, object], said: str, code: str, provider: str) -> bool:
     match = str(row.get("match", ""))
-    at = said.lower().find(match.lower())
     # AADSTS70000 must not be found in AADSTS700082.
-    whole = at >= 0 and not said[at + len(match) : at + len(match) + 1].isdigit()
-    return whole and row.get("error", code) == code and (not provider or str(row.get("provider", provider)) == provider)
+    return (
+        re.search(re.escape(match) + r"(?!\d)", said, re.IGNORECASE) is not None
+        and row.get("error", code) == code
+        and (not provider or str(row.get("provider", provider)) == provider)
+    )
 
 
 def _text(value: object, limit: int) -> str:

@@ -5,15 +5,25 @@ lock is asked for, fcntl.
 """
 
 import os
+import stat
 import time
 
-from oauth2_pop3.access_token_cache import file_name, state_directory
-from oauth2_pop3.errors import TokenStoreError, TokenStoreLocked
+from oauth2_pop3 import access_token_cache
+from oauth2_pop3.access_token_cache import file_name
+from oauth2_pop3.errors import ConfigError, TokenStoreError, TokenStoreLocked
 
 LOCK_TIMEOUT = 150.0
 """Seconds to wait for another process: longer than one refresh may take (https.TOTAL_TIMEOUT), twice over."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.1
+
+
+def state_directory() -> str:
+    """Where state is kept. Raises ConfigError where nobody knows a home directory."""
+    directory = access_token_cache.state_directory()
+    if not directory:
+        raise ConfigError("there is no home directory", hint="Set HOME, or XDG_STATE_HOME and XDG_CONFIG_HOME.")
+    return directory
 
 
 def private_directory(path: str) -> None:
@@ -24,6 +34,8 @@ def private_directory(path: str) -> None:
             os.mkdir(path, 0o700)
         except FileExistsError:
             status = os.stat(path)
+            if not stat.S_ISDIR(status.st_mode):
+                raise TokenStoreError(f"{path} is not a directory", hint="Move it out of the way.") from None
             if status.st_uid != os.geteuid():
                 raise TokenStoreError(
                     f"{path} belongs to another user (uid {status.st_uid})",

@@ -36,9 +36,9 @@ class Place:
         return ConfigError(f"{where}: [{self.header}] {message}", hint=hint)
 
     def _line(self, key: str) -> int:
-        wanted = re.sub(r"[\"'\s]", "", self.header)
+        wanted = re.sub(r"[\"'\s]", "", self.header).lower()
         for match in self.header_pattern.finditer(self.text):
-            if re.sub(r"[\"'\s]", "", match["name"]) == wanted:
+            if re.sub(r"[\"'\s]", "", match["name"]).lower() == wanted:
                 end = self.header_pattern.search(self.text, match.end())
                 body = self.text[match.end() : end.start() if end else None]
                 found = re.search(rf"^\s*[\"']?{re.escape(key)}[\"']?\s*[=.]", body, re.MULTILINE)

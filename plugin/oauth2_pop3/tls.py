@@ -27,9 +27,10 @@ def client_context(*, ca_certs: str = "", certfile: str = "", keyfile: str = "",
     ca_certs: a PEM file that replaces the system's certificate authorities. certfile, keyfile: the client's own.
     Raises ConfigError.
     """
-    ca_path = Path(ca_certs).expanduser() if ca_certs else None
     try:
-        context = ssl.create_default_context(cafile=str(ca_path) if ca_path else None)
+        context = ssl.create_default_context(cafile=str(Path(ca_certs).expanduser()) if ca_certs else None)
+    except RuntimeError:
+        raise ConfigError(f"ca_certs, {ca_certs}, names a home directory that nobody has") from None
     except OSError as error:
         raise ConfigError(
             f"cannot read the certificate authorities of ca_certs, {ca_certs}: {error.strerror or error}"

@@ -10,8 +10,13 @@ from dataclasses import asdict, dataclass, field, fields
 
 from oauth2_pop3.errors import OAuthError, TokenStoreError
 
+LONGEST_LIFETIME = 10 * 365 * 86400
+"""Seconds: a longer expires_in is cut to this, which a calendar can hold."""
 ASSUMED_LIFETIME = 300
 """Seconds, where the server gives no expires_in: RFC 6749 only recommends it, and short is the safe guess."""
+
+_VERSION = 1
+_LATEST = 1 << 41  # seconds since the epoch, generously
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,29 +75,43 @@ class Token:
 
     def to_json(self) -> str:
         """The form in which stores keep it."""
-        return json.dumps({"version": 1, **asdict(self)}, indent=1) + "\n"
+        return json.dumps({"version": _VERSION, **asdict(self)}, indent=1) + "\n"
 
     @classmethod
     def from_json(cls, text: str, *, where: str) -> Token:
         """Read to_json's form. where: the file or item to name in the TokenStoreError if it is damaged."""
         try:
             record = json.loads(text)
+            version = record.get("version")
             known = {f.name: record[f.name] for f in fields(cls) if f.name in record}
             token = cls(**known)
-            if not all(isinstance(getattr(token, f.name), int if f.type == "int" else str) for f in fields(cls)):
+            if not all(_is_of_type(getattr(token, f.name), str(f.type)) for f in fields(cls)):
                 raise TypeError
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise TokenStoreError(
                 f"{where} is damaged: it does not hold a token",
                 hint="Restore it from a backup, or sign in again with: oauth2-pop3 login",
             ) from error
+        if version != _VERSION:
+            raise TokenStoreError(
+                f"{where} has the version {version!r}, and this oauth2-pop3 knows {_VERSION}",
+                hint="A later oauth2-pop3 wrote it: use that one.",
+            )
         return token
+
+
+def _is_of_type(value: object, kind: str) -> bool:
+    return type(value) is int and abs(value) < _LATEST if kind == "int" else isinstance(value, str)
 
 
 def _seconds(expires_in: object) -> int:
     """Read expires_in, a number that some servers write as a string."""
+    if isinstance(expires_in, bool):
+        return ASSUMED_LIFETIME
     try:
         seconds = float(expires_in)  # type: ignore[arg-type]
+    except OverflowError:
+        return LONGEST_LIFETIME
     except (TypeError, ValueError):
         return ASSUMED_LIFETIME
-    return int(seconds) if math.isfinite(seconds) and seconds >= 0 else ASSUMED_LIFETIME
+    return int(min(seconds, LONGEST_LIFETIME)) if math.isfinite(seconds) and seconds >= 0 else ASSUMED_LIFETIME

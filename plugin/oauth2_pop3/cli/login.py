@@ -56,6 +56,7 @@ def run(options: Namespace) -> None:
         secret = _ask_secret(account, terminal=terminal)
     if account.provider.note:
         _say(f"Note: {account.provider.note}")
+    config.require_writable()
     person = Person(show_url=_show_url(options), say=_say, terminal=terminal)
     sign_in(account, person, client_secret=secret, check=not options.no_check)
     config.save_account(account.address, settings)

@@ -7,6 +7,7 @@ strings is ``('a', 'b')``.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -64,7 +65,7 @@ class Options:
 
 def read_options(conf: Mapping[str, Any]) -> Options:
     """Read what getmail hands over, where everything is text or None. Raises ConfigError that names the option."""
-    text = {name: str(conf[name]).strip() for name in Options.names() if conf.get(name) not in (None, "")}
+    text = {name: str(conf[name]).strip() for name in Options.names() if str(conf.get(name) or "").strip()}
     if "username" not in text:
         raise ConfigError("username is missing", hint="Set it to the mailbox's address.")
     read: dict[str, Any] = {"account": text["username"]}
@@ -79,7 +80,7 @@ def read_options(conf: Mapping[str, Any]) -> Options:
 
 def _value(name: str, kind: str, text: str) -> object:
     if kind == "int":
-        if not text.isdecimal() or not 0 < int(text) < 65536:
+        if not re.fullmatch("[0-9]{1,5}", text) or not 0 < int(text) < 65536:
             raise ConfigError(f"{name} = {text} is not a whole number from 1 to 65535")
         return int(text)
     if kind.startswith("bool"):
@@ -91,27 +92,32 @@ def _value(name: str, kind: str, text: str) -> object:
     if kind.startswith("tuple"):
         try:
             strings = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
             strings = None
         if not isinstance(strings, tuple | list) or not all(isinstance(item, str) for item in strings):
             raise ConfigError(f"{name} = {text} is not a list of strings", hint="Write it as ('a', 'b') or ('a',).")
         return tuple(strings)
-    if name in _FILES and not Path(text).expanduser().is_file():
+    if name == "mechanism":
+        return text.lower()
+    if name in _FILES and not _is_file(text):
         raise ConfigError(f"{name} = {text}: there is no such file")
     return text
 
 
-def _check(options: Options) -> None:
-    if options.mechanism.lower() not in ("auto", *MECHANISMS):
-        raise ConfigError(f"mechanism = {options.mechanism} is unknown", hint=f"Use auto, {' or '.join(MECHANISMS)}.")
+def _is_file(name: str) -> bool:
     try:
-        name, number = options.envelope_field
-    except ValueError:
-        number = 0
+        return Path(name).expanduser().is_file()
+    except (OSError, RuntimeError, ValueError):
+        return False
+
+
+def _check(options: Options) -> None:
+    if options.mechanism not in ("auto", *MECHANISMS):
+        raise ConfigError(f"mechanism = {options.mechanism} is unknown", hint=f"Use auto, {' or '.join(MECHANISMS)}.")
     if options.envelope_recipient:
-        if number < 1:
+        if not re.fullmatch(r"[!-9;-~]+\s*(:\s*0*[1-9][0-9]{0,3})?", options.envelope_recipient.strip()):
             raise ConfigError(f"envelope_recipient = {options.envelope_recipient} is not FIELD or FIELD:NUMBER")
-        if name in _NOT_THE_ENVELOPE:
+        if options.envelope_field[0] in _NOT_THE_ENVELOPE:
             raise ConfigError(
                 f"envelope_recipient = {options.envelope_recipient}: that field does not record the envelope",
                 hint="Use the field that the server writes at delivery, often Delivered-To or X-Envelope-To.",

@@ -9,8 +9,9 @@ from typing import ClassVar
 from urllib.parse import unquote
 
 from oauth2_pop3 import state_files
-from oauth2_pop3.access_token_cache import file_name, state_directory
+from oauth2_pop3.access_token_cache import file_name
 from oauth2_pop3.errors import TokenNotFound, TokenStoreError
+from oauth2_pop3.state_files import state_directory
 from oauth2_pop3.stores import TokenStore
 from oauth2_pop3.tokens import Token
 
@@ -24,15 +25,18 @@ class FileStore(TokenStore):
         """Read the account's file, if it is ours alone."""
         path = self._path(account)
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
         except FileNotFoundError:
             raise TokenNotFound(
                 f"nobody has signed in as {account} yet", hint=f"Run: oauth2-pop3 login {account}"
             ) from None
         except OSError as error:
             raise TokenStoreError(f"cannot read {path}: {error.strerror}") from error
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            os.close(descriptor)
+            raise TokenStoreError(f"cannot read {path}: it is not a file")
         with os.fdopen(descriptor, encoding="utf-8") as file:
-            status = os.fstat(descriptor)
             if status.st_uid != os.geteuid():
                 raise TokenStoreError(f"{path} belongs to another user (uid {status.st_uid})")
             if stat.S_IMODE(status.st_mode) & 0o077:
@@ -55,6 +59,7 @@ class FileStore(TokenStore):
     def delete(self, account: str) -> None:
         """Delete the account's file."""
         state_files.remove(str(self._path(account)))
+        state_files.remove(f"{self._path(account)}.tmp")  # of a process that was killed
 
     def accounts(self) -> list[str]:
         """All accounts that have a file."""
