@@ -53,7 +53,7 @@ def test_where_it_is_looked_for(home: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert config_file() == home / ".config/oauth2-pop3/config.toml"
 
 
-# BUG: RuntimeError of pathlib, where a container runs under a number that no passwd knows
+# Once: RuntimeError of pathlib, where a container runs under a number that no passwd knows
 def test_without_a_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XDG_CONFIG_HOME")
     monkeypatch.delenv("HOME")
@@ -79,7 +79,7 @@ def test_without_a_secret_others_may_read_it(home: Path) -> None:
     assert "example" in Config.load().providers
 
 
-# BUG: it holds client_secret_command, which we run
+# Once: it holds client_secret_command, which we run
 def test_a_file_that_anybody_can_write(home: Path) -> None:
     written('[providers.x]\nclient_secret_command = "cat /tmp/x"\n', 0o666)
     with pytest.raises(ConfigError, match="0666"):
@@ -123,7 +123,7 @@ def test_a_file_that_cannot_be_read(home: Path) -> None:
     [
         (PROVIDER + 'sope = "mail"\n' + ACCOUNT, 6, "Did you mean scope?"),
         (PROVIDER + "pop3_port = '995'\n" + ACCOUNT, 6, ""),
-        # BUG: the line is not found where the file has capital letters that were not typed
+        # Once: the line is not found where the file has capital letters that were not typed
         (PROVIDER + ACCOUNT + '"redirect-uri" = "x"\n', 9, "Did you mean redirect_uri?"),
         (PROVIDER + ACCOUNT + "zzz = 1\n", 9, "Known keys:"),
         (PROVIDER + ACCOUNT + "token_store = 1\n", 9, ""),
@@ -193,7 +193,7 @@ def test_a_symbolic_link_is_followed(home: Path, tmp_path: Path) -> None:
 ODD = [
     "",
     "[accounts]\n",
-    # BUG: ValueError of tomlkit
+    # Once: ValueError of tomlkit
     'accounts = {"a@b" = {provider = "x"}}\n',
     'accounts."a@b".provider = "x"\n',
     '[accounts]\n"a@b" = {provider = "x"}\n',
@@ -254,7 +254,7 @@ def test_no_text_makes_another_error_than_ours(home: Path, text: str) -> None:
         pass
 
 
-# BUG: OSError; the person has signed in by then, and what they signed in to is not written down.
+# Once: OSError; the person has signed in by then, and what they signed in to is not written down.
 @pytest.mark.parametrize("parent", ["file", "/proc"])
 def test_a_place_that_cannot_be_written(home: Path, parent: str, monkeypatch: pytest.MonkeyPatch) -> None:
     (home / "file").write_text("")

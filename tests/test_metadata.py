@@ -72,8 +72,8 @@ def provider(issuer: str, **row: Any) -> Provider:
 @pytest.mark.parametrize("act", ["plain", "google", "microsoft"])
 def test_the_sandbox(tmp_path: Path, home: Path, act: str) -> None:
     with Sandbox(tmp_path / "s", act) as sandbox:
-        row = {"issuer": sandbox.issuer, "ca_certs": str(sandbox.ca_certs)}
-        completed, announced = metadata.complete(Provider(name="x", **row))
+        row = Provider(name="x", issuer=sandbox.issuer, ca_certs=str(sandbox.ca_certs))
+        completed, announced = metadata.complete(row)
         server = sandbox.authorization_server
         assert completed.authorization_endpoint == server.authorization_endpoint
         assert completed.token_endpoint == server.token_endpoint
@@ -130,7 +130,7 @@ def test_no_metadata(site: Site, document: bytes) -> None:
     assert "token_endpoint" in caught.value.hint
 
 
-# BUG: requests raises TooManyRedirects, which is told as a broken connection and tried again for ever.
+# Once: requests raises TooManyRedirects, which is told as a broken connection and tried again for ever.
 def test_a_redirect_is_not_followed(site: Site) -> None:
     site.put("/elsewhere", site.document())
     site.put(RFC_8414, b"", status=302, Location=f"{site.url}/elsewhere")
@@ -139,7 +139,7 @@ def test_a_redirect_is_not_followed(site: Site) -> None:
     assert "/elsewhere" not in site.requests
 
 
-# BUG: the fallback is not asked: such servers redirect what they do not know to their sign-in page.
+# Once: the fallback is not asked: such servers redirect what they do not know to their sign-in page.
 def test_openid_connect_is_asked_behind_a_redirect(site: Site) -> None:
     site.put(RFC_8414, b"", status=302, Location=f"{site.url}/sign-in")
     site.put(OIDC, site.document())
@@ -156,7 +156,7 @@ def test_a_server_with_a_fault(site: Site) -> None:
 @pytest.mark.parametrize("key", ["authorization_endpoint", "token_endpoint"])
 @pytest.mark.parametrize("value", [None, "", 7, ["https://a/"]])
 def test_an_endpoint_that_is_missing(site: Site, key: str, value: object) -> None:
-    site.put(RFC_8414, site.document(**{key: value}))
+    site.put(RFC_8414, {**site.document(), key: value})
     with pytest.raises(OAuth2Pop3Error, match=key if value != "" else "https://"):
         metadata.complete(provider(site.url))
 
@@ -170,9 +170,9 @@ def test_an_endpoint_that_is_missing(site: Site, key: str, value: object) -> Non
         "javascript:alert(1)",
         "token",
         "https://",
-        # BUG: ValueError
+        # Once: ValueError
         "https://[",
-        # BUG: taken, and shown as it came
+        # Once: taken, and shown as it came
         "https://example.org/\x1b]0;owned\x07",
     ],
 )

@@ -11,7 +11,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -345,6 +345,22 @@ def test_tls_at_a_plain_port(certificates: Certificates) -> None:
     assert "995" in caught.value.hint
 
 
+# BUG: told as lasting (76), with the advice to look at the port: a server that is overloaded does this too.
+def test_a_connection_that_ends_in_the_handshake(certificates: Certificates) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65536)  # all of it, so that the end is no reset
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    with listener, pytest.raises(NetworkError):
+        Session.connect("127.0.0.1", listener.getsockname()[1], context=client_context(certificates), timeout=5)
+    thread.join(5)
+
+
 def test_plain_at_a_tls_port(certificates: Certificates) -> None:
     with Peer(tls_with=server_context(certificates, "good")) as server, pytest.raises(NetworkError, match="silent"):
         server.connect(timeout=0.3)
@@ -431,20 +447,21 @@ def test_nobody_listens() -> None:
         Session.connect("127.0.0.1", port, context=None, timeout=1)
 
 
-# BUG: UnicodeError of the codec `idna`, which ends getmail and all rc files that come after.
+# Once: UnicodeError of the codec `idna`, which ends getmail and all rc files that come after.
 @pytest.mark.parametrize("host", ["pop..example.org", ".example.org", "a" * 64 + ".example.org"])
 def test_a_host_that_is_no_name(host: str) -> None:
     with pytest.raises(OAuth2Pop3Error):
         Session.connect(host, 995, context=None, timeout=1)
 
 
-# BUG: ValueError of ssl
+# Once: ValueError of ssl
 @pytest.mark.parametrize("name", [".example.org", "a..b", "a" * 300])
 def test_a_server_hostname_that_is_no_name(certificates: Certificates, name: str) -> None:
     context = client_context(certificates)
-    with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(OAuth2Pop3Error):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        Session.connect("127.0.0.1", port, context=context, server_hostname=name, timeout=1)
+        with pytest.raises(ConfigError):
+            Session.connect("127.0.0.1", port, context=context, server_hostname=name, timeout=1)
 
 
 def test_a_server_without_capa() -> None:
@@ -459,7 +476,7 @@ def test_capabilities_in_any_case() -> None:
     assert capabilities["EXPIRE"] == ("0",)
 
 
-# BUG: the names of mechanisms reach the message as they came.
+# Once: the names of mechanisms reach the message as they came.
 def test_what_capa_says_does_not_reach_the_terminal_raw() -> None:
     with (
         Peer(b"+OK\r\n", "CAPA", b"+OK\r\nSASL \x1b[2JPLAIN\x07\r\n.\r\n") as server,
@@ -525,7 +542,7 @@ def test_a_server_that_drips(octets: bytes) -> None:
     thread.join(5)
 
 
-# BUG: what came fast at first is time to drip later: one megabyte buys 51 hours at the default timeout.
+# Once: what came fast at first is time to drip later: one megabyte buys 51 hours at the default timeout.
 def test_a_server_that_drips_after_a_good_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
 
@@ -588,10 +605,8 @@ def cut() -> Iterator[Callable[[list[bytes]], Session]]:
     far.setblocking(False)
 
     def make(pieces: list[bytes]) -> Session:
-        try:
+        with suppress(BlockingIOError):
             far.recv(65536)
-        except BlockingIOError:
-            pass
         connection.pieces = list(pieces)
         return Session(connection, "test")
 
@@ -643,11 +658,13 @@ def test_uidl_and_list_are_read(cut: Callable[[list[bytes]], Session], listing: 
 def test_no_answer_makes_another_error_than_ours(cut: Callable[[list[bytes]], Session], answer: bytes) -> None:
     ask: Callable[[Session], object]
     for ask in (Session.unique_ids, Session.sizes, Session.stat, Session.capa, lambda session: session.retrieve(1)):
-        try:
-            ask(cut([b"+OK " + answer]))
-            ask(cut([b"+OK\r\n" + answer + b"\r\n.\r\n"]))
-        except OAuth2Pop3Error as error:
-            assert not TERMINAL.search(str(error))
+        for pieces in ([b"+OK " + answer], [b"+OK\r\n" + answer + b"\r\n.\r\n"]):
+            message = ""
+            try:
+                ask(cut(pieces))
+            except OAuth2Pop3Error as error:
+                message = str(error)
+            assert not TERMINAL.search(message)
 
 
 @pytest.mark.parametrize("line", [b"1", b"", b"x 1", b"1 x", b"\xd9\xa1\xff 1", b"1 " + b"9" * 5000, b"\x1b[2J"])
@@ -660,14 +677,14 @@ def test_a_listing_that_is_none(line: bytes) -> None:
     assert not TERMINAL.search(str(caught.value))
 
 
-# BUG: int() takes what no RFC does, and the number goes into RETR and DELE.
+# Once: int() takes what no RFC does, and the number goes into RETR and DELE.
 @pytest.mark.parametrize("number", [b"-1", b"1_0", b"+1", "\u0661".encode(), b"0"])
 def test_a_number_that_is_none(number: bytes) -> None:
     with peer("UIDL", b"+OK\r\n" + number + b" uid\r\n.\r\n") as session, pytest.raises(Pop3Error):
         session.unique_ids()
 
 
-# BUG: such a unique-id goes to the terminal and, with its NUL, into getmail's seen-file, whose separator that is.
+# Once: such a unique-id goes to the terminal and, with its NUL, into getmail's seen-file, whose separator that is.
 @pytest.mark.parametrize("unique_id", [b"a\x00b", b"\x1b[2J", b"a\x1b]0;x\x07", b"a\x1fb", "a\u2028b".encode()])
 def test_a_unique_id_that_cannot_be_kept(unique_id: bytes) -> None:
     with (
@@ -687,7 +704,7 @@ def test_a_stat_that_is_none(answer: bytes) -> None:
 def test_a_command_that_is_refused_says_what_the_server_said() -> None:
     with (
         peer("RETR 7", b"-ERR \x1b[31mno \xe9 such\x07 message\xc2\x9b\r\n") as session,
-        pytest.raises(Pop3Error, match="no .* such") as caught,
+        pytest.raises(Pop3Error, match=r"no .* such") as caught,
     ):
         session.retrieve(7)
     assert not TERMINAL.search(str(caught.value))
@@ -774,7 +791,7 @@ def test_what_follows_a_refusal(answer: bytes, kind: type[OAuth2Pop3Error]) -> N
     assert type(error) is kind
 
 
-# BUG: RFC 2449 section 8: response codes are levels, [SYS/TEMP/...] is a kind of [SYS/TEMP].
+# Once: RFC 2449 section 8: response codes are levels, [SYS/TEMP/...] is a kind of [SYS/TEMP].
 def test_a_response_code_of_more_levels() -> None:
     assert type(refused_by("AUTH XOAUTH2", b"+ \r\n", FORM, b"-ERR [SYS/TEMP/LDAP] down\r\n")) is NetworkError
 
@@ -789,11 +806,11 @@ def test_a_response_code_of_more_levels() -> None:
         challenge(["a", "list"]),
         challenge({"status": "\x1b]0;owned\x07\x9b2J\u202e\r\n\x00"}),
         challenge({"status": {"nested": ["\x1b[2J"]}}),
-        # BUG: a key reaches the terminal as it came
+        # Once: a key reaches the terminal as it came
         challenge({"\x1b]0;owned\x07": "1", "a\r\nb": "2"}),
-        # BUG: UnicodeEncodeError
+        # Once: UnicodeEncodeError
         challenge({"status": "\ud800"}),
-        # BUG: RecursionError
+        # Once: RecursionError
         pytest.param(b"+ " + base64.b64encode(b"[" * 30_000) + b"\r\n", id="nested"),
     ],
 )
@@ -803,7 +820,7 @@ def test_a_hostile_refusal(refusal: bytes) -> None:
     assert "no" in str(error)
 
 
-# BUG: 60 KB of it on one line
+# Once: 60 KB of it on one line
 def test_a_long_refusal_is_cut() -> None:
     many = {f"key-{number}": "x" * 50 for number in range(500)}
     error = refused_by("AUTH XOAUTH2", b"+ \r\n", FORM, challenge(many), "", b"-ERR no\r\n")
@@ -815,5 +832,5 @@ def test_a_server_that_sends_the_token_back() -> None:
     with peer("AUTH XOAUTH2", b"+ \r\n", FORM, challenge(echo), "", f"-ERR bad {TOKEN}\r\n".encode()) as session:
         with pytest.raises(AuthenticationRejected) as caught:
             session.authenticate("xoauth2", "ann@example.org", TOKEN, port=995)
-        # BUG: "a message never holds a token" (errors.py)
+        # Once: "a message never holds a token" (errors.py)
         assert TOKEN not in str(caught.value)

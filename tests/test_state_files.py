@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -85,8 +86,12 @@ def test_it_is_synced_before_it_is_renamed(tmp_path: Path, monkeypatch: pytest.M
         done.append("directory" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
         sync(descriptor)
 
+    def rename(source: str, target: str) -> None:
+        done.append("rename")
+        replace(source, target)
+
     monkeypatch.setattr(os, "fsync", fsync)
-    monkeypatch.setattr(os, "replace", lambda *names: (done.append("rename"), replace(*names)))
+    monkeypatch.setattr(os, "replace", rename)
     state_files.write(str(tmp_path / "file"), b"x")
     assert done == ["file", "rename", "directory"]
 
@@ -146,10 +151,8 @@ def test_a_link_in_the_way_is_not_written_through(tmp_path: Path) -> None:
     victim.write_text("untouched")
     for name in ("file.tmp", f"file.{os.getpid()}.tmp"):
         (tmp_path / name).symlink_to(victim)
-    try:
+    with suppress(TokenStoreError):
         state_files.write(str(tmp_path / "file"), b"x")
-    except TokenStoreError:
-        pass
     assert victim.read_text() == "untouched"
 
 
@@ -187,7 +190,7 @@ def test_a_directory_that_cannot_be_made() -> None:
         state_files.private_directory("/proc/oauth2-pop3/tokens")
 
 
-# BUG: its mode is changed, and it is taken for a directory
+# Once: its mode is changed, and it is taken for a directory
 def test_a_file_where_the_directory_should_be(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.touch(0o644)
@@ -205,7 +208,7 @@ def test_where_state_is_kept(home: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert state_directory() == f"{home}/.local/state/oauth2-pop3"
 
 
-# BUG: "~/.local/state", a directory named "~" wherever one happens to be; with HOME="" it is /.local
+# Once: "~/.local/state", a directory named "~" wherever one happens to be; with HOME="" it is /.local
 @pytest.mark.parametrize("value", [None, "", "relative"])
 def test_without_a_home(home: Path, tmp_path: Path, value: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -241,7 +244,7 @@ def test_a_file_name_is_one(account: str) -> None:
     assert file_name(account.lower()) == name
 
 
-# BUG: UnicodeEncodeError: an argument that is not of the locale's encoding
+# Once: UnicodeEncodeError: an argument that is not of the locale's encoding
 def test_a_name_that_is_no_text(home: Path) -> None:
     assert access_token_cache.read("ann\udcff@example.org") is None
 
@@ -269,9 +272,17 @@ def test_the_cache_is_read(home: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "\n", f"{FUTURE}\n", f"{FUTURE}\ntoken", f"{FUTURE}\n\n", f"{FUTURE}\na\nb\n", "x\ntoken\n", f"{FUTURE}\né\n"]
-    # BUG: not greater than any number, so never ended
-    + ["nan\ntoken\n"],
+    [
+        "",
+        "\n",
+        f"{FUTURE}\n",
+        f"{FUTURE}\ntoken",
+        f"{FUTURE}\n\n",
+        f"{FUTURE}\na\nb\n",
+        "x\ntoken\n",
+        f"{FUTURE}\né\n",
+        "nan\ntoken\n",
+    ],  # BUG: nan is not greater than any number, so it never ended
 )
 def test_a_cache_that_is_damaged(home: Path, text: str) -> None:
     cached(text)

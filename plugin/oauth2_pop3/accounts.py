@@ -83,7 +83,7 @@ def provider_row(name: str, config: Config, place: Place) -> dict[str, object]:
 def _rows(name: str, config: Config) -> dict[str, object] | None:
     own = config.providers.get(name)
     base = manager.built_in_providers().get(name)
-    if base is None and own is None:
+    if base is None:
         base = manager.providers().get(name)
     return None if base is None and own is None else {**(base or {}), **(own or {})}
 
