@@ -160,6 +160,9 @@ def test_a_version_that_we_do_not_know() -> None:
         '{"access_token": "a", "expires_at": 1, "scope": ["mail"]}',
         # Once: bool is an int
         '{"access_token": "a", "expires_at": true}',
+        # BUG: taken; then UnicodeEncodeError when it is put into the cache, or a cache of three lines
+        '{"version": 1, "access_token": "\\u00e9", "expires_at": 1}',
+        '{"version": 1, "access_token": "a\\nb", "expires_at": 1}',
         # Once: RecursionError
         pytest.param("[" * 100_000, id="nested"),
         # Once: taken; then OverflowError in valid_for()

@@ -116,8 +116,9 @@ def retriever_types() -> Mapping[str, type]:
 
 def token_store(name: str) -> TokenStore:
     """Open the store of that name. Raises PluginError."""
-    store: TokenStore = _named("token_stores", "token store", name)()
-    return store
+    from oauth2_pop3.stores.guarded import GuardedStore
+
+    return GuardedStore(name, _named("token_stores", "token store", name))
 
 
 def built_in_providers() -> Mapping[str, Mapping[str, object]]:
@@ -128,6 +129,17 @@ def built_in_providers() -> Mapping[str, Mapping[str, object]]:
 def providers() -> Mapping[str, Mapping[str, object]]:
     """Every row, ours and others'."""
     return _merged(_all(), "providers")
+
+
+def provider_plugin(name: str) -> str:
+    """Which plugin brought the row of that name: for messages about it."""
+    answers = _ask(_all(), "providers")
+    return next((plugin for plugin, answer in answers if isinstance(answer, Mapping) and name in answer), _OURS)
+
+
+def reject(plugin: str, what: str, error: Exception) -> None:
+    """Name a plugin whose answer cannot be used, in one line; the others go on."""
+    _complain(plugin, what, error)
 
 
 def dialects() -> Mapping[str, type[Dialect]]:

@@ -22,7 +22,7 @@ def _token_arguments(arguments: list[str]) -> tuple[str, float] | None:
         return None
     if not seconds:
         return account, access_token_cache.DEFAULT_MIN_VALIDITY
-    return (account, int(seconds)) if seconds.isdecimal() else None
+    return (account, int(seconds)) if seconds.isdecimal() and len(seconds) < 10 else None
 
 
 def _print_and_exit(token: str) -> None:

@@ -76,7 +76,7 @@ def provider_row(name: str, config: Config, place: Place) -> dict[str, object]:
         known = sorted({*manager.providers(), *config.providers})
         raise place.error("provider", f"there is no provider {name}", f"There are {', '.join(known)}.")
     # Checked by itself first: a fault is reported where it stands, not at the account that uses the provider.
-    providers.provider(name, row, config.place("providers", name))
+    providers.provider(name, row, _place(name, config))
     return row
 
 
@@ -90,9 +90,24 @@ def _rows(name: str, config: Config) -> dict[str, object] | None:
 
 def all_providers(config: Config) -> dict[str, Provider]:
     """Every provider there is, by name. Raises ConfigError."""
-    names = {**manager.providers(), **config.providers}
-    rows = {name: {**manager.providers().get(name, {}), **config.providers.get(name, {})} for name in names}
-    return {name: providers.provider(name, row, config.place("providers", name)) for name, row in rows.items()}
+    known = manager.providers()
+    found = {}
+    for name in {**known, **config.providers}:
+        row = {**known.get(name, {}), **config.providers.get(name, {})}
+        try:
+            found[name] = providers.provider(name, row, _place(name, config))
+        except ConfigError as error:
+            if name in config.providers:
+                raise
+            manager.reject(manager.provider_plugin(name), "failed in providers", error)
+    return found
+
+
+def _place(name: str, config: Config) -> Place:
+    """Where a provider's row stands: in the user's config, or in a plugin."""
+    if name in config.providers:
+        return config.place("providers", name)
+    return Place(f"the plugin {manager.provider_plugin(name)}", "", f"providers.{name}")
 
 
 def provider_name(address: str, config: Config) -> str:

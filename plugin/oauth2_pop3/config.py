@@ -87,7 +87,12 @@ class Config:
 
     def _check_mode(self) -> None:
         """It may hold secrets, which are nobody else's to read, and names commands, which are not for all to write."""
-        mode = stat.S_IMODE(self.path.stat().st_mode)
+        status = self.path.stat()
+        mode = stat.S_IMODE(status.st_mode)
+        if status.st_uid not in (0, os.geteuid()):
+            raise ConfigError(
+                f"{self.path} belongs to another user (uid {status.st_uid})", hint="Run as that user, or set HOME."
+            )
         if mode & 0o002:
             raise ConfigError(
                 f"{self.path} can be written by everybody (mode {mode:04o})", hint=f"Run: chmod 600 {self.path}"
@@ -119,7 +124,7 @@ class Config:
         try:
             with state_files.AccountLock("config.toml"):  # two people may sign in at the same time
                 self._save_account(path, address, values)
-        except (OSError, TokenStoreError) as error:
+        except (OSError, ValueError, KeyError, TokenStoreError) as error:  # tomlkit's are of the two in between
             reason = error.strerror if isinstance(error, OSError) else error
             raise ConfigError(f"cannot write {path}: {reason}") from error
 

@@ -13,9 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+import requests.adapters
 
 from oauth2_pop3.errors import ConfigError, NetworkError, OAuth2Pop3Error, OAuthError
 from oauth2_pop3.tls import client_context, is_loopback
@@ -65,6 +67,18 @@ class _NoNetrc(requests.auth.AuthBase):
         return request
 
 
+class _SystemAuthorities(requests.adapters.HTTPAdapter):
+    """Trusts the system's certificate authorities as POP3 does, not only those that come with requests."""
+
+    def __init__(self, ca_certs: str) -> None:
+        self._context = client_context(ca_certs=ca_certs)
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """With our context."""
+        super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
+
+
 class _Session(requests.Session):
     """Looks for no redirect, not even to say where it would go."""
 
@@ -88,19 +102,19 @@ def request(
     answer) and ConfigError (a URL or ca_certs that cannot be).
     """
     require_https(url, allow_insecure_loopback=allow_insecure_loopback)
-    verify: str | bool = True
-    if ca_certs:
-        client_context(ca_certs=ca_certs)  # says what is wrong with the file, where requests would not
-        verify = str(Path(ca_certs).expanduser())
+    adapter = _SystemAuthorities(ca_certs)  # says what is wrong with ca_certs, where requests would not
+    verify = str(Path(ca_certs).expanduser()) if ca_certs else True
     outcome: list[Response | OAuth2Pop3Error] = []
 
     def work() -> None:
         try:
-            outcome.append(_exchange(method, url, form, basic, verify))
+            outcome.append(_exchange(method, url, form, basic, verify, adapter))
         except OAuth2Pop3Error as error:
             outcome.append(error)
         except UnicodeError:
             outcome.append(OAuthError(f"what was to be sent to {_host(url)} is not text"))
+        except Exception as error:  # noqa: BLE001 - nobody else would tell of it: an odd proxy is one
+            outcome.append(ConfigError(f"{_host(url)} cannot be asked: {type(error).__name__}: {error}"))
 
     # requests has no limit for the whole exchange: a server may send a header line a minute for ever. The thread
     # is left behind then; it dies with the process.
@@ -140,11 +154,17 @@ def require_https(url: str, *, allow_insecure_loopback: bool) -> None:
 
 
 def _exchange(
-    method: str, url: str, form: Mapping[str, str] | None, basic: tuple[str, str] | None, verify: str | bool
+    method: str,
+    url: str,
+    form: Mapping[str, str] | None,
+    basic: tuple[str, str] | None,
+    verify: str | bool,
+    adapter: requests.adapters.HTTPAdapter,
 ) -> Response:
     host = _host(url)
     try:
         with _Session() as session:
+            session.mount("https://", adapter)
             # A proxy would be another machine, and what is on loopback may be plain.
             session.trust_env = not is_loopback(urlsplit(url).hostname or "")
             with session.request(

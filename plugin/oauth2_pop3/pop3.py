@@ -68,7 +68,11 @@ class Session:
             raise NetworkError(f"no connection to the POP3 server {host}:{port}: {_reason(error)}") from error
         except (UnicodeError, OverflowError) as error:
             raise ConfigError(f"{host}:{port} cannot be the address of a POP3 server") from error
-        session = cls(connection, host)
+        try:
+            session = cls(connection, host)
+        except OSError as error:  # reset at once
+            connection.close()
+            raise NetworkError(f"no connection to the POP3 server {host}:{port}: {_reason(error)}") from error
         try:
             if context is not None and not starttls:
                 session._start_tls(context, name, fingerprints)
@@ -189,6 +193,8 @@ class Session:
     def _start_tls(self, context: ssl.SSLContext, name: str, fingerprints: tuple[str, ...]) -> None:
         try:
             secured = context.wrap_socket(self._socket, server_hostname=name)
+        except ssl.SSLEOFError as error:
+            raise NetworkError(f"the POP3 server {name} closed the connection in the TLS handshake") from error
         except ssl.SSLError as error:
             message, hint = tls.explain(error, name)
             raise Pop3Error(message, hint=hint) from error

@@ -22,6 +22,7 @@ class Provider:
 
     Where issuer is given, what is left out of the endpoints comes from its metadata (RFC 8414). unsupported says
     why there is no OAuth for POP3, and the way that does work. An endpoint may hold {tenant}.
+    allow_insecure_loopback: plain HTTP to an authorization server on this machine.
     """
 
     name: str

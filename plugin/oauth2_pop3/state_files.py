@@ -7,6 +7,7 @@ lock is asked for, fcntl.
 import os
 import stat
 import time
+from _thread import get_ident  # threading would have to be loaded
 
 from oauth2_pop3 import access_token_cache
 from oauth2_pop3.access_token_cache import file_name
@@ -83,8 +84,8 @@ def write(path: str, content: bytes, mode: int = 0o600) -> None:
         ) from error
 
 
-_held: dict[str, tuple[int, int]] = {}
-"""The locks of this process: path -> descriptor, how often taken."""
+_held: dict[tuple[str, int], tuple[int, int]] = {}
+"""The locks of this process: path and thread -> descriptor, how often taken."""
 
 
 class AccountLock:
@@ -103,14 +104,15 @@ class AccountLock:
         self._path = f"{state_directory()}/locks/{file_name(account)}"
 
     def __enter__(self) -> "AccountLock":
-        descriptor, depth = _held.get(self._path) or (self._acquire(), 0)
-        _held[self._path] = (descriptor, depth + 1)
+        self._key = self._path, get_ident()
+        descriptor, depth = _held.get(self._key) or (self._acquire(), 0)
+        _held[self._key] = (descriptor, depth + 1)
         return self
 
     def __exit__(self, *_: object) -> None:
-        descriptor, depth = _held.pop(self._path)
+        descriptor, depth = _held.pop(self._key)
         if depth > 1:
-            _held[self._path] = (descriptor, depth - 1)
+            _held[self._key] = (descriptor, depth - 1)
         else:
             os.close(descriptor)
 

@@ -87,6 +87,8 @@ class Token:
             token = cls(**known)
             if not all(_is_of_type(getattr(token, f.name), str(f.type)) for f in fields(cls)):
                 raise TypeError
+            if not (token.access_token.isascii() and token.access_token.isprintable()):
+                raise ValueError
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise TokenStoreError(
                 f"{where} is damaged: it does not hold a token",

@@ -6,6 +6,7 @@ and another process is getting a new one.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -62,6 +63,8 @@ def _guarded(command: Callable[[], int | None]) -> int:
     try:
         if sys.stdout is None:
             raise TokenStoreError("standard output is closed")
+        if isinstance(sys.stdout, io.TextIOWrapper):  # a locale that has not all letters
+            sys.stdout.reconfigure(errors="backslashreplace")
         code = command()
         sys.stdout.flush()
     except OAuth2Pop3Error as error:

@@ -1,7 +1,7 @@
 """Run getmail with the type oauth2-pop3 known to it.
 
 Where `getmail` by itself knows the type there is no need for this: it serves installations in which Python reads no
-.pth file (PYTHONPATH, pip install --target, python -I). Arguments and exit code are getmail's own.
+.pth file (PYTHONPATH, pip install --target). Arguments and exit code are getmail's own.
 """
 
 from __future__ import annotations

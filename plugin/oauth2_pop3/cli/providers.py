@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from argparse import ArgumentParser, Namespace
 
+from oauth2_pop3.errors import one_line
+
 _KEYS = (
     "name", "title", "issuer", "authorization_endpoint", "token_endpoint", "device_authorization_endpoint",
     "revocation_endpoint", "scope", "pop3_host", "pop3_port", "domains", "mechanisms", "note", "unsupported",
@@ -34,8 +36,8 @@ def run(options: Namespace) -> None:
         return
     for name, row in rows.items():
         where = row.unsupported or f"{row.pop3_host}:{row.pop3_port}" if row.pop3_host else row.unsupported
-        print(f"{name:20} {row.display_name}")
-        print(f"{'':20} {where}")
+        print(f"{name:20} {one_line(row.display_name)}")
+        print(f"{'':20} {one_line(where)}")
         if row.domains:
             more = f" and {len(row.domains) - 6} more" if len(row.domains) > 6 else ""
             print(f"{'':20} {', '.join(row.domains[:6])}{more}")

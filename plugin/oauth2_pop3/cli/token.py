@@ -31,6 +31,6 @@ def run(options: Namespace) -> None:
 
 
 def _seconds(text: str) -> int:
-    if not text.isdecimal():
+    if not text.isdecimal() or len(text) > 9:
         raise ArgumentTypeError(f"{text!r} is not a whole number of seconds")
     return int(text)

@@ -71,7 +71,9 @@ class AuthorizationRequest:
             if any(c.isspace() for c in text) or not text.isascii():
                 raise NotOurRedirect("that is neither the redirect's URL nor a code")
             return text
-        query = urlsplit(text).query or text.rpartition("?")[2].partition("#")[0]
+        query = (
+            text.partition("?")[2].partition("#")[0] or text
+        )  # not urlsplit, which refuses some of what people paste
         answer = parse_qs(query, keep_blank_values=True)
         if any(len(values) > 1 for values in answer.values()):
             raise NotOurRedirect("the redirect has a parameter twice (RFC 6749 section 3.1)")
@@ -100,7 +102,10 @@ class AuthorizationRequest:
                 f"the redirect comes from the issuer {iss[:200]!r} and not from {expected!r} (RFC 9207)",
                 hint="Do not go on: servers may have been mixed up, unless the configuration's issuer is wrong.",
             )
-        elif not expected and urlsplit(iss).netloc != urlsplit(self.provider.authorization_endpoint).netloc:
+        elif (
+            not expected
+            and iss.partition("://")[2].partition("/")[0] != urlsplit(self.provider.authorization_endpoint).netloc
+        ):
             raise OAuthError(
                 f"the redirect comes from the issuer {iss[:200]!r}, not from the host of authorization_endpoint",
                 hint="If that is right, put it as issuer into the provider's table in config.toml.",

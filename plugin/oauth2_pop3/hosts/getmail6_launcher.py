@@ -1,4 +1,4 @@
-"""`oauth2-pop3 getmail`: the unmodified getmail where .pth files are not read (PYTHONPATH, --target, python -I)."""
+"""`oauth2-pop3 getmail`: the unmodified getmail where .pth files are not read (PYTHONPATH, pip install --target)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,13 @@ from oauth2_pop3.errors import ConfigError
 
 
 def getmail_script() -> Path:
-    """The getmail beside this interpreter, else the one on PATH. Raises ConfigError."""
-    for found in (Path(sys.executable).parent / "getmail", Path(shutil.which("getmail") or "/nonexistent")):
+    """The getmail beside this interpreter, beside its getmailcore, or on PATH. Raises ConfigError."""
+    places = [Path(sys.executable).parent / "getmail"]
+    core = importlib.util.find_spec("getmailcore")
+    if core and core.origin:  # pip install --target puts bin beside the packages
+        places.append(Path(core.origin).parents[1] / "bin" / "getmail")
+    places.append(Path(shutil.which("getmail") or "/nonexistent"))
+    for found in places:
         if found.is_file():
             with found.open("rb") as file:
                 first = file.readline(200)

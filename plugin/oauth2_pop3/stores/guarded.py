@@ -1,0 +1,51 @@
+"""A guard around every store: whatever a stranger's store raises becomes one of our errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar, TypeVar
+
+from oauth2_pop3.errors import OAuth2Pop3Error, TokenStoreError
+from oauth2_pop3.stores import TokenStore
+from oauth2_pop3.tokens import Token
+
+Answer = TypeVar("Answer")
+
+
+class GuardedStore(TokenStore):
+    """Passes everything on to the store called name, which make() opens."""
+
+    name: ClassVar[str] = "guarded"
+
+    def __init__(self, name: str, make: Callable[[], TokenStore]) -> None:
+        self._called = name
+        self._store = self._guard("be opened", make)
+
+    def load(self, account: str) -> Token:
+        """See TokenStore."""
+        return self._guard("read", lambda: self._store.load(account))
+
+    def save(self, account: str, token: Token) -> None:
+        """See TokenStore."""
+        self._guard("write", lambda: self._store.save(account, token))
+
+    def delete(self, account: str) -> None:
+        """See TokenStore."""
+        self._guard("delete", lambda: self._store.delete(account))
+
+    def accounts(self) -> list[str]:
+        """See TokenStore."""
+        return self._guard("list its accounts", self._store.accounts)
+
+    def _guard(self, what: str, call: Callable[[], Answer]) -> Answer:
+        try:
+            return call()
+        except OAuth2Pop3Error:
+            raise
+        except Exception as error:
+            # Not its text, which may hold a token; an operating system's own words do not.
+            reason = error.strerror if isinstance(error, OSError) else ""
+            raise TokenStoreError(
+                f"the token store {self._called} cannot {what}: {reason or type(error).__name__}",
+                hint="Ask its author, or set another token_store in config.toml.",
+            ) from error
