@@ -41,6 +41,27 @@ def _print_and_exit(token: str) -> None:
         os._exit(74)
 
 
+def _token_of_another_process(account: str, min_validity: float) -> str | None:
+    """Wait while another process refreshes the token, with next to nothing loaded: fifty may wait here.
+
+    None: nobody else is at it, and it is ours to refresh; the account's lock is held from here to the end.
+    """
+    if not os.path.exists(access_token_cache.path(account)):
+        return None  # nobody has signed in, or it is a misspelt name that is to leave no lock behind
+    from oauth2_pop3.errors import OAuth2Pop3Error
+    from oauth2_pop3.state_files import AccountLock
+
+    try:
+        AccountLock(account).acquire_unless(lambda: access_token_cache.read(account, min_validity) is not None)
+    except OAuth2Pop3Error as error:
+        from oauth2_pop3.cli import fail
+
+        os._exit(fail(error))
+    except KeyboardInterrupt:
+        os._exit(130)
+    return access_token_cache.read(account, min_validity)
+
+
 def main() -> int:
     """Run the command that sys.argv says; its exit code."""
     plain = _token_arguments(sys.argv[1:])
@@ -48,12 +69,12 @@ def main() -> int:
         from oauth2_pop3.cli import main as cli
 
         return cli(sys.argv[1:])
-    token = access_token_cache.read(*plain)
+    token = access_token_cache.read(*plain) or _token_of_another_process(*plain)
     if token is not None:
         _print_and_exit(token)
-    from oauth2_pop3.cli import after_cache_miss
+    from oauth2_pop3.cli import main as cli
 
-    return after_cache_miss(sys.argv[1:], *plain)
+    return cli(sys.argv[1:])
 
 
 if __name__ == "__main__":

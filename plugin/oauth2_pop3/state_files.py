@@ -7,16 +7,20 @@ lock is asked for, fcntl.
 import os
 import stat
 import time
-from _thread import get_ident  # threading would have to be loaded
+from _thread import get_ident  # threading would have to be loaded, and typing for TYPE_CHECKING
 
 from oauth2_pop3 import access_token_cache
 from oauth2_pop3.access_token_cache import file_name
 from oauth2_pop3.errors import ConfigError, TokenStoreError, TokenStoreLocked
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 LOCK_TIMEOUT = 150.0
 """Seconds to wait for another process: longer than one refresh may take (https.TOTAL_TIMEOUT), twice over."""
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.1
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.05
 
 
 def state_directory() -> str:
@@ -104,9 +108,7 @@ class AccountLock:
         self._path = f"{state_directory()}/locks/{file_name(account)}"
 
     def __enter__(self) -> "AccountLock":
-        self._key = self._path, get_ident()
-        descriptor, depth = _held.get(self._key) or (self._acquire(), 0)
-        _held[self._key] = (descriptor, depth + 1)
+        self.acquire_unless(lambda: False)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -116,17 +118,22 @@ class AccountLock:
         else:
             os.close(descriptor)
 
-    def _acquire(self) -> int:
+    def acquire_unless(self, ready: "Callable[[], bool]") -> bool:
+        """Take the lock, or be content without it as soon as ready() says so: whether it was taken."""
+        self._key = self._path, get_ident()
+        descriptor, depth = _held.get(self._key, (-1, 0))
+        if not depth:
+            descriptor = self._acquire(ready)
+        if descriptor >= 0:
+            _held[self._key] = (descriptor, depth + 1)
+        return descriptor >= 0
+
+    def _acquire(self, ready: "Callable[[], bool]") -> int:
         import fcntl
 
-        private_directory(os.path.dirname(os.path.dirname(self._path)))
-        private_directory(os.path.dirname(self._path))
+        descriptor = self._open()
         deadline = time.monotonic() + self._timeout
         pause = _FIRST_PAUSE
-        try:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise TokenStoreError(f"cannot open the lock {self._path}: {error.strerror}") from error
         while True:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -141,11 +148,21 @@ class AccountLock:
             except OSError as error:  # a file system without flock
                 os.close(descriptor)
                 raise TokenStoreError(
-                    f"cannot lock {self._path}: {error.strerror}",
-                    hint="Set XDG_STATE_HOME to a local file system.",
+                    f"cannot lock {self._path}: {error.strerror}", hint="Set XDG_STATE_HOME to a local file system."
                 ) from error
             time.sleep(pause)
+            if ready():
+                os.close(descriptor)
+                return -1
             pause = min(pause * 1.5, _LONGEST_PAUSE)
+
+    def _open(self) -> int:
+        private_directory(os.path.dirname(os.path.dirname(self._path)))
+        private_directory(os.path.dirname(self._path))
+        try:
+            return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise TokenStoreError(f"cannot open the lock {self._path}: {error.strerror}") from error
 
 
 def remove(path: str) -> None:

@@ -1,17 +1,14 @@
 """The command line: one module a command; they parse and print and decide nothing.
 
-argparse and the commands are imported when main() runs, since `token` comes by here when its cached token has ended
-and another process is getting a new one.
+argparse and the commands are imported when main() runs: `import oauth2_pop3.cli` alone costs next to nothing.
 """
 
 from __future__ import annotations
 
 import io
-import os
 import sys
 from typing import TYPE_CHECKING
 
-from oauth2_pop3 import access_token_cache
 from oauth2_pop3.errors import OAuth2Pop3Error, TokenStoreError
 
 if TYPE_CHECKING:
@@ -39,23 +36,6 @@ def _run(arguments: list[str]) -> int | None:
     command = importlib.import_module(f"oauth2_pop3.cli.{options.command}")
     code: int | None = command.run(options)
     return code
-
-
-def after_cache_miss(arguments: list[str], account: str, min_validity: float) -> int:
-    """`token` without a cached token that is good: wait for whoever refreshes it, and load little until then."""
-    from oauth2_pop3.state_files import AccountLock
-
-    def refresh() -> int | None:
-        if not os.path.exists(access_token_cache.path(account)):  # noqa: PTH110 - pathlib costs 12 ms
-            return _run(arguments)
-        with AccountLock(account):
-            token = access_token_cache.read(account, min_validity)
-            if token is None:
-                return _run(arguments)
-        print(token)
-        return 0
-
-    return _guarded(refresh)
 
 
 def _guarded(command: Callable[[], int | None]) -> int:
