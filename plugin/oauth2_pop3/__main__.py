@@ -72,9 +72,9 @@ def main() -> int:
     token = access_token_cache.read(*plain) or _token_of_another_process(*plain)
     if token is not None:
         _print_and_exit(token)
-    from oauth2_pop3.cli import main as cli
+    from oauth2_pop3.cli import print_token
 
-    return cli(sys.argv[1:])
+    return print_token(*plain)
 
 
 if __name__ == "__main__":

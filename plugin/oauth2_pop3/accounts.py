@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -138,6 +136,9 @@ def run_command(command: str, *, what: str) -> str:
 
     what: the key it stands under. Its standard error is the user's to see; what it prints is never shown.
     """
+    import shlex
+    import subprocess
+
     try:
         arguments = shlex.split(command)
         result = subprocess.run(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from importlib import resources
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from oauth2_pop3.errors import ConfigError
@@ -114,7 +114,7 @@ def provider(name: str, table: Mapping[str, object], place: Place) -> Provider:
 
 def built_in_rows() -> Mapping[str, Mapping[str, object]]:
     """The table that comes with the package, providers.toml."""
-    return tomllib.loads(resources.files(__package__).joinpath("providers.toml").read_text("utf-8"))
+    return tomllib.loads(Path(__file__).with_name("providers.toml").read_text("utf-8"))
 
 
 def for_domain(rows: Mapping[str, Mapping[str, object]], domain: str) -> str | None:

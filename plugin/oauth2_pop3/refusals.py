@@ -6,7 +6,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from functools import cache
-from importlib import resources
+from pathlib import Path
 
 from oauth2_pop3.errors import AuthorizationRequired, NetworkError, OAuthError, one_line
 
@@ -19,7 +19,7 @@ _REGISTRATION = frozenset(
 
 @cache
 def _table() -> list[dict[str, object]]:
-    text = resources.files(__package__).joinpath("refusals.toml").read_text("utf-8")
+    text = Path(__file__).with_name("refusals.toml").read_text("utf-8")
     rows: list[dict[str, object]] = tomllib.loads(text)["refusal"]
     return rows
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 LOCK_TIMEOUT = 150.0
 """Seconds to wait for another process: longer than one refresh may take (https.TOTAL_TIMEOUT), twice over."""
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.05
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.02
 
 
 def state_directory() -> str:

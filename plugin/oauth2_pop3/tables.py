@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -57,6 +56,8 @@ def build(row: type[Row], table: Mapping[str, object], place: Place, **given: ob
     values: dict[str, Any] = {}
     for key, value in table.items():
         if key not in keys:
+            import difflib
+
             near = difflib.get_close_matches(key, keys, n=1)
             hint = f"Did you mean {near[0]}?" if near else f"Known keys: {', '.join(sorted(keys))}."
             raise place.error(key, f"has an unknown key {key}", hint)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import io
 import sys
-from typing import TYPE_CHECKING
 
 from oauth2_pop3.errors import OAuth2Pop3Error, TokenStoreError
 
+TYPE_CHECKING = False  # typing's own costs as much as half a start of Python
 if TYPE_CHECKING:
     from argparse import ArgumentParser
     from collections.abc import Callable
@@ -36,6 +36,17 @@ def _run(arguments: list[str]) -> int | None:
     command = importlib.import_module(f"oauth2_pop3.cli.{options.command}")
     code: int | None = command.run(options)
     return code
+
+
+def print_token(account: str, min_validity: float) -> int:
+    """`token` in its plain form, without loading argparse and the other commands."""
+
+    def refresh() -> None:
+        from oauth2_pop3.access import access_token
+
+        print(access_token(account, min_validity=min_validity))
+
+    return _guarded(refresh)
 
 
 def _guarded(command: Callable[[], int | None]) -> int:
