@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from oauth2_pop3 import pop3, tls
+from oauth2_pop3 import pop3, pop3_connection, tls
 from oauth2_pop3.errors import (
     AuthenticationRejected,
     ConfigError,
@@ -29,6 +29,7 @@ from oauth2_pop3.errors import (
 )
 from oauth2_pop3.maildrop import Pop3Server, open_maildrop
 from oauth2_pop3.pop3 import Session
+from oauth2_pop3.pop3_connection import Connection
 from oauth2_pop3.sandbox import Sandbox
 from oauth2_pop3.sandbox.grants import Grant
 from oauth2_pop3.sandbox.pop3_connection import Faults, stuff_dots
@@ -493,7 +494,7 @@ def test_what_capa_says_does_not_reach_the_terminal_raw() -> None:
 
 
 def test_a_line_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pop3, "LINE_LIMIT", 1000)
+    monkeypatch.setattr(pop3_connection, "LINE_LIMIT", 1000)
     with Peer(b"+OK " + b"x" * 2000, None) as server, pytest.raises(Pop3Error, match="without an end"):
         server.connect()
 
@@ -608,7 +609,7 @@ def cut() -> Iterator[Callable[[list[bytes]], Session]]:
         with suppress(BlockingIOError):
             far.recv(65536)
         connection.pieces = list(pieces)
-        return Session(connection, "test")
+        return Session(Connection(connection, "test"))
 
     with listener, connection, far:
         yield make

@@ -1,37 +1,27 @@
 """The POP3 session, client side: RFC 1939 with CAPA and response codes (RFC 2449, 3206), STLS (2595), AUTH (5034).
 
-Reads in blocks and bounds everything: a line, an answer, and the time in which the server brings nothing.
+pop3_connection.py is the wire below it.
 """
 
 from __future__ import annotations
 
-import socket
 import ssl
-import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TypeVar
 
-from oauth2_pop3 import sasl, tls
+from oauth2_pop3 import sasl
 from oauth2_pop3.errors import (
     AuthenticationRejected,
-    ConfigError,
     MaildropLocked,
     NetworkError,
     Pop3Error,
     one_line,
 )
+from oauth2_pop3.pop3_connection import LINE_LIMIT, MULTILINE_LIMIT, Connection
 
-LINE_LIMIT = 65536
-"""Octets of a response line: RFC 2449 allows 512, and nobody needs more than this."""
-MULTILINE_LIMIT = 2 << 30
-"""Octets of a multi-line answer: no message is larger."""
 INITIAL_RESPONSE_LIMIT = 255
 """Octets of a whole command line with CRLF (RFC 2449 section 4), AUTH with an initial response too (RFC 5034)."""
-
-_BLOCK = 65536
-_LEAST_PER_TIMEOUT = 1024  # octets in each `timeout` seconds; a server that drips more slowly than this has stalled
-_END = b"\r\n.\r\n"
 
 Item = TypeVar("Item")
 
@@ -39,16 +29,18 @@ Item = TypeVar("Item")
 class Session:
     """One connection. Every method raises NetworkError where the connection fails, Pop3Error where -ERR comes.
 
-    Use connect(); then the attributes peer (address and port) and capabilities are there.
+    Use connect(); then the attribute capabilities is there.
     """
 
-    def __init__(self, connection: socket.socket, host: str) -> None:
-        self.host = host
-        self.peer: tuple[str, int] = connection.getpeername()[:2]
+    def __init__(self, wire: Connection) -> None:
+        self.host = wire.host
         self.capabilities: Mapping[str, tuple[str, ...]] = {}
-        self._socket = connection
-        self._buffer = bytearray()
-        self._timeout = connection.gettimeout() or 180.0
+        self._wire = wire
+
+    @property
+    def peer(self) -> tuple[str, int]:
+        """Address and port of the server."""
+        return self._wire.peer
 
     @classmethod
     def connect(
@@ -62,21 +54,12 @@ class Session:
         the certificate must have besides. timeout: seconds of silence that are borne.
         """
         name = server_hostname or host
-        try:
-            connection = socket.create_connection((host, port), timeout)
-        except OSError as error:
-            raise NetworkError(f"no connection to the POP3 server {host}:{port}: {_reason(error)}") from error
-        except (UnicodeError, OverflowError) as error:
-            raise ConfigError(f"{host}:{port} cannot be the address of a POP3 server") from error
-        try:
-            session = cls(connection, host)
-        except OSError as error:  # reset at once
-            connection.close()
-            raise NetworkError(f"no connection to the POP3 server {host}:{port}: {_reason(error)}") from error
+        wire = Connection.open(host, port, timeout)
+        session = cls(wire)
         try:
             if context is not None and not starttls:
-                session._start_tls(context, name, fingerprints)
-            session._expect_ok("the greeting", session._line())
+                wire.start_tls(context, name, fingerprints)
+            session._expect_ok("the greeting", wire.line())
             session.capabilities = session.capa()
             if context is not None and starttls:
                 if "STLS" not in session.capabilities:
@@ -85,9 +68,9 @@ class Session:
                         hint="Use its TLS port, usually 995, without starttls.",
                     )
                 session.command("STLS")
-                if session._buffer:  # what came before TLS, somebody else may have written
+                if wire.has_more:  # what came before TLS, somebody else may have written
                     raise Pop3Error(f"the POP3 server {host}:{port} sent more than its answer to STLS")
-                session._start_tls(context, name, fingerprints)
+                wire.start_tls(context, name, fingerprints)
                 session.capabilities = session.capa()
         except BaseException:
             session.close()
@@ -102,14 +85,14 @@ class Session:
 
     def close(self) -> None:
         """Let go of the connection; without quit(), nothing that was marked is deleted (RFC 1939 section 6)."""
-        self._socket.close()
+        self._wire.close()
 
     def capa(self) -> dict[str, tuple[str, ...]]:
         """What the server can do (RFC 2449 section 5), by name in capitals; {} where it does not know CAPA."""
-        self._send(b"CAPA")
-        if not self._line().startswith(b"+OK"):
+        self._wire.send(b"CAPA")
+        if not self._wire.line().startswith(b"+OK"):
             return {}
-        words = (line.split() for line in self._multiline(LINE_LIMIT).decode("ascii", "replace").splitlines())
+        words = (line.split() for line in self._wire.multiline(LINE_LIMIT).decode("ascii", "replace").splitlines())
         return {name.upper(): tuple(arguments) for name, *arguments in filter(None, words)}
 
     def authenticate(self, mechanism: str, user: str, access_token: str, *, port: int, one_line: bool = False) -> None:
@@ -122,19 +105,19 @@ class Session:
         response = sasl.encode(sasl.initial_response(mechanism, user, access_token, host=self.host, port=port))
         command = f"AUTH {mechanism.upper()}".encode()
         if one_line and len(command) + len(response) + 3 <= INITIAL_RESPONSE_LIMIT:
-            self._send(command + b" " + response)
+            self._wire.send(command + b" " + response)
         else:
-            self._send(command)
-            prompt = self._line()
+            self._wire.send(command)
+            prompt = self._wire.line()
             if not prompt.startswith(b"+") or prompt.startswith(b"+OK"):
                 raise self._error(f"AUTH {mechanism.upper()}", prompt)
-            self._send(response)
-        answer = self._line()
+            self._wire.send(response)
+        answer = self._wire.line()
         challenge: dict[str, str] = {}
         if answer.startswith(b"+") and not answer.startswith(b"+OK"):
             challenge = sasl.read_refusal(answer[1:].strip().decode("ascii", "replace"))
-            self._send(sasl.encode(sasl.answer_to_refusal(mechanism)))
-            answer = self._line()
+            self._wire.send(sasl.encode(sasl.answer_to_refusal(mechanism)))
+            answer = self._wire.line()
             if answer.startswith(b"+OK"):
                 raise Pop3Error(f"the POP3 server {self.host} first refused the token and then took it")
         elif answer.startswith(b"+OK"):
@@ -147,8 +130,8 @@ class Session:
 
     def command(self, line: str) -> str:
         """Send a command and return the text behind +OK."""
-        self._send(line.encode())
-        return self._expect_ok(line.split()[0], self._line())
+        self._wire.send(line.encode())
+        return self._expect_ok(line.split()[0], self._wire.line())
 
     def stat(self) -> tuple[int, int]:
         """How many messages there are, and their octets."""
@@ -166,12 +149,12 @@ class Session:
     def retrieve(self, number: int) -> bytes:
         """A whole message, its lines ending in CRLF, without the dots that were stuffed in."""
         self.command(f"RETR {number}")
-        return self._multiline(MULTILINE_LIMIT)
+        return self._wire.multiline(MULTILINE_LIMIT)
 
     def top(self, number: int, lines: int = 0) -> bytes:
         """A message's header and so many lines of its body."""
         self.command(f"TOP {number} {lines}")
-        return self._multiline(MULTILINE_LIMIT)
+        return self._wire.multiline(MULTILINE_LIMIT)
 
     def delete(self, number: int) -> None:
         """Mark a message; it is deleted by quit() and by nothing else (RFC 1939 section 6)."""
@@ -188,78 +171,12 @@ class Session:
         finally:
             self.close()
 
-    # -- the wire
-
-    def _start_tls(self, context: ssl.SSLContext, name: str, fingerprints: tuple[str, ...]) -> None:
-        try:
-            secured = context.wrap_socket(self._socket, server_hostname=name)
-        except ssl.SSLEOFError as error:
-            raise NetworkError(f"the POP3 server {name} closed the connection in the TLS handshake") from error
-        except ssl.SSLError as error:
-            message, hint = tls.explain(error, name)
-            raise Pop3Error(message, hint=hint) from error
-        except OSError as error:
-            raise NetworkError(f"no TLS connection to {name}: {_reason(error)}") from error
-        except ValueError as error:
-            raise ConfigError(f"{name} cannot be the name in a certificate") from error
-        self._socket = secured
-        if fingerprints and not tls.fingerprint_matches(secured.getpeercert(binary_form=True) or b"", fingerprints):
-            raise Pop3Error(
-                f"the TLS certificate of {name} has none of the expected fingerprints",
-                hint="Nothing was sent. If the server has a new certificate, put its SHA-256 into the configuration.",
-            )
-
-    def _send(self, line: bytes) -> None:
-        try:
-            self._socket.sendall(line + b"\r\n")
-        except OSError as error:
-            raise NetworkError(f"the connection to {self.host} broke: {_reason(error)}") from error
-
-    def _fill(self, pace: _Pace) -> None:
-        """Read a block into the buffer."""
-        try:
-            block = self._socket.recv(_BLOCK)
-        except TimeoutError:
-            raise NetworkError(f"the POP3 server {self.host} was silent for {self._timeout:.0f} seconds") from None
-        except OSError as error:
-            raise NetworkError(f"the connection to {self.host} broke: {_reason(error)}") from error
-        if not block:
-            raise NetworkError(f"the POP3 server {self.host} closed the connection")
-        if not pace.keeps_up(len(block)):
-            raise NetworkError(f"the POP3 server {self.host} sends too slowly")
-        self._buffer += block
-
-    def _line(self) -> bytes:
-        pace = _Pace(self._timeout)
-        while (end := self._buffer.find(b"\n")) < 0:
-            if len(self._buffer) > LINE_LIMIT:
-                raise Pop3Error(f"the POP3 server {self.host} sent a line without an end")
-            self._fill(pace)
-        line = bytes(self._buffer[:end]).rstrip(b"\r")
-        del self._buffer[: end + 1]
-        return line
-
-    def _multiline(self, limit: int) -> bytes:
-        """The lines after +OK up to the one with a single dot (RFC 1939 section 3)."""
-        pace = _Pace(self._timeout)
-        # The answer may be empty: then its end is the very first line, so look as if a CRLF stood before it.
-        data, self._buffer = bytearray(b"\r\n") + self._buffer, bytearray()
-        searched = 0
-        while (end := data.find(_END, searched)) < 0:
-            searched = max(0, len(data) - len(_END) + 1)
-            if len(data) > limit:
-                raise Pop3Error(f"the POP3 server {self.host} sent an answer of more than {limit} octets")
-            self._fill(pace)
-            data += self._buffer
-            self._buffer.clear()
-        self._buffer = data[end + len(_END) :]
-        del data[end + 2 :]
-        return bytes(memoryview(data.replace(b"\r\n.", b"\r\n"))[2:])
+    # -- reading answers
 
     def _listing(self, command: str, convert: Callable[[str], Item]) -> dict[int, Item]:
         self.command(command)
         found: dict[int, Item] = {}
-        for line in self._multiline(MULTILINE_LIMIT).splitlines():
+        for line in self._wire.multiline(MULTILINE_LIMIT).splitlines():
             try:
                 number, value = line.decode("utf-8", "backslashreplace").split(None, 1)
                 found[_number(number)] = convert(value.strip())
@@ -310,25 +227,6 @@ class Session:
         )
 
 
-class _Pace:
-    """Watches that a server goes on: silence ends a read by itself, dripping octet by octet would not."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._began = time.monotonic()
-        self._received = 0
-
-    def keeps_up(self, octets: int) -> bool:
-        """Count what came; False where the last `seconds` brought less than _LEAST_PER_TIMEOUT."""
-        self._received += octets
-        now = time.monotonic()
-        if now - self._began <= self._seconds:
-            return True
-        enough = self._received >= _LEAST_PER_TIMEOUT
-        self._began, self._received = now, 0
-        return enough
-
-
 def _number(text: str, least: int = 1) -> int:
     """A number as RFC 1939 writes it. Raises ValueError."""
     if not (text.isascii() and text.isdecimal()) or int(text) < least:
@@ -353,9 +251,3 @@ def _response_code(line: bytes) -> str:
 def _text(line: bytes) -> str:
     """What the server said, fit for a message."""
     return one_line(line.decode("utf-8", "backslashreplace"), 300)
-
-
-def _reason(error: OSError) -> str:
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    return error.strerror or str(error) or type(error).__name__
