@@ -336,6 +336,22 @@ def test_an_authorization_server_that_is_down_is_a_passing_fault(
     assert "[SYS/TEMP]" in result.stderr
 
 
+def test_a_fault_of_ours_is_getmails_to_bear(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """getmail ends, and skips all accounts that come after, where a retriever raises what it does not know."""
+    from getmailcore.exceptions import getmailOperationError
+
+    from oauth2_pop3 import accounts
+    from oauth2_pop3.hosts.getmail6 import OAuth2POP3Retriever
+
+    def fault(*_: object) -> None:
+        raise RuntimeError("nobody thought of\nthis")
+
+    monkeypatch.setattr(accounts, "load", fault)
+    retriever = OAuth2POP3Retriever(username="ann@example.org", getmaildir=str(home))
+    with pytest.raises(getmailOperationError, match="unexpected RuntimeError: nobody thought of this"):
+        retriever.initialize({})
+
+
 # -- nothing secret shows
 
 

@@ -14,7 +14,12 @@ from typing import Any, ClassVar
 
 from getmailcore._retrieverbases import POP3RetrieverBase, RetrieverSkeleton
 from getmailcore.baseclasses import ConfDirectory, ConfInstance, ConfItem, ConfPassword
-from getmailcore.exceptions import getmailCredentialError, getmailOperationError, getmailRetrievalError
+from getmailcore.exceptions import (
+    getmailCredentialError,
+    getmailError,
+    getmailOperationError,
+    getmailRetrievalError,
+)
 from getmailcore.message import Message
 from getmailcore.utilities import address_no_brackets, localhostname
 
@@ -27,6 +32,7 @@ from oauth2_pop3.errors import (
     OAuth2Pop3Error,
     Pop3Error,
     TokenNotFound,
+    one_line,
 )
 from oauth2_pop3.hosts.getmail6_options import Options, read_options
 from oauth2_pop3.maildrop import Pop3Server, open_maildrop
@@ -233,3 +239,8 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
             raise refused(str(error)) from None
         except OAuth2Pop3Error as error:
             raise getmailOperationError(str(error)) from None
+        except getmailError:
+            raise
+        except Exception as error:
+            # A fault of ours or of a plugin. It must not be the end of the rc files that come after.
+            raise getmailOperationError(one_line(f"unexpected {type(error).__name__}: {error}")) from error
