@@ -46,13 +46,14 @@ def _token_of_another_process(account: str, min_validity: float) -> str | None:
 
     None: nobody else is at it, and it is ours to refresh; the account's lock is held from here to the end.
     """
-    if not os.path.exists(access_token_cache.path(account)):
-        return None  # nobody has signed in, or it is a misspelt name that is to leave no lock behind
     from oauth2_pop3.errors import OAuth2Pop3Error
     from oauth2_pop3.state_files import AccountLock
 
     try:
-        AccountLock(account).acquire_unless(lambda: access_token_cache.read(account, min_validity) is not None)
+        lock = AccountLock(account)
+        if not lock.has_been_taken:
+            return None  # nobody has signed in, or it is a misspelt name that is to leave no lock behind
+        lock.acquire_unless(lambda: access_token_cache.read(account, min_validity) is not None)
     except OAuth2Pop3Error as error:
         from oauth2_pop3.cli import fail
 

@@ -107,6 +107,11 @@ class AccountLock:
         self._timeout = timeout
         self._path = f"{state_directory()}/locks/{file_name(account)}"
 
+    @property
+    def has_been_taken(self) -> bool:
+        """Whether anybody ever took it: `login` does."""
+        return os.path.exists(self._path)
+
     def __enter__(self) -> "AccountLock":
         self.acquire_unless(lambda: False)
         return self

@@ -42,9 +42,13 @@ def print_token(account: str, min_validity: float) -> int:
     """`token` in its plain form, without loading argparse and the other commands."""
 
     def refresh() -> None:
+        import gc
+
+        gc.disable()  # so short a process makes no garbage worth looking for, and so many imports have it look often
         from oauth2_pop3.access import access_token
 
         print(access_token(account, min_validity=min_validity))
+        gc.freeze()  # nor is there any at its end
 
     return _guarded(refresh)
 
