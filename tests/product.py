@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import mailbox
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from collections.abc import Iterator
@@ -130,17 +133,21 @@ class Getmail:
     def __init__(self, home: Path, *command: str) -> None:
         self.command = command or (str(Path(sys.executable).with_name("getmail")),)
         self.directory = home / ".getmail"
-        self.maildir = home / "Maildir"
         self.directory.mkdir(mode=0o700)
+        self.maildir = home / "Maildir"
+        if os.geteuid() == 0:
+            # getmail does not deliver as root, but to an account that it changes to, which must get there: pytest
+            # closes its own directories to others whenever another run of it begins.
+            parent = Path(tempfile.mkdtemp(prefix="getmail-"))
+            atexit.register(shutil.rmtree, parent, ignore_errors=True)
+            parent.chmod(0o755)
+            self.maildir = parent / "Maildir"
         for name in ("cur", "new", "tmp"):
             (self.maildir / name).mkdir(parents=True)
         self._rc_files: list[str] = []
-        if os.geteuid() == 0:  # getmail does not deliver as root, but to an account that it changes to
+        if os.geteuid() == 0:
             for path in (self.maildir, *self.maildir.iterdir()):
                 os.chown(path, 65534, 65534)
-            for parent in [home, *home.parents]:
-                if parent.stat().st_uid == 0 and parent != Path("/"):
-                    parent.chmod(parent.stat().st_mode | 0o011)
 
     def configure(self, retriever: str, options: str = "", name: str = "getmailrc", destination: str = "") -> Path:
         """Write an rc file; `run` runs all that were written, in order."""
