@@ -179,7 +179,9 @@ def test_what_is_an_address() -> None:
         ({**LEAST, "authorization_parameters": {"a": 1}}, "a table of strings"),
         ({**LEAST, "mechanisms": ["PLAIN"]}, "unknown mechanism"),
         ({**LEAST, "client_secret_policy": "no"}, "must be one of"),
-        ({**LEAST, "token_endpoint_auth_method": "private_key_jwt"}, "must be one of"),
+        ({**LEAST, "token_endpoint_auth_method": "tls_client_auth"}, "must be one of"),
+        ({**LEAST, "grant": "implicit"}, "must be one of"),
+        ({**LEAST, "grants": ["implicit"]}, "unknown grant"),
         ({**LEAST, "sope": "mail"}, "Did you mean scope"),
         ({**LEAST, "name": "y"}, "unknown key"),
         # Once: ValueError

@@ -2,44 +2,79 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from oauth2_pop3 import access_token_cache, accounts, state_files
 from oauth2_pop3.access_token_cache import DEFAULT_MIN_VALIDITY
 from oauth2_pop3.accounts import Account
-from oauth2_pop3.errors import AuthorizationRequired, NetworkError
+from oauth2_pop3.config import Config
+from oauth2_pop3.errors import AuthorizationRequired, NetworkError, TokenNotFound
+from oauth2_pop3.providers import APP_GRANTS
 from oauth2_pop3.state_files import AccountLock
 from oauth2_pop3.tokens import Token
 from oauth2_pop3_hooks import manager
 
 
-def access_token(address: str, *, min_validity: float = DEFAULT_MIN_VALIDITY, refused: str = "") -> str:
+def access_token(
+    address: str, *, mailbox: str = "", min_validity: float = DEFAULT_MIN_VALIDITY, refused: str = ""
+) -> str:
     """An access token for an account, good for min_validity seconds if the server gives such ones.
 
+    mailbox: the maildrop that it is to open, if not the account's: a service account's token is made for each.
     refused: a token that a server has refused, which is not given out again. Where a refresh fails for a passing
     reason, a token that has not ended is given out all the same. Raises TokenNotFound, AuthorizationRequired
     (77: sign in again), NetworkError (75: later), and other kinds of OAuth2Pop3Error.
     """
-    cached = access_token_cache.read(address, min_validity)
+    cached = None if mailbox else access_token_cache.read(address, min_validity)
     if cached and cached != refused:
         return cached
     account = accounts.load(address)
-    with AccountLock(address):
+    if mailbox and account.provider.grant == "jwt_bearer":
+        account = replace(account, address=mailbox)
+        address = mailbox
+    with AccountLock(account.key):
         cached = access_token_cache.read(address, min_validity)  # somebody else may have refreshed it meanwhile
         if cached and cached != refused:
             return cached
-        token = account.store.load(account.key)
-        if token.valid_for() > min_validity and token.access_token != refused:
-            write_cache(account, token)
-            return token.access_token
-        try:
-            return _refresh(account, token).access_token
-        except NetworkError:
-            if token.valid_for() > 0 and token.access_token != refused:
-                return token.access_token
+        token = _stored(account)
+        if token.valid_for() <= min_validity or token.access_token == refused:
+            try:
+                token = _refresh(account, token)
+            except NetworkError:
+                if token.valid_for() > 0 and token.access_token != refused:
+                    return token.access_token
+                raise
+        if access_token_cache.read(address, 0) != token.access_token:  # a refresh has written the account's own
+            write_cache(account, token, name=address)
+        return token.access_token
+
+
+def renew(address: str) -> Token:
+    """Get a new access token, however long the present one would still be good: what keeps a refresh token alive.
+
+    Raises what access_token does.
+    """
+    account = accounts.load(address)
+    with AccountLock(account.key):
+        return _refresh(account, _stored(account))
+
+
+def _stored(account: Account) -> Token:
+    """What the store has; for a grant that no person takes part in, nothing has to be there."""
+    try:
+        return account.store.load(account.key)
+    except TokenNotFound:
+        if account.provider.grant not in APP_GRANTS:
             raise
+        return Token(access_token="", expires_at=0)
 
 
 def _refresh(account: Account, token: Token) -> Token:
     """Get a new token and keep it. Call it under the account's lock."""
+    if account.provider.grant in APP_GRANTS:
+        new = app_token(account, previous=token)
+        keep(account, new)
+        return new
     if not token.refresh_token:
         raise _needs_a_person(account, AuthorizationRequired(f"there is no refresh token for {account.address}"))
     from oauth2_pop3.discovery import metadata
@@ -56,6 +91,7 @@ def _refresh(account: Account, token: Token) -> Token:
             client_id=provider.client_id,
             client_secret=account.client_secret(old.client_secret),
             account=account.address,
+            key_password=account.key_password(),
         )
 
     try:
@@ -80,18 +116,43 @@ def keep(account: Account, token: Token) -> None:
     manager.token_refreshed(account.address, token.expires_at)
 
 
-def write_cache(account: Account, token: Token) -> None:
-    """Put the access token where the warm path of `token` finds it."""
-    path = access_token_cache.path(account.key)
+def app_token(account: Account, *, client_secret: str = "", previous: Token | None = None) -> Token:
+    """A token by a grant that no person takes part in: client_credentials, jwt_bearer. It is not kept by this.
+
+    Raises OAuthError, AuthorizationRequired, NetworkError, ConfigError.
+    """
+    from oauth2_pop3.discovery import metadata
+    from oauth2_pop3.grants import client_credentials, jwt_bearer
+
+    provider, _ = metadata.complete(account.provider)
+    provider = replace(provider, scope=provider.app_scope or provider.scope)
+    secret = client_secret or (previous.client_secret if previous else "")
+    if provider.grant == "jwt_bearer":
+        answer = jwt_bearer.ask(provider, subject=account.address, account=account.address)
+    else:
+        answer = client_credentials.ask(
+            provider,
+            client_id=provider.client_id,
+            client_secret=account.client_secret(secret),
+            account=account.address,
+            key_password=account.key_password(),
+        )
+    return replace(Token.from_response(answer, scope=provider.scope), client_secret=secret, refresh_token="")
+
+
+def write_cache(account: Account, token: Token, *, name: str = "") -> None:
+    """Put the access token where the warm path of `token` finds it. name: the mailbox that was asked for."""
+    path = access_token_cache.path(name or account.key)
     state_files.private_directory(state_files.state_directory())
     state_files.private_directory(path.rpartition("/")[0])
     state_files.write(path, f"{token.expires_at}\n{token.access_token}\n".encode("ascii"))
 
 
 def forget(account: Account) -> None:
-    """Delete the account's tokens on this machine."""
+    """Delete the account's tokens on this machine, and the copies that its mailboxes have."""
     with AccountLock(account.key):
-        state_files.remove(access_token_cache.path(account.key))
+        for name in {account.key, account.address, account.user, *accounts.mailboxes(account, Config.load())}:
+            state_files.remove(access_token_cache.path(name))
         account.store.delete(account.key)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from oauth2_pop3 import providers
@@ -15,21 +15,32 @@ from oauth2_pop3.tables import Place
 from oauth2_pop3_hooks import manager
 
 _COMMAND_TIMEOUT = 60.0
-_ACCOUNT_KEYS = ("provider", "token_store")
+_ACCOUNT_KEYS = ("account", "provider", "token_store")
 
 
 @dataclass(frozen=True)
 class Account:
-    """One address and all that is needed to get a token for it. key: the address as state is filed under it."""
+    """Who signs in, and all that is needed to get a token for them.
+
+    mailbox: the maildrop that the token is to open, where it is another than the account's own (shared, delegated).
+    """
 
     address: str
     provider: Provider
     token_store_name: str = DEFAULT_TOKEN_STORE
+    mailbox: str = ""
 
     @property
     def key(self) -> str:
-        """The address in small letters."""
+        """What state is filed under: the address in small letters; one for all mailboxes of an app's own token."""
+        if self.provider.grant == "client_credentials":
+            return f"{self.provider.name}:{self.provider.tenant}:{self.provider.client_id}".lower()
         return self.address.lower()
+
+    @property
+    def user(self) -> str:
+        """The mailbox that POP3 is asked for."""
+        return self.mailbox or self.address
 
     @cached_property
     def store(self) -> TokenStore:
@@ -42,17 +53,43 @@ class Account:
             return run_command(self.provider.client_secret_command, what="client_secret_command")
         return self.provider.client_secret or stored
 
+    def key_password(self) -> str:
+        """What the client's private key is encrypted with; "" where no command is named for it."""
+        command = self.provider.client_private_key_password_command
+        return run_command(command, what="client_private_key_password_command") if command else ""
+
 
 def load(address: str, config: Config | None = None) -> Account:
-    """The account that the config has under this address. Raises TokenNotFound where there is none, ConfigError."""
+    """The account that the config has under this address. Raises TokenNotFound where there is none, ConfigError.
+
+    A row with `account` is a mailbox that somebody else's token opens: that one's account, and this mailbox.
+    """
     config = config or Config.load()
     row = config.accounts.get(address.lower())
     if row is None:
         raise TokenNotFound(f"nobody has signed in as {address} yet", hint=f"Run: oauth2-pop3 login {address}")
+    if "account" in row:
+        return replace(load(_person(address, row["account"], config), config), mailbox=address)
     name = row.get("provider")
     if not isinstance(name, str) or not name:
         name = provider_name(address, config)
     return of(address, name, config)
+
+
+def _person(mailbox: str, person: object, config: Config) -> str:
+    """Whose token opens a mailbox."""
+    place = config.place("accounts", mailbox)
+    if not isinstance(person, str) or not person:
+        raise place.error("account", "account must be an address")
+    if "account" in config.accounts.get(person.lower(), {}):
+        raise place.error("account", f"{person} is itself a mailbox that another account opens")
+    return person
+
+
+def mailboxes(account: Account, config: Config) -> list[str]:
+    """The mailboxes that the config opens with this account's token, beside its own."""
+    rows = config.accounts.items()
+    return [mailbox for mailbox, row in rows if str(row.get("account", "")).lower() == account.address.lower()]
 
 
 def of(address: str, provider: str, config: Config, overrides: Mapping[str, object] | None = None) -> Account:

@@ -26,8 +26,10 @@ from oauth2_pop3 import state_files
 from oauth2_pop3.errors import ConfigError, TokenStoreError
 from oauth2_pop3.tables import Place
 
-_TOP_LEVEL = ("accounts", "providers", "token_store")
+_TOP_LEVEL = ("accounts", "notify_command", "notify_every", "providers", "token_store")
 DEFAULT_TOKEN_STORE = "file"
+DEFAULT_NOTIFY_EVERY = 86400
+"""Seconds between two runs of notify_command for one account."""
 
 Tables = Mapping[str, Mapping[str, object]]
 
@@ -51,6 +53,8 @@ class Config:
     providers: Tables = field(default_factory=dict)
     accounts: Tables = field(default_factory=dict, repr=False)
     token_store: str = DEFAULT_TOKEN_STORE
+    notify_command: str = ""
+    notify_every: int = DEFAULT_NOTIFY_EVERY
 
     @classmethod
     def load(cls, path: Path | None = None) -> Config:
@@ -77,7 +81,16 @@ class Config:
         token_store = document.get("token_store", DEFAULT_TOKEN_STORE)
         if not isinstance(token_store, str):
             raise ConfigError(f"{path}: token_store must be a string")
-        config = cls(path, text, tables["providers"], _by_address(tables["accounts"], path), token_store)
+        notify_command = document.get("notify_command", "")
+        if not isinstance(notify_command, str):
+            raise ConfigError(f"{path}: notify_command must be a string")
+        notify_every = document.get("notify_every", DEFAULT_NOTIFY_EVERY)
+        if type(notify_every) is not int or notify_every < 0:
+            raise ConfigError(f"{path}: notify_every must be a number of seconds")
+        config = cls(
+            path, text, tables["providers"], _by_address(tables["accounts"], path), token_store, notify_command,
+            notify_every,
+        )  # fmt: skip
         config._check_mode()
         return config
 
@@ -105,7 +118,7 @@ class Config:
             )
 
     def require_writable(self) -> None:
-        """Raise ConfigError where save_account would: before a person signs in, not after."""
+        """Raise ConfigError where save_account and save_provider would: before a person signs in, not after."""
         path = Path(os.path.realpath(self.path))
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -115,32 +128,39 @@ class Config:
         if not writable:
             raise ConfigError(f"cannot write {path}", hint="Make its directory writable, or set XDG_CONFIG_HOME.")
 
-    def save_account(self, address: str, values: Mapping[str, str]) -> None:
+    def save_account(self, address: str, values: Mapping[str, object]) -> None:
         """Write the account's table, keeping everything else in the file as it is. Raises ConfigError.
 
         A value of "" is taken out. A symbolic link is followed to the file; a new file is the user's alone.
         """
+        self._save("accounts", address, values)
+
+    def save_provider(self, name: str, values: Mapping[str, object]) -> None:
+        """Write a provider's table in the same way. Raises ConfigError."""
+        self._save("providers", name, values)
+
+    def _save(self, kind: str, name: str, values: Mapping[str, object]) -> None:
         path = Path(os.path.realpath(self.path))
         try:
             with state_files.AccountLock("config.toml"):  # two people may sign in at the same time
-                self._save_account(path, address, values)
+                self._save_table(path, kind, name, values)
         except (OSError, ValueError, KeyError, TokenStoreError) as error:  # tomlkit's are of the two in between
             reason = error.strerror if isinstance(error, OSError) else error
             raise ConfigError(f"cannot write {path}: {reason}") from error
 
     @staticmethod
-    def _save_account(path: Path, address: str, values: Mapping[str, str]) -> None:
+    def _save_table(path: Path, kind: str, name: str, values: Mapping[str, object]) -> None:
         import tomlkit
         import tomlkit.items
 
         text = path.read_text("utf-8") if path.exists() else ""
         document = tomlkit.parse(text)
-        accounts = document.setdefault("accounts", tomlkit.table(is_super_table=True))
-        name = next((key for key in accounts if key.lower() == address.lower()), address)
-        if name not in accounts:
-            inline = isinstance(accounts, tomlkit.items.InlineTable)
-            accounts[name] = tomlkit.inline_table() if inline else tomlkit.table()
-        table = accounts[name]
+        tables = document.setdefault(kind, tomlkit.table(is_super_table=True))
+        name = next((key for key in tables if key.lower() == name.lower()), name)
+        if name not in tables:
+            inline = isinstance(tables, tomlkit.items.InlineTable)
+            tables[name] = tomlkit.inline_table() if inline else tomlkit.table()
+        table = tables[name]
         for key, value in values.items():
             if value and table.get(key) != value:
                 table[key] = value

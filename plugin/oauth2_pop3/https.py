@@ -92,11 +92,17 @@ def request(
     url: str,
     *,
     form: Mapping[str, str] | None = None,
+    json: Mapping[str, object] | None = None,
     basic: tuple[str, str] | None = None,
+    bearer: str = "",
     ca_certs: str = "",
     allow_insecure_loopback: bool = False,
+    size_limit: int = SIZE_LIMIT,
+    accept: str = "application/json",
 ) -> Response:
-    """Send one request. form: for POST. basic: client_id and client_secret of HTTP Basic (RFC 6749 section 2.3.1).
+    """Send one request. form, json: for POST. basic: client_id and secret of HTTP Basic (RFC 6749 section 2.3.1).
+
+    bearer: an access token (RFC 6750 section 2.1). size_limit: bytes of the answer that are read.
 
     Raises NetworkError (no answer, 429, 5xx), OAuthError (a redirect, an untrusted certificate, too long an
     answer) and ConfigError (a URL or ca_certs that cannot be).
@@ -105,10 +111,14 @@ def request(
     adapter = _SystemAuthorities(ca_certs)  # says what is wrong with ca_certs, where requests would not
     verify = str(Path(ca_certs).expanduser()) if ca_certs else True
     outcome: list[Response | OAuth2Pop3Error] = []
+    headers = {"Accept": accept, "User-Agent": _USER_AGENT}
+    if bearer:
+        headers["Authorization"] = f"Bearer {bearer}"
+    content = {"data": form, "json": json, "headers": headers, "auth": _authentication(basic), "verify": verify}
 
     def work() -> None:
         try:
-            outcome.append(_exchange(method, url, form, basic, verify, adapter))
+            outcome.append(_exchange(method, url, content, adapter, size_limit))
         except OAuth2Pop3Error as error:
             outcome.append(error)
         except UnicodeError:
@@ -156,10 +166,9 @@ def require_https(url: str, *, allow_insecure_loopback: bool) -> None:
 def _exchange(
     method: str,
     url: str,
-    form: Mapping[str, str] | None,
-    basic: tuple[str, str] | None,
-    verify: str | bool,
+    content: Mapping[str, Any],
     adapter: requests.adapters.HTTPAdapter,
+    size_limit: int,
 ) -> Response:
     host = _host(url)
     try:
@@ -170,15 +179,12 @@ def _exchange(
             with session.request(
                 method,
                 url,
-                data=form,
-                headers={"Accept": "application/json", "User-Agent": _USER_AGENT},
-                auth=requests.auth.HTTPBasicAuth(*basic) if basic else _NoNetrc(),
-                verify=verify,
+                **content,
                 timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
                 allow_redirects=False,
                 stream=True,
             ) as answer:
-                body = _bounded(answer, host)
+                body = _bounded(answer, host, size_limit)
     except requests.exceptions.SSLError as error:
         raise OAuthError(
             f"the TLS certificate of {host} is not to be trusted: {_reason(error)}",
@@ -206,12 +212,16 @@ def _exchange(
     return response
 
 
-def _bounded(answer: requests.Response, host: str) -> bytes:
+def _authentication(basic: tuple[str, str] | None) -> requests.auth.AuthBase:
+    return requests.auth.HTTPBasicAuth(*basic) if basic else _NoNetrc()
+
+
+def _bounded(answer: requests.Response, host: str, size_limit: int) -> bytes:
     body = bytearray()
     for chunk in answer.iter_content(16384):
         body += chunk
-        if len(body) > SIZE_LIMIT:
-            raise OAuthError(f"{host} answered with more than {SIZE_LIMIT} bytes")
+        if len(body) > size_limit:
+            raise OAuthError(f"{host} answered with more than {size_limit} bytes")
     return bytes(body)
 
 

@@ -16,10 +16,18 @@ DEFAULT_REDIRECT_URI = "http://127.0.0.1/callback"
 """A loopback redirect (RFC 8252 section 7.3): a free port is put into it at each sign-in."""
 
 
+GRANTS = ("authorization_code", "device_code", "client_credentials", "jwt_bearer", "password")
+"""The grants that there are: RFC 6749 sections 4.1, 4.4 and 4.3, RFC 8628, RFC 7523."""
+APP_GRANTS = ("client_credentials", "jwt_bearer")
+"""Those that no person takes part in: there is no refresh token, and none is needed."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Provider:
     """One row: the same keys in providers.toml, in a plugin's rows and in the user's ``[providers.NAME]``.
 
+    grant: the one to sign in by; grants: those that may be chosen, where the row has a word about it. app_scope: what
+    client_credentials and jwt_bearer ask for instead of scope. Lifetimes are in seconds, 0 where nobody knows.
     Where issuer is given, what is left out of the endpoints comes from its metadata (RFC 8414). unsupported says
     why there is no OAuth for POP3, and the way that does work. An endpoint may hold {tenant}.
     allow_insecure_loopback: plain HTTP to an authorization server on this machine.
@@ -32,6 +40,7 @@ class Provider:
     token_endpoint: str = ""
     device_authorization_endpoint: str = ""
     revocation_endpoint: str = ""
+    registration_endpoint: str = ""
     tenant: str = ""
     scope: str = ""
     pop3_host: str = ""
@@ -46,6 +55,18 @@ class Provider:
     client_secret: str = field(default="", repr=False)
     client_secret_command: str = ""
     client_secret_policy: str = "optional"
+    client_private_key: str = ""
+    client_private_key_password_command: str = ""
+    client_certificate: str = ""
+    client_key_id: str = ""
+    service_account_file: str = ""
+    grant: str = ""
+    grants: tuple[str, ...] = ()
+    app_scope: str = ""
+    device_grant_note: str = ""
+    refresh_token_lifetime: int = 0
+    refresh_token_idle_lifetime: int = 0
+    refresh_token_note: str = ""
     mechanisms: tuple[str, ...] = ()
     initial_response: bool = False
     ca_certs: str = ""
@@ -62,6 +83,7 @@ class Provider:
                 "authorization_endpoint",
                 "token_endpoint",
                 "device_authorization_endpoint",
+                "app_scope",
             ):
                 object.__setattr__(self, key, getattr(self, key).replace("{tenant}", self.tenant))
 
@@ -77,7 +99,7 @@ class Provider:
         if not self.issuer and not (self.authorization_endpoint and self.token_endpoint):
             raise place.error("", "needs issuer, or authorization_endpoint and token_endpoint")
         for key in ("issuer", "authorization_endpoint", "token_endpoint", "device_authorization_endpoint",
-                    "revocation_endpoint"):  # fmt: skip
+                    "revocation_endpoint", "registration_endpoint"):  # fmt: skip
             if getattr(self, key) and _scheme(getattr(self, key)) not in ("https", "http"):
                 raise place.error(key, f"{key} must be an https:// URL")
         if not _scheme(self.redirect_uri):
@@ -89,10 +111,17 @@ class Provider:
                 raise place.error("mechanisms", f"has an unknown mechanism {mechanism}", f"Use {MECHANISMS}.")
         for key, allowed in (
             ("client_secret_policy", ("required", "optional", "forbidden")),
-            ("token_endpoint_auth_method", ("", "client_secret_post", "client_secret_basic", "none")),
+            (
+                "token_endpoint_auth_method",
+                ("", "client_secret_post", "client_secret_basic", "private_key_jwt", "none"),
+            ),
+            ("grant", ("", *GRANTS)),
         ):
             if getattr(self, key) not in allowed:
                 raise place.error(key, f"{key} must be one of {', '.join(filter(None, allowed))}")
+        for grant in self.grants:
+            if grant not in GRANTS:
+                raise place.error("grants", f"has an unknown grant {grant}", f"Use {', '.join(GRANTS)}.")
 
 
 def _scheme(url: str) -> str:

@@ -1,10 +1,7 @@
-"""Signing a person in: the grant, then every check that tells now what would otherwise fail in the night."""
+"""Signing in: a grant, then every check that tells now what would otherwise fail in the night."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -14,43 +11,104 @@ from oauth2_pop3.discovery import metadata
 from oauth2_pop3.errors import (
     AuthenticationRejected,
     AuthorizationRequired,
-    MaildropLocked,
+    ConfigError,
     NetworkError,
     OAuth2Pop3Error,
-    OAuthError,
     Pop3Error,
     UsageError,
 )
+from oauth2_pop3.grants import device_authorization, password
 from oauth2_pop3.grants.authorization_code import AuthorizationRequest, NotOurRedirect
+from oauth2_pop3.grants.device_authorization import DeviceAuthorization
 from oauth2_pop3.loopback_redirect import WAIT, Listener
-from oauth2_pop3.maildrop import Pop3Server, open_maildrop
-from oauth2_pop3.providers import Provider
+from oauth2_pop3.providers import APP_GRANTS, Provider
+from oauth2_pop3.sign_in_checks import (
+    check_identity,
+    check_maildrop,
+    check_refresh_token,
+    check_scope,
+    explain_rejection,
+)
 from oauth2_pop3.state_files import AccountLock
 from oauth2_pop3.tokens import Token
-
-_CHECK_TIMEOUT = 60.0
-_IDENTITY_SCOPES = frozenset({"openid", "email", "profile", "offline_access"})
 
 
 @dataclass(frozen=True)
 class Person:
     """How the person can be reached. show_url: shows the authorization URL, and opens it where that can be done.
 
-    say: a line that they should read. terminal: whether a redirect can be pasted.
+    show_device: shows the code and the URL of the device authorization grant. say: a line that they should read.
+    password: asks for the account's password. terminal: whether a redirect can be pasted.
     """
 
     show_url: Callable[[str, bool], None]
+    show_device: Callable[[DeviceAuthorization], None]
     say: Callable[[str], None]
+    password: Callable[[], str]
     terminal: bool
 
 
+def choose_grant(provider: Provider, *, wanted: str, screen: bool) -> str:
+    """The grant to sign in by: what was asked for, what the provider's row names, what this machine allows.
+
+    wanted: "" leaves it open. screen: whether a browser can be shown here, or was said to be elsewhere. Raises
+    ConfigError where the row does not allow the grant.
+    """
+    grant = wanted or provider.grant
+    if grant:
+        if provider.grants and grant not in provider.grants:
+            raise ConfigError(
+                f"{provider.display_name} does not take the grant {grant}", hint=f"Use {', '.join(provider.grants)}."
+            )
+        return grant
+    if provider.service_account_file:
+        return "jwt_bearer"
+    can_do_device = provider.device_authorization_endpoint and not provider.device_grant_note
+    if not screen and can_do_device and (not provider.grants or "device_code" in provider.grants):
+        return "device_code"
+    return "authorization_code"
+
+
 def sign_in(account: Account, person: Person, *, client_secret: str, check: bool = True) -> Token:
-    """Get tokens for an account by the authorization code grant, check them, and keep them.
+    """Get tokens for an account by its provider's grant (authorization_code, if none is named), check and keep them.
 
     client_secret: one that was typed; it is kept with the token. Raises AuthorizationRequired and OAuthError (refused:
     nothing was kept), AuthenticationRejected (the POP3 server refused: nothing was kept), NetworkError.
     """
+    if account.provider.grant in APP_GRANTS:
+        token = access.app_token(account, client_secret=client_secret)
+        return _keep(account, token, somebody="", check=check)
     provider, iss_required = metadata.complete(account.provider)
+    if provider.grant == "device_code":
+        answer = _by_device(account, provider, person, client_secret)
+    elif provider.grant == "password":
+        answer = password.ask(
+            provider,
+            username=account.address,
+            password=person.password(),
+            client_id=provider.client_id,
+            client_secret=account.client_secret(client_secret),
+            account=account.address,
+        )
+    else:
+        return _by_redirect(account, provider, person, client_secret, check=check, iss_required=iss_required)
+    return _finish(account, provider, answer, client_secret, check=check)
+
+
+def _by_device(account: Account, provider: Provider, person: Person, client_secret: str) -> Mapping[str, object]:
+    secret, client_id = account.client_secret(client_secret), provider.client_id
+    authorization = device_authorization.begin(
+        provider, client_id=client_id, client_secret=secret, account=account.address
+    )
+    person.show_device(authorization)
+    return device_authorization.wait(
+        provider, authorization, client_id=client_id, client_secret=secret, account=account.address
+    )
+
+
+def _by_redirect(
+    account: Account, provider: Provider, person: Person, client_secret: str, *, check: bool, iss_required: bool
+) -> Token:
     listener = Listener(provider.redirect_uri)
     try:
         if not listener.listens and not person.terminal:
@@ -77,7 +135,9 @@ def sign_in(account: Account, person: Person, *, client_secret: str, check: bool
                 answer.finish(False, str(error))
                 raise
             try:
-                token = _finish(account, provider, request, code, client_secret, check=check)
+                secret = account.client_secret(client_secret)
+                tokens = request.exchange(code, client_secret=secret, key_password=account.key_password())
+                token = _finish(account, provider, tokens, client_secret, check=check)
             except OAuth2Pop3Error as error:
                 answer.finish(False, str(error))
                 raise
@@ -92,25 +152,23 @@ def sign_in(account: Account, person: Person, *, client_secret: str, check: bool
 
 
 def _finish(
-    account: Account,
-    provider: Provider,
-    request: AuthorizationRequest,
-    code: str,
-    client_secret: str,
-    *,
-    check: bool,
+    account: Account, provider: Provider, answer: Mapping[str, object], client_secret: str, *, check: bool
 ) -> Token:
-    answer = request.exchange(code, client_secret=account.client_secret(client_secret))
+    """Check what the token endpoint answered a person's grant with, and keep it."""
     token = replace(Token.from_response(answer, scope=provider.scope), client_secret=client_secret)
-    _check_scope(provider, token)
-    _check_refresh_token(provider, token)
-    fault = _check_identity(account, answer, check=check)
+    check_scope(provider, token)
+    check_refresh_token(provider, token)
+    return _keep(account, token, somebody=check_identity(account, answer, check=check), check=check)
+
+
+def _keep(account: Account, token: Token, *, somebody: str, check: bool) -> Token:
+    """Keep a token that the POP3 server takes. somebody: who signed in, if that is not the account."""
     unreachable: NetworkError | None = None
-    if check and provider.pop3_host:
+    if check and account.provider.pop3_host:
         try:
-            check_maildrop(account, token)
+            check_maildrop(account, token.access_token)
         except AuthenticationRejected as error:
-            raise _explain_rejection(account, error, fault) from error
+            raise explain_rejection(account, error, somebody) from error
         except Pop3Error as error:
             raise type(error)(error.message, hint=error.hint or account.provider.pop_switch) from error
         except NetworkError as error:
@@ -124,101 +182,3 @@ def _finish(
             hint=unreachable.hint or "Run the mail retriever later; there is no need to sign in again.",
         )
     return token
-
-
-def check_maildrop(account: Account, token: Token) -> None:
-    """Sign in to the POP3 server and ask for STAT, which shows what AUTH may hide. Raises what open_maildrop does."""
-    server = replace(Pop3Server.of(account.provider), timeout=_CHECK_TIMEOUT)
-    try:
-        with open_maildrop(server, account.address, lambda _: token.access_token) as session:
-            session.stat()
-            session.quit()
-    except MaildropLocked:
-        return  # the server took the token; another program is at the mailbox
-
-
-def _check_refresh_token(provider: Provider, token: Token) -> None:
-    if token.refresh_token:
-        return
-    asked = provider.authorization_parameters
-    if "offline_access" not in provider.scope.split() and "access_type" not in asked:
-        hint = (
-            f"Servers give one for the scope offline_access, Google's for access_type=offline and prompt=consent: add "
-            f"what {provider.display_name} needs to scope or authorization_parameters in config.toml."
-        )
-    elif "access_type" in asked:
-        hint = "Remove this client's access at https://myaccount.google.com/connections and sign in again."
-    else:
-        hint = (
-            "Allow offline access for this client where it is registered; or the server wants the person asked each "
-            'time (OpenID Connect Core section 11): set authorization_parameters = { prompt = "consent" } for it.'
-        )
-    raise AuthorizationRequired(
-        "the authorization server gave no refresh token, so the account would stop to work within the hour",
-        hint=hint,
-    )
-
-
-def _check_scope(provider: Provider, token: Token) -> None:
-    """RFC 6749 section 3.3: a server may grant less than was asked for, and says so."""
-    granted = {_scope_name(scope) for scope in token.scope.split()}
-    missing = [
-        scope for scope in provider.scope.split() if scope not in _IDENTITY_SCOPES and _scope_name(scope) not in granted
-    ]
-    if missing:
-        raise AuthorizationRequired(
-            f"the access was cut: {' '.join(missing)} was not granted, only {token.scope or 'nothing'}",
-            hint="Sign in again and leave every box on the consent page ticked; or ask the administrator to allow it.",
-        )
-
-
-def _scope_name(scope: str) -> str:
-    """Microsoft answers with the host it likes: outlook.office.com and outlook.office365.com name one resource."""
-    if scope.lower().startswith(("https://outlook.office.com/", "https://outlook.office365.com/")):
-        return scope.lower().rpartition("/")[2]
-    return scope.rstrip("/")
-
-
-def _check_identity(account: Account, answer: Mapping[str, object], *, check: bool) -> str:
-    """Whom the id_token says signed in, if that is somebody else; the POP3 server has the last word on it.
-
-    The id_token came from the token endpoint over TLS, which stands for its signature (OpenID Connect Core section
-    3.1.3.7). An alias may rightly differ, so without the check at the POP3 server this is an error, with it a hint.
-    """
-    claims = _claims(answer.get("id_token"))
-    names = {str(claims[key]) for key in ("email", "preferred_username", "upn") if isinstance(claims.get(key), str)}
-    if not names or any(name.lower() == account.key for name in names):
-        return ""
-    somebody = " or ".join(sorted(names))
-    if not check or not account.provider.pop3_host:
-        raise _somebody_else(account, somebody)
-    return somebody
-
-
-def _somebody_else(account: Account, somebody: str) -> OAuthError:
-    return AuthorizationRequired(
-        f"the person in the browser signed in as {somebody}, not as {account.address}",
-        hint=f"Sign out there, or use a private window, and run: oauth2-pop3 login {account.address}",
-    )
-
-
-def _explain_rejection(account: Account, error: AuthenticationRejected, somebody: str) -> OAuth2Pop3Error:
-    if somebody:
-        return _somebody_else(account, somebody)
-    switch = account.provider.pop_switch or "In the mailbox's settings, allow POP3."
-    return AuthenticationRejected(
-        f"the sign-in worked, but {error.message}",
-        hint=f"Either POP3 is switched off for the mailbox ({switch.rstrip('.')}) or somebody else than "
-        f"{account.address} signed in. Then sign in again.",
-    )
-
-
-def _claims(id_token: object) -> dict[str, object]:
-    if not isinstance(id_token, str) or id_token.count(".") != 2:
-        return {}
-    payload = id_token.split(".")[1]
-    try:
-        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    except (binascii.Error, ValueError):
-        return {}
-    return claims if isinstance(claims, dict) else {}

@@ -15,7 +15,16 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser
     from collections.abc import Callable
 
-_COMMANDS = ("login", "token", "status", "providers", "logout", "getmail", "sandbox")
+_COMMANDS = {
+    "login": "login",
+    "token": "token",
+    "status": "status",
+    "providers": "providers",
+    "logout": "logout",
+    "getmail": "getmail",
+    "sandbox": "sandbox",
+}
+"""Each command and its module."""
 _INTERRUPTED = 130
 
 
@@ -33,7 +42,7 @@ def _run(arguments: list[str]) -> int | None:
         return run_with(arguments[1:])
     parser = _parser()
     options = parser.parse_args(arguments)
-    command = importlib.import_module(f"oauth2_pop3.cli.{options.command}")
+    command = importlib.import_module(f"oauth2_pop3.cli.{_COMMANDS[options.command]}")
     code: int | None = command.run(options)
     return code
 
@@ -102,8 +111,8 @@ def _parser() -> ArgumentParser:
     parser = Parser(prog="oauth2-pop3", description="OAuth 2.0 for POP3 mail retrievers.")
     parser.add_argument("--version", action=Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name in _COMMANDS:
-        module = importlib.import_module(f"oauth2_pop3.cli.{name}")
+    for name, module_name in _COMMANDS.items():
+        module = importlib.import_module(f"oauth2_pop3.cli.{module_name}")
         summary = (module.__doc__ or "").split("\n\n")[0].replace("\n", " ")
         module.add_arguments(
             commands.add_parser(

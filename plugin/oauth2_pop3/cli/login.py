@@ -2,6 +2,10 @@
 
 A browser opens, or the authorization URL is printed: open it anywhere, sign in, and if that was on another machine,
 paste the address that the browser shows in the end here. Then the POP3 server is asked whether it takes the token.
+
+Grants, for --grant: authorization_code (a browser, here or elsewhere), device_code (a code to type on another device),
+client_credentials (an app's own access to many mailboxes), jwt_bearer (a Google service account), password (only where
+the provider's row allows it).
 """
 
 from __future__ import annotations
@@ -11,15 +15,22 @@ import os
 import sys
 import webbrowser
 from argparse import ArgumentParser, Namespace
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oauth2_pop3.errors import ConfigError, TokenStoreError, UsageError
+from oauth2_pop3.errors import AuthorizationRequired, ConfigError, TokenNotFound, TokenStoreError, UsageError
+from oauth2_pop3.providers import APP_GRANTS, GRANTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from oauth2_pop3.accounts import Account
     from oauth2_pop3.config import Config
+    from oauth2_pop3.grants.device_authorization import DeviceAuthorization
+
+_SETTINGS = ("client_id", "client_secret_command", "redirect_uri", "tenant")
+_FILES = ("client_private_key", "client_certificate", "service_account_file")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -30,6 +41,19 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--client-secret-command", metavar="CMD", help="a command that prints the client's secret")
     parser.add_argument("--redirect-uri", metavar="URI", help="the redirect URI that the client was registered with")
     parser.add_argument("--tenant", metavar="TENANT", help="the directory, at Microsoft")
+    parser.add_argument("--grant", choices=GRANTS, metavar="GRANT", help="how to sign in (see above)")
+    parser.add_argument("--mailbox", metavar="MAILBOX", help="a shared mailbox that ADDRESS's token is to open")
+    parser.add_argument(
+        "--client-private-key", metavar="FILE", help="the client's key instead of a secret: PEM, PKCS#12"
+    )
+    parser.add_argument("--client-certificate", metavar="FILE", help="the certificate of that key: PEM")
+    parser.add_argument(
+        "--client-private-key-password-command",
+        metavar="CMD",
+        help="a command that prints what the key is encrypted with",
+    )
+    parser.add_argument("--service-account-file", metavar="FILE", help="a Google service account's JSON key file")
+    parser.add_argument("--password-command", metavar="CMD", help="a command that prints the password, for that grant")
     parser.add_argument("--no-browser", action="store_true", help="print the authorization URL and open nothing")
     parser.add_argument("--no-check", action="store_true", help="do not try the token at the POP3 server")
 
@@ -42,40 +66,90 @@ def run(options: Namespace) -> None:
 
     config = Config.load()
     terminal = sys.stdin.isatty()
+    if options.mailbox and _opens_mailbox(options, config):
+        return
     account, settings = _account(options, config)
     if account.provider.unsupported:
         raise ConfigError(account.provider.unsupported.strip().rstrip("."))
     secret = ""
-    if not account.provider.client_id:
+    if not account.provider.client_id and account.provider.grant != "jwt_bearer":
         settings["client_id"] = _ask_client_id(account, terminal=terminal)
         account = accounts.of(account.address, account.provider.name, config, settings)
         secret = _ask_secret(account, terminal=terminal)
     elif not _changes_client(options, config):
         secret = _stored_secret(account)
-    if account.provider.client_secret_policy == "required" and not account.client_secret(secret):
+    if _needs_secret(account) and not account.client_secret(secret):
         secret = _ask_secret(account, terminal=terminal)
-    if account.provider.note:
+    if account.provider.note and account.provider.grant not in APP_GRANTS:
         _say(f"Note: {account.provider.note}")
     config.require_writable()
-    person = Person(show_url=_show_url(options), say=_say, terminal=terminal)
+    person = Person(
+        show_url=_show_url(options),
+        show_device=_show_device,
+        say=_say,
+        password=lambda: _password(options, account, terminal=terminal),
+        terminal=terminal,
+    )
+    account = replace(account, mailbox=options.mailbox or "")
     sign_in(account, person, client_secret=secret, check=not options.no_check)
     config.save_account(account.address, settings)
-    print(f"{account.address} is ready.")
+    _save_mailbox(options, config)
+    print(f"{account.user} is ready.")
+
+
+def _opens_mailbox(options: Namespace, config: Config) -> bool:
+    """Add a mailbox to an account that has signed in already: nobody has to do so again."""
+    from oauth2_pop3 import access, accounts
+    from oauth2_pop3.providers import domain_of
+    from oauth2_pop3.sign_in_checks import check_maildrop
+
+    domain_of(options.mailbox)
+    if options.grant or options.client_id:
+        return False
+    try:
+        account = replace(accounts.load(options.address, config), mailbox=options.mailbox)
+        token = access.access_token(options.address)
+    except (TokenNotFound, AuthorizationRequired):
+        return False
+    config.require_writable()
+    if account.provider.pop3_host and not options.no_check:
+        check_maildrop(account, token)
+    _save_mailbox(options, config)
+    print(f"{options.mailbox} is ready, by the token of {account.address}.")
+    return True
+
+
+def _save_mailbox(options: Namespace, config: Config) -> None:
+    if options.mailbox and options.mailbox.lower() != options.address.lower():
+        config.save_account(options.mailbox, {"account": options.address})
 
 
 def _account(options: Namespace, config: Config) -> tuple[Account, dict[str, str]]:
     """The account as options and config say, and the settings to write down once it has signed in."""
     from oauth2_pop3 import accounts
     from oauth2_pop3.providers import domain_of
+    from oauth2_pop3.sign_in import choose_grant
 
     domain_of(options.address)
     own = config.accounts.get(options.address.lower(), {})
     provider = options.provider or own.get("provider") or accounts.provider_name(options.address, config)
     settings = {"provider": str(provider)}
-    for key in ("client_id", "client_secret_command", "redirect_uri", "tenant"):
+    for key in (*_SETTINGS, "client_private_key_password_command"):
         if getattr(options, key):
             settings[key] = getattr(options, key)
+    for key in _FILES:
+        if getattr(options, key):
+            settings[key] = str(Path(getattr(options, key)).expanduser().absolute())
+    account = accounts.of(options.address, str(provider), config, settings)
+    wanted = options.grant or _remembered_grant(options, own)
+    grant = choose_grant(account.provider, wanted=wanted, screen=options.no_browser or _has_screen())
+    settings["grant"] = "" if grant == "authorization_code" else grant
     return accounts.of(options.address, str(provider), config, settings), settings
+
+
+def _remembered_grant(options: Namespace, own: Mapping[str, object]) -> str:
+    """How this account signed in before; without a browser is another wish."""
+    return "authorization_code" if options.no_browser and own.get("grant") == "device_code" else ""
 
 
 def _changes_client(options: Namespace, config: Config) -> bool:
@@ -98,8 +172,18 @@ def _ask_client_id(account: Account, *, terminal: bool) -> str:
     return client_id
 
 
+def _needs_secret(account: Account) -> bool:
+    """Whether this grant cannot do without one."""
+    provider = account.provider
+    if provider.client_private_key or provider.grant == "jwt_bearer":
+        return False
+    return provider.grant == "client_credentials" or provider.client_secret_policy == "required"
+
+
 def _ask_secret(account: Account, *, terminal: bool) -> str:
-    policy = account.provider.client_secret_policy
+    policy = "required" if _needs_secret(account) else account.provider.client_secret_policy
+    if account.provider.client_private_key:
+        return ""
     if policy == "forbidden" or account.client_secret():
         return ""
     if not terminal:
@@ -138,6 +222,30 @@ def _show_url(options: Namespace) -> Callable[[str, bool], None]:
             )
 
     return show
+
+
+def _show_device(authorization: DeviceAuthorization) -> None:
+    """Section 3.3 of RFC 8628: the URL and the code to a person, and a picture of both where there is one."""
+    from oauth2_pop3.cli.qr_code import qr_code
+
+    _say("On any device, open this URL:")
+    print(authorization.verification_uri, flush=True)
+    _say(f"and enter the code  {authorization.user_code}")
+    if sys.stderr.isatty() and (picture := qr_code(authorization.verification_uri_complete)):
+        _say(f"\nor scan this:\n{picture}")
+    _say("Check that the page shows the same code. Waiting ...")
+
+
+def _password(options: Namespace, account: Account, *, terminal: bool) -> str:
+    from oauth2_pop3.accounts import run_command
+    from oauth2_pop3.grants.password import WARNING
+
+    _say(WARNING)
+    if options.password_command:
+        return run_command(options.password_command, what="--password-command")
+    if not terminal:
+        raise UsageError("there is no terminal to ask for the password", hint="Give --password-command.")
+    return getpass.getpass(f"password of {account.address} (not shown, not kept): ")
 
 
 def _has_screen() -> bool:

@@ -12,8 +12,9 @@ from oauth2_pop3 import access_token_cache
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """ACCOUNT [--min-validity SECONDS]."""
+    """ACCOUNT [--mailbox MAILBOX] [--min-validity SECONDS]."""
     parser.add_argument("account", metavar="ACCOUNT", help="the address that was signed in")
+    parser.add_argument("--mailbox", metavar="MAILBOX", help="the mailbox it is to open, if not the account's own")
     parser.add_argument(
         "--min-validity",
         metavar="SECONDS",
@@ -27,7 +28,7 @@ def run(options: Namespace) -> None:
     """Print it."""
     from oauth2_pop3 import access
 
-    print(access.access_token(options.account, min_validity=options.min_validity))
+    print(access.access_token(options.account, mailbox=options.mailbox or "", min_validity=options.min_validity))
 
 
 def _seconds(text: str) -> int:

@@ -111,7 +111,7 @@ class AuthorizationRequest:
                 hint="If that is right, put it as issuer into the provider's table in config.toml.",
             )
 
-    def exchange(self, code: str, *, client_secret: str) -> Mapping[str, object]:
+    def exchange(self, code: str, *, client_secret: str, key_password: str = "") -> Mapping[str, object]:
         """Change the code for tokens (RFC 6749 section 4.1.3): the token endpoint's answer."""
         parameters = {
             "grant_type": "authorization_code",
@@ -126,6 +126,7 @@ class AuthorizationRequest:
                 client_id=self.client_id,
                 client_secret=client_secret,
                 account=self.account,
+                key_password=key_password,
             )
         except AuthorizationRequired as error:
             if error.code != "invalid_grant":

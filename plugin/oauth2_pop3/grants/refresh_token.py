@@ -7,12 +7,21 @@ from oauth2_pop3.providers import Provider
 from oauth2_pop3.tokens import Token
 
 
-def refresh(provider: Provider, token: Token, *, client_id: str, client_secret: str, account: str) -> Token:
+def refresh(
+    provider: Provider, token: Token, *, client_id: str, client_secret: str, account: str, key_password: str = ""
+) -> Token:
     """Ask for a new access token. The refresh token may have been replaced with it: save the answer before use.
 
     scope is left out, which asks for what was granted (section 6). Raises AuthorizationRequired where the refresh
     token has ended, NetworkError where it may work later, OAuthError.
     """
     parameters = {"grant_type": "refresh_token", "refresh_token": token.refresh_token}
-    answer = token_endpoint.ask(provider, parameters, client_id=client_id, client_secret=client_secret, account=account)
+    answer = token_endpoint.ask(
+        provider,
+        parameters,
+        client_id=client_id,
+        client_secret=client_secret,
+        account=account,
+        key_password=key_password,
+    )
     return Token.from_response(answer, scope=token.scope, previous=token)

@@ -83,13 +83,29 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
             # The name of the seen-file is made of these three: where they are as before, it serves on.
             self.conf.update(server=server.host, port=server.port, timeout=self._options.timeout)
             RetrieverSkeleton.initialize(self, options)
-            self.conn: Session | None = open_maildrop(server, self._options.username, self._access_token)
+            self.conn: Session | None = self._open(server)
             self.received_with = "POP3" if server.allow_insecure_loopback else "POP3-SSL"
             self.remoteaddr = "{}:{}".format(*self.conn.peer)
             self.received_from = f"{server.host} ({self.remoteaddr})"
 
     def _access_token(self, refused: str) -> str:
-        return access.access_token(self._options.account, refused=refused)
+        mailbox = "" if self._options.account == self._options.username else self._options.username
+        return access.access_token(self._options.account, mailbox=mailbox, refused=refused)
+
+    def _open(self, server: Pop3Server) -> Session:
+        """Sign in; where somebody else's token was refused, say whose it was."""
+        mailbox = self._options.username
+        try:
+            return open_maildrop(server, mailbox, self._access_token)
+        except AuthenticationRejected as error:
+            person = accounts.load(self._options.account).address
+            if error.hint or person.lower() == mailbox.lower():
+                raise
+            raise AuthenticationRejected(
+                error.message,
+                hint=f"It was the token of {person}, who needs full access to {mailbox}. To see which of the two was "
+                f"refused, run: oauth2-pop3 login {person} --mailbox {mailbox}",
+            ) from error
 
     def _server(self) -> Pop3Server:
         options = self._options

@@ -1,0 +1,99 @@
+"""The JWT bearer grant (RFC 7523 section 2.1), as a Google service account with domain-wide delegation uses it.
+
+developers.google.com/identity/protocols/oauth2/service-account: the assertion's `sub` is the mailbox.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from oauth2_pop3 import client_assertion, token_endpoint
+from oauth2_pop3.errors import ConfigError, OAuthError
+from oauth2_pop3.providers import Provider
+
+GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+LIFETIME = 3600
+"""Seconds: the longest that Google takes."""
+_KEYS = ("client_email", "private_key")
+
+
+def ask(provider: Provider, *, subject: str, account: str) -> Mapping[str, object]:
+    """A token for the mailbox `subject`: the token endpoint's answer.
+
+    Raises ConfigError where the key file cannot be used, OAuthError, NetworkError.
+    """
+    path = provider.service_account_file
+    if not path:
+        raise ConfigError(
+            "the grant jwt_bearer needs a service account's key file", hint="Give --service-account-file FILE."
+        )
+    key_file = _read(path)
+    _require_same_server(provider, key_file, path)
+    client_assertion.require_library()
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    try:
+        private_key = load_pem_private_key(key_file["private_key"].encode(), None)
+    except (ValueError, TypeError):
+        raise ConfigError(f"{path}: private_key is no private key in PEM") from None
+    now = int(time.time())
+    claims = {
+        "iss": key_file["client_email"],
+        "sub": subject,
+        "scope": provider.scope,
+        "aud": provider.token_endpoint,
+        "iat": now,
+        "exp": now + LIFETIME,
+    }
+    headers = {"kid": key_file["private_key_id"]} if key_file.get("private_key_id") else {}
+    assertion = client_assertion.sign(private_key, claims, headers, where=path)
+    try:
+        return token_endpoint.post(provider, {"grant_type": GRANT_TYPE, "assertion": assertion}, account=account)
+    except OAuthError as error:
+        raise _explain(error, key_file, subject, provider.scope) from error
+
+
+def _explain(error: OAuthError, key_file: Mapping[str, str], subject: str, scope: str) -> OAuthError:
+    """Google's answers to an assertion mean something else than to a person's grant."""
+    name = f"client ID {key_file['client_id']}" if key_file.get("client_id") else key_file["client_email"]
+    if error.code in ("unauthorized_client", "access_denied"):
+        hint = (
+            f"An administrator must allow it: Admin console, Security, API controls, Domain-wide delegation: "
+            f"add {name} with the scope {scope}. It may take a day to have effect."
+        )
+    elif error.code == "invalid_grant":
+        hint = (
+            f"Is {subject} a mailbox of that domain, not an alias; is the key in the file not deleted; "
+            "and is this machine's clock right?"
+        )
+    else:
+        return error
+    return OAuthError(f"the service account may not read {subject}: {error.message}", code=error.code, hint=hint)
+
+
+def _read(path: str) -> dict[str, str]:
+    """The JSON key file as Google hands it out: its strings."""
+    hint = "Make a key for the service account in Google's console: Keys, Add key, JSON."
+    try:
+        content = json.loads(client_assertion.read_private_file(path))
+    except (ValueError, RecursionError):
+        raise ConfigError(f"{path} is not JSON", hint=hint) from None
+    if not isinstance(content, dict) or content.get("type") != "service_account":
+        raise ConfigError(f'{path} is no service account\'s key file: its type is not "service_account"', hint=hint)
+    for key in _KEYS:
+        if not isinstance(content.get(key), str) or not content[key]:
+            raise ConfigError(f"{path} has no {key}", hint=hint)
+    return {key: value for key, value in content.items() if isinstance(value, str)}
+
+
+def _require_same_server(provider: Provider, key_file: Mapping[str, str], path: str) -> None:
+    """The assertion goes to the provider's token endpoint alone: a file must not send it to a stranger."""
+    named = key_file.get("token_uri", "")
+    if named and urlsplit(named).netloc != urlsplit(provider.token_endpoint).netloc:
+        raise ConfigError(
+            f"{path} is for the token endpoint {named}, not for {provider.token_endpoint}",
+            hint="Choose the provider it belongs to with --provider.",
+        )

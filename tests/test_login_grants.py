@@ -1,0 +1,190 @@
+"""`oauth2-pop3 login --grant ...`: the ways to sign in that need no browser here, and those that need no person."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from product import ADDRESS, Getmail, Product
+from servers.authorization_server import (
+    SERVICE_JWT,
+    SERVICE_SECRET,
+    SERVICE_USERNAME,
+    AuthorizationServer,
+)
+from servers.browser import Browser
+from servers.dovecot import Dovecot
+
+Stack = tuple[Product, AuthorizationServer, Dovecot]
+APP = 'app_scope = "mail"\n'
+
+
+@pytest.fixture
+def stack(product: Product, authorization_server: AuthorizationServer, dovecot: Dovecot) -> Stack:
+    product.use(authorization_server, dovecot)
+    return product, authorization_server, dovecot
+
+
+@contextmanager
+def device_login(product: Product, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
+    """`login` by the device authorization grant, the URL to open with its code in it, and the code."""
+    command = [product.command, "login", ADDRESS, *arguments]
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        try:
+            url = process.stdout.readline().strip()
+            assert url.startswith("https://"), process.stderr.read()
+            code = ""
+            while not code:
+                line = process.stderr.readline()
+                assert line, "no code was shown"
+                match = re.search(r"enter the code  (\S+)", line)
+                code = match[1] if match else ""
+            yield process, f"{url}?user_code={code}", code
+        finally:
+            process.kill()
+
+
+def test_device_code(stack: Stack, browser: Browser) -> None:
+    product, _, _ = stack
+    with device_login(product, "--grant", "device_code") as (process, url, code):
+        page = browser.sign_in(url, ADDRESS)
+        stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0, stderr
+    assert stdout == f"{ADDRESS} is ready.\n"
+    assert code
+    assert page.text
+    assert 'grant = "device_code"' in product.config_file.read_text()
+    token = product.token()
+    product.expire()
+    assert product.token() != token
+
+
+def test_device_code_is_chosen_where_there_is_no_screen(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the row names the endpoint: what only the issuer's metadata names is not yet known then."""
+    product, server, dovecot = stack
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"):
+        monkeypatch.delenv(name, raising=False)
+    product.use(server, dovecot, more=f'device_authorization_endpoint = "{server.issuer}/device/auth"')
+    with device_login(product) as (process, url, _):
+        server.approve_device(url, ADDRESS)
+        _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0, stderr
+
+
+def test_a_denied_device(stack: Stack) -> None:
+    product, server, _ = stack
+    with device_login(product, "--grant", "device_code") as (process, url, _):
+        server.approve_device(url, ADDRESS, consent=False)
+        _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 77
+    assert "Traceback" not in stderr
+    assert not list(product.state.glob("tokens/*"))
+
+
+def test_ctrl_c_leaves_nothing_behind(stack: Stack) -> None:
+    product, _, _ = stack
+    before = product.config_file.read_text()
+    with device_login(product, "--grant", "device_code") as (process, _, _code):
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in stderr
+    assert product.config_file.read_text() == before
+    assert not list(product.state.glob("tokens/*"))
+    assert not list(product.state.glob("access/*"))
+
+
+def test_google_says_before_trying_that_its_device_grant_takes_no_mail(product: Product) -> None:
+    product.configure("")
+    arguments = ("--grant", "device_code", "--client-id", "x", "--client-secret-command", "echo y")
+    result = product.run("login", "ann@gmail.com", *arguments)
+    assert result.returncode in (76, 78)
+    assert "no scope that opens a mailbox" in result.stderr
+    assert "oauth2-pop3 login ann@gmail.com --no-browser" in result.stderr
+
+
+@pytest.mark.parametrize("with_key", [False, True])
+def test_client_credentials(
+    with_key: bool,
+    product: Product,
+    authorization_server: AuthorizationServer,
+    dovecot: Dovecot,
+    getmail: Getmail,
+) -> None:
+    dovecot.clear(SERVICE_USERNAME)
+    dovecot.add_messages(SERVICE_USERNAME, 2)
+    client = SERVICE_JWT if with_key else SERVICE_SECRET
+    product.use(authorization_server, dovecot, client=client, more=APP)
+    key = ("--client-private-key", str(authorization_server.private_key_file)) if with_key else ()
+    result = product.run("login", SERVICE_USERNAME, "--grant", "client_credentials", *key)
+    assert result.returncode == 0, result.stderr
+    requests = authorization_server.token_requests()
+    assert [request["grant_type"] for request in requests] == ["client_credentials"]
+    getmail.oauth2(dovecot, SERVICE_USERNAME)
+    assert getmail.run().returncode == 0
+    assert len(getmail.messages()) == 2
+
+
+def test_one_token_for_many_mailboxes(
+    product: Product, authorization_server: AuthorizationServer, dovecot: Dovecot
+) -> None:
+    product.use(authorization_server, dovecot, client=SERVICE_SECRET, more=APP + 'grant = "client_credentials"')
+    with product.config_file.open("a") as file:
+        file.writelines(f'[accounts."box{number}@example.org"]\nprovider = "example"\n' for number in range(20))
+    processes = [
+        subprocess.Popen(
+            [product.command, "token", f"box{number}@example.org"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        for number in range(20)
+    ]
+    answers = [process.communicate(timeout=60) for process in processes]
+    assert {errors for _, errors in answers} == {b""}
+    assert len({output for output, _ in answers}) == 1
+    assert len(authorization_server.token_requests()) == 1
+
+
+def test_a_service_account_that_is_none(product: Product, home: object) -> None:
+    product.configure("")
+    result = product.run("login", "ann@example.org", "--provider", "google", "--service-account-file", "/nowhere.json")
+    assert result.returncode == 78
+    assert "/nowhere.json" in result.stderr
+
+
+def test_password_is_not_allowed_unless_the_row_says_so(stack: Stack) -> None:
+    product, server, _ = stack
+    result = product.run("login", ADDRESS, "--grant", "password", "--password-command", "echo hush-hush")
+    assert result.returncode == 78
+    assert "9700" in result.stderr
+    assert "hush-hush" not in result.stderr
+    assert server.token_requests() == []
+
+
+def test_a_grant_that_the_row_does_not_take(stack: Stack) -> None:
+    product, server, dovecot = stack
+    product.use(server, dovecot, more='grants = ["authorization_code"]')
+    result = product.run("login", ADDRESS, "--grant", "device_code")
+    assert result.returncode == 78
+    assert "does not take the grant device_code" in result.stderr
+
+
+def test_status_knows_the_app_s_account(
+    product: Product, authorization_server: AuthorizationServer, dovecot: Dovecot
+) -> None:
+    product.use(authorization_server, dovecot, client=SERVICE_SECRET, more=APP)
+    arguments = ("--grant", "client_credentials", "--no-check")
+    assert product.run("login", SERVICE_USERNAME, *arguments).returncode == 0
+    [row] = json.loads(product.run("status", "--json", check=True).stdout)
+    assert row["account"] == SERVICE_USERNAME
+    assert row["state"] == "ready"
+    assert os.listdir(product.state / "tokens")
