@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import socket
-import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import dns.resolver
@@ -16,6 +13,7 @@ from oauth2_pop3.config import Config
 from oauth2_pop3.discovery import mx
 from oauth2_pop3.discovery.mx import mail_exchanges
 from oauth2_pop3.errors import ConfigError, NetworkError
+from servers.dns import NameServer
 
 RECORDS = {
     "workspace.example": ["smtp.google.com"],
@@ -27,31 +25,11 @@ RECORDS = {
 
 
 @pytest.fixture
-def resolver(program: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> Iterator[dns.resolver.Resolver]:
+def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[dns.resolver.Resolver]:
     """The name server, put in the place of the system's."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    records = [
-        f"--mx-host={domain},{host},{10 * n}" for domain, hosts in RECORDS.items() for n, host in enumerate(hosts)
-    ]
-    command = [program("dnsmasq"), "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts"]
-    command += ["--listen-address=127.0.0.1", "--bind-interfaces", "--no-ping", f"--port={port}", "--local=/example/"]
-    command += ["--pid-file=", "--user=", *records]
-    resolver = dns.resolver.Resolver(configure=False)
-    resolver.nameservers, resolver.port = ["127.0.0.1"], port
-    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
-            try:
-                resolver.resolve("workspace.example", "MX", lifetime=1)
-                break
-            except dns.exception.DNSException:
-                assert process.poll() is None
-                time.sleep(0.05)
-        monkeypatch.setattr(dns.resolver, "Resolver", lambda: resolver)
-        yield resolver
-        process.terminate()
+    with NameServer(mx=RECORDS) as server:
+        monkeypatch.setattr(dns.resolver, "Resolver", lambda: server.resolver)
+        yield server.resolver
 
 
 @pytest.mark.parametrize(

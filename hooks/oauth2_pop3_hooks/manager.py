@@ -7,8 +7,9 @@ look-up by name that ours can answer does not pay for it.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from contextlib import redirect_stdout
+from _thread import RLock
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,19 @@ if TYPE_CHECKING:
 _OURS = "oauth2-pop3"
 _ANSWERS: Mapping[str, type] = {"retriever_types": type, "providers": Mapping, "token_stores": type, "dialects": type}
 """What each hook's answer maps a name to."""
+
+
+_one_at_a_time = RLock()
+
+
+@contextmanager
+def _elsewhere() -> Iterator[None]:
+    """Standard output belongs to the token: what a plugin prints goes to standard error.
+
+    One thread at a time, since sys.stdout is everybody's: two that put back what they found would leave it astray.
+    """
+    with _one_at_a_time, redirect_stdout(sys.stderr):
+        yield
 
 
 def _manager() -> pluggy.PluginManager:
@@ -47,7 +61,7 @@ def _all() -> pluggy.PluginManager:
             _complain(entry_point.name, "cannot be loaded", PluginError("another plugin has that name"))
             continue
         try:
-            with redirect_stdout(sys.stderr):  # standard output belongs to the token
+            with _elsewhere():
                 manager.register(entry_point.load(), entry_point.name)
             manager.check_pending()
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's module may raise anything
@@ -74,7 +88,7 @@ def _ask(manager: pluggy.PluginManager, hook: str, **arguments: object) -> list[
     for name, plugin in sorted(plugins, key=lambda item: item[0] != _OURS):
         others = [other for _, other in plugins if other is not plugin]
         try:
-            with redirect_stdout(sys.stderr):
+            with _elsewhere():
                 answers += [(name, answer) for answer in manager.subset_hook_caller(hook, others)(**arguments)]
         except (Exception, SystemExit) as error:
             if name == _OURS:

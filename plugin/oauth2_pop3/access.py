@@ -8,7 +8,7 @@ from oauth2_pop3 import access_token_cache, accounts, state_files
 from oauth2_pop3.access_token_cache import DEFAULT_MIN_VALIDITY
 from oauth2_pop3.accounts import Account
 from oauth2_pop3.config import Config
-from oauth2_pop3.errors import AuthorizationRequired, NetworkError, TokenNotFound
+from oauth2_pop3.errors import AuthorizationRequired, NetworkError, OAuth2Pop3Error, TokenNotFound
 from oauth2_pop3.providers import APP_GRANTS
 from oauth2_pop3.state_files import AccountLock
 from oauth2_pop3.tokens import Token
@@ -40,7 +40,10 @@ def access_token(
         if token.valid_for() <= min_validity or token.access_token == refused:
             try:
                 token = _refresh(account, token)
-            except NetworkError:
+            except OAuth2Pop3Error as error:
+                _record_fault(account, error)
+                if not isinstance(error, NetworkError):
+                    raise
                 if token.valid_for() > 0 and token.access_token != refused:
                     return token.access_token
                 raise
@@ -56,7 +59,11 @@ def renew(address: str) -> Token:
     """
     account = accounts.load(address)
     with AccountLock(account.key):
-        return _refresh(account, _stored(account))
+        try:
+            return _refresh(account, _stored(account))
+        except OAuth2Pop3Error as error:
+            _record_fault(account, error)
+            raise
 
 
 def _stored(account: Account) -> Token:
@@ -150,10 +157,20 @@ def write_cache(account: Account, token: Token, *, name: str = "") -> None:
 
 def forget(account: Account) -> None:
     """Delete the account's tokens on this machine, and the copies that its mailboxes have."""
+    from oauth2_pop3 import history, notification
+
     with AccountLock(account.key):
         for name in {account.key, account.address, account.user, *accounts.mailboxes(account, Config.load())}:
             state_files.remove(access_token_cache.path(name))
+        history.forget(account.key)
+        notification.reset(account.address)
         account.store.delete(account.key)
+
+
+def _record_fault(account: Account, error: OAuth2Pop3Error) -> None:
+    from oauth2_pop3 import history
+
+    history.record_fault(account.key, error)
 
 
 def _needs_a_person(account: Account, error: AuthorizationRequired) -> AuthorizationRequired:
@@ -162,4 +179,9 @@ def _needs_a_person(account: Account, error: AuthorizationRequired) -> Authoriza
     hint = error.hint if command in error.hint else f"{error.hint} Run: {command}".strip()
     complete = AuthorizationRequired(error.message, code=error.code, hint=hint)
     manager.authorization_required(account.address, error.message, command)
+    config = Config.load()
+    if config.notify_command:
+        from oauth2_pop3.notification import notify
+
+        notify(account.address, error.message, command, config)
     return complete

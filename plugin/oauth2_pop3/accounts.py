@@ -158,7 +158,9 @@ def provider_name(address: str, config: Config) -> str:
     from oauth2_pop3.discovery.mx import mail_exchanges
 
     exchanges = mail_exchanges(domain)
-    name = providers.for_mx({**manager.providers(), **config.providers}, exchanges)
+    known = manager.providers()
+    names = {**known, **config.providers}
+    name = providers.for_mx({name: _rows(name, config) or {} for name in names}, exchanges)
     if name:
         return name
     found = f"its mail goes to {', '.join(exchanges[:3])}" if exchanges else "it has no MX record"

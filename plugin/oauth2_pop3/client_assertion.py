@@ -24,6 +24,8 @@ LIFETIME = 300
 """Seconds that an assertion is good for."""
 WARNING_DAYS = 30
 """So long before its end a certificate is warned of."""
+SHORTEST_RSA_KEY = 2048
+"""Bits: RFC 7518 sections 3.3 and 3.5."""
 _SIZE_LIMIT = 1 << 20
 
 
@@ -59,10 +61,15 @@ def private_key_jwt(provider: Provider, *, client_id: str, audience: str, key_pa
 
 
 def sign(private_key: Any, claims: dict[str, Any], headers: dict[str, Any], *, where: str) -> str:
-    """A JWT by the algorithm that fits the key. where: its file, for the ConfigError."""
+    """A JWT by the algorithm that fits the key (RFC 7518 section 3, RFC 8037). where: its file, for the ConfigError."""
     import jwt
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
+    if isinstance(private_key, rsa.RSAPrivateKey) and private_key.key_size < SHORTEST_RSA_KEY:
+        raise ConfigError(
+            f"{where} holds an RSA key of {private_key.key_size} bits, which is too weak (RFC 7518 section 3.3)",
+            hint=f"Make one of {SHORTEST_RSA_KEY} bits or more, and register it.",
+        )
     if isinstance(private_key, rsa.RSAPrivateKey):
         # Microsoft wants PS256 for x5t#S256 (Entra, certificate credentials) and takes RS256; others know RS256 alone.
         algorithm = "PS256" if "x5t#S256" in headers else "RS256"
@@ -92,20 +99,14 @@ def warning(provider: Provider, key_password: str = "") -> str:
     if days >= WARNING_DAYS:
         return ""
     return (
-        f"the certificate of the client ends in {days} days, on {certificate.not_valid_after_utc:%Y-%m-%d}: "
+        f"the certificate of the client ends in {days} day{'' if days == 1 else 's'}, on {certificate.not_valid_after_utc:%Y-%m-%d}: "
         f"register a new one with {provider.display_name}"
     )
 
 
 def read_private_file(path: str) -> bytes:
     """A file that holds a key, and is the user's alone. Raises ConfigError."""
-    file = Path(path).expanduser()
-    try:
-        with file.open("rb") as stream:
-            status = os.fstat(stream.fileno())
-            content = stream.read(_SIZE_LIMIT + 1)
-    except OSError as error:
-        raise ConfigError(f"cannot read {file}: {error.strerror}") from None
+    file, status, content = _content(path)
     if status.st_uid not in (0, os.geteuid()):
         raise ConfigError(f"{file} belongs to another user (uid {status.st_uid})", hint="Make a copy of your own.")
     if stat.S_IMODE(status.st_mode) & 0o077:
@@ -116,6 +117,21 @@ def read_private_file(path: str) -> bytes:
     if len(content) > _SIZE_LIMIT:
         raise ConfigError(f"{file} is larger than {_SIZE_LIMIT} bytes: it is no key")
     return content
+
+
+def _content(path: str) -> tuple[Path, os.stat_result, bytes]:
+    """A regular file's real path, status and first bytes: a FIFO would be waited for without end."""
+    try:
+        file = Path(path).expanduser()
+        with open(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
+            status = os.fstat(stream.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise ConfigError(f"{file} is not a regular file")
+            return file, status, stream.read(_SIZE_LIMIT + 1)
+    except RuntimeError:
+        raise ConfigError(f"{path} names a home directory that nobody has") from None
+    except (OSError, ValueError) as error:  # ValueError: a null byte
+        raise ConfigError(f"cannot read {path}: {getattr(error, 'strerror', error)}") from None
 
 
 def require_library() -> None:
@@ -173,11 +189,9 @@ def _public(owner: Any) -> bytes:
 def _certificate(path: str) -> Certificate:
     from cryptography import x509
 
-    file = Path(path).expanduser()
+    file, _, content = _content(path)
     try:
-        return x509.load_pem_x509_certificate(file.read_bytes())
-    except OSError as error:
-        raise ConfigError(f"cannot read {file}: {error.strerror}") from None
+        return x509.load_pem_x509_certificate(content)
     except ValueError:
         raise ConfigError(f"{file} is no certificate in PEM") from None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from oauth2_pop3 import access
+from oauth2_pop3 import access, history, notification
 from oauth2_pop3.accounts import Account
 from oauth2_pop3.discovery import metadata
 from oauth2_pop3.errors import (
@@ -175,6 +175,8 @@ def _keep(account: Account, token: Token, *, somebody: str, check: bool) -> Toke
             unreachable = error
     with AccountLock(account.key):
         access.keep(account, token)
+    history.forget(account.key)
+    notification.reset(account.address)
     if unreachable:
         raise NetworkError(
             f"signed in as {account.address}, and the token is kept; but the check at the POP3 server failed: "

@@ -4,23 +4,34 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from oauth2_pop3 import accounts
+from oauth2_pop3 import accounts, history
 from oauth2_pop3.config import Config
 from oauth2_pop3.errors import OAuth2Pop3Error, TokenNotFound
+from oauth2_pop3.forecast import forecast
+from oauth2_pop3.providers import APP_GRANTS
 
 
 @dataclass(frozen=True, kw_only=True)
 class AccountStatus:
-    """One account. state: ready, not signed in, needs sign-in, or fault (detail says which)."""
+    """One account. state: ready, not signed in, needs sign-in, or fault (detail says which).
+
+    Times are seconds since the epoch, None where they are not known. uses: whose token opens this mailbox.
+    """
 
     account: str
     provider: str
     state: str
+    grant: str = ""
+    uses: str = ""
     scope: str = ""
     access_token_expires_at: int | None = None
     obtained_at: int | None = None
     signed_in_at: int | None = None
     refreshable: bool = False
+    refresh_token_expires_at: int | None = None
+    refresh_token_expires_why: str = ""
+    last_fault_at: int | None = None
+    last_fault: str = ""
     detail: str = ""
 
     def as_object(self) -> dict[str, object]:
@@ -31,11 +42,12 @@ class AccountStatus:
 def all_accounts() -> list[AccountStatus]:
     """Every account of the config, sorted. Raises ConfigError where the file cannot be read."""
     config = Config.load()
-    return [_status(address, config) for address in sorted(config.accounts)]
+    return [status(address, config) for address in sorted(config.accounts)]
 
 
-def _status(address: str, config: Config) -> AccountStatus:
-    provider = str(config.accounts[address].get("provider", ""))
+def status(address: str, config: Config) -> AccountStatus:
+    """One account's, from config, store and history."""
+    provider = str(config.accounts.get(address.lower(), {}).get("provider", ""))
     try:
         account = accounts.load(address, config)
         provider = account.provider.name
@@ -44,14 +56,25 @@ def _status(address: str, config: Config) -> AccountStatus:
         return AccountStatus(account=address, provider=provider, state="not signed in", detail=error.hint)
     except OAuth2Pop3Error as error:
         return AccountStatus(account=address, provider=provider, state="fault", detail=str(error))
-    good = bool(token.refresh_token) or token.valid_for() > 0
+    refreshable = bool(token.refresh_token) or account.provider.grant in APP_GRANTS
+    fault = history.last_fault(account.key)
+    needs_person = fault is not None and fault.exit_code == 77 and fault.at >= token.obtained_at
+    end = forecast(account.provider, token)
+    good = (refreshable or token.valid_for() > 0) and not needs_person
     return AccountStatus(
         account=address,
         provider=provider,
         state="ready" if good else "needs sign-in",
+        grant=account.provider.grant or "authorization_code",
+        uses=account.address if account.mailbox else "",
         scope=token.scope,
         access_token_expires_at=token.expires_at,
         obtained_at=token.obtained_at,
         signed_in_at=token.signed_in_at,
-        refreshable=bool(token.refresh_token),
+        refreshable=refreshable,
+        refresh_token_expires_at=end.at,
+        refresh_token_expires_why=end.why,
+        last_fault_at=fault.at if fault else None,
+        last_fault=fault.message if fault else "",
+        detail=fault.message if fault and needs_person else "",
     )

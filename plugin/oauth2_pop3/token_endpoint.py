@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from urllib.parse import quote_plus
 
 from oauth2_pop3 import https, refusals
-from oauth2_pop3.errors import OAuthError
+from oauth2_pop3.errors import ConfigError, OAuthError
 from oauth2_pop3.providers import Provider
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -22,7 +22,12 @@ def client_authentication(
     2.2). key_password: what that key is encrypted with. Raises ConfigError.
     """
     complete = dict(form)
-    if provider.client_private_key:
+    if provider.client_private_key or provider.token_endpoint_auth_method == "private_key_jwt":
+        if not provider.client_private_key:  # a secret, if there is one, is not what the server was promised
+            raise ConfigError(
+                f"{provider.display_name} wants private_key_jwt, and no client_private_key is named",
+                hint="Give --client-private-key FILE, or set another token_endpoint_auth_method.",
+            )
         from oauth2_pop3.client_assertion import private_key_jwt
 
         complete["client_id"] = client_id

@@ -25,6 +25,7 @@ class Token:
 
     expires_at: seconds since the epoch. scope: what was granted. client_secret: one that was typed at `login`
     and has no other place to live. obtained_at: when the access token was issued; signed_in_at: when a person did.
+    refresh_token_expires_at: what the server said of the refresh token (`refresh_token_expires_in`), 0 for nothing.
     """
 
     access_token: str = field(repr=False)
@@ -34,6 +35,7 @@ class Token:
     client_secret: str = field(default="", repr=False)
     obtained_at: int = 0
     signed_in_at: int = 0
+    refresh_token_expires_at: int = 0
 
     @classmethod
     def from_response(cls, response: Mapping[str, object], *, scope: str, previous: Token | None = None) -> Token:
@@ -59,6 +61,10 @@ class Token:
         if not refresh_token.isascii() or not refresh_token.isprintable():
             raise OAuthError("the authorization server's refresh_token is not of RFC 6749's characters")
         now = int(time.time())
+        unchanged = previous is not None and refresh_token == previous.refresh_token
+        refresh_token_expires_at = previous.refresh_token_expires_at if previous and unchanged else 0
+        if (lifetime := response.get("refresh_token_expires_in")) is not None:
+            refresh_token_expires_at = now + seconds if (seconds := _seconds(lifetime, unknown=0)) else 0
         return cls(
             access_token=access_token,
             expires_at=now + _seconds(response.get("expires_in")),
@@ -67,6 +73,7 @@ class Token:
             client_secret=previous.client_secret if previous else "",
             obtained_at=now,
             signed_in_at=previous.signed_in_at if previous else now,
+            refresh_token_expires_at=refresh_token_expires_at,
         )
 
     def valid_for(self) -> float:
@@ -106,14 +113,14 @@ def _is_of_type(value: object, kind: str) -> bool:
     return type(value) is int and abs(value) < _LATEST if kind == "int" else isinstance(value, str)
 
 
-def _seconds(expires_in: object) -> int:
+def _seconds(expires_in: object, *, unknown: int = ASSUMED_LIFETIME) -> int:
     """Read expires_in, a number that some servers write as a string."""
     if isinstance(expires_in, bool):
-        return ASSUMED_LIFETIME
+        return unknown
     try:
         seconds = float(expires_in)  # type: ignore[arg-type]
     except OverflowError:
         return LONGEST_LIFETIME
     except (TypeError, ValueError):
-        return ASSUMED_LIFETIME
-    return int(min(seconds, LONGEST_LIFETIME)) if math.isfinite(seconds) and seconds >= 0 else ASSUMED_LIFETIME
+        return unknown
+    return int(min(seconds, LONGEST_LIFETIME)) if math.isfinite(seconds) and seconds >= 0 else unknown

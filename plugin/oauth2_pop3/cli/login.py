@@ -124,6 +124,20 @@ def _save_mailbox(options: Namespace, config: Config) -> None:
         config.save_account(options.mailbox, {"account": options.address})
 
 
+def _discover(address: str, config: Config) -> tuple[str, Config]:
+    """Find the provider; one that was not known is shown before anything is sent to it, and written down."""
+    from oauth2_pop3.cli.discover import lines
+    from oauth2_pop3.config import Config
+    from oauth2_pop3.discover import discover
+
+    found = discover(address, config)
+    if not found.known:
+        _say("\n".join(lines(found)))
+        config.save_provider(found.provider.name, found.values)
+        config = Config.load()
+    return found.provider.name, config
+
+
 def _account(options: Namespace, config: Config) -> tuple[Account, dict[str, str]]:
     """The account as options and config say, and the settings to write down once it has signed in."""
     from oauth2_pop3 import accounts
@@ -132,7 +146,9 @@ def _account(options: Namespace, config: Config) -> tuple[Account, dict[str, str
 
     domain_of(options.address)
     own = config.accounts.get(options.address.lower(), {})
-    provider = options.provider or own.get("provider") or accounts.provider_name(options.address, config)
+    provider = options.provider or own.get("provider")
+    if not provider:
+        provider, config = _discover(options.address, config)
     settings = {"provider": str(provider)}
     for key in (*_SETTINGS, "client_private_key_password_command"):
         if getattr(options, key):

@@ -1,7 +1,12 @@
-"""Forget an account's tokens on this machine."""
+"""End an account's sign-in: revoke its tokens at the provider, and forget them on this machine.
+
+They are forgotten in any case. Exit codes: 0 when they are revoked, or the provider has no way to; 75 or 76 when
+revoking failed.
+"""
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser, Namespace
 
 
@@ -10,12 +15,22 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("account", metavar="ACCOUNT", help="the address that was signed in")
 
 
-def run(options: Namespace) -> None:
-    """Delete access token and refresh token; the account's settings stay in config.toml."""
-    from oauth2_pop3 import access, accounts
+def run(options: Namespace) -> int:
+    """Say which of the two happened; the account's settings stay in config.toml."""
+    from oauth2_pop3 import accounts
+    from oauth2_pop3.sign_out import sign_out
 
     account = accounts.load(options.account)
-    account.store.load(account.key)  # raises where nobody has signed in
-    access.forget(account)
-    print(f"The tokens of {options.account} are deleted from this machine.")
-    print(f"To end the access at {account.provider.display_name} too, remove this client in its account settings.")
+    outcome = sign_out(account)
+    name = account.provider.display_name
+    print(f"The tokens of {account.address} are deleted from this machine.")
+    if outcome.revoked:
+        print(f"{name} has revoked them.")
+        return 0
+    by_hand = f"To end the access there too, remove this client in the account's settings at {name}."
+    if outcome.fault is None:
+        print(f"{name} has no way to revoke them (RFC 7009). {by_hand}")
+        return 0
+    print(f"oauth2-pop3: {name} has not revoked them: {outcome.fault.message}", file=sys.stderr)
+    print(f"  {by_hand}", file=sys.stderr)
+    return outcome.fault.exit_code

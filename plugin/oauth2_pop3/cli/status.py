@@ -1,7 +1,9 @@
-"""Show every account: its provider, how long its access token is good, and whether it can be refreshed.
+"""Show every account: its provider, how long its access token is good, and how long the sign-in is expected to last.
 
-With --json: a list of objects with account, provider, state (ready, not signed in, needs sign-in, fault), scope,
-access_token_expires_at, obtained_at and signed_in_at (seconds since the epoch, or null), refreshable, and detail.
+With --json: a list of objects with account, provider, state (ready, not signed in, needs sign-in, fault), grant, uses
+(whose token opens this mailbox, or ""), scope, access_token_expires_at, obtained_at (the last refresh), signed_in_at,
+refreshable, refresh_token_expires_at, refresh_token_expires_why, last_fault_at, last_fault, and detail. Times are
+seconds since the epoch, or null where nobody knows. Keys may be added, and none is taken away.
 """
 
 from __future__ import annotations
@@ -27,8 +29,18 @@ def run(options: Namespace) -> None:
     if not rows:
         print("No account has signed in yet. Run: oauth2-pop3 login you@example.org")
     for row in rows:
-        until = ""
-        if row.access_token_expires_at:
-            when = datetime.fromtimestamp(row.access_token_expires_at).astimezone()
-            until = f", access token until {when:%Y-%m-%d %H:%M:%S}"
+        until = f", access token until {_time(row.access_token_expires_at)}" if row.access_token_expires_at else ""
         print(f"{row.account}  {row.provider}  {row.state}{until}{': ' + row.detail if row.detail else ''}")
+        if row.uses:
+            print(f"  by the token of {row.uses}")
+        if row.obtained_at:
+            print(f"  last refreshed {_time(row.obtained_at)}")
+        if row.refresh_token_expires_why:
+            end = _time(row.refresh_token_expires_at) if row.refresh_token_expires_at else "unknown"
+            print(f"  end of the sign-in: {end} ({row.refresh_token_expires_why})")
+        if row.last_fault and not row.detail:
+            print(f"  last fault {_time(row.last_fault_at or 0)}: {row.last_fault}")
+
+
+def _time(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds).astimezone():%Y-%m-%d %H:%M:%S}"

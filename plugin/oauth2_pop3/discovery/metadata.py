@@ -15,6 +15,7 @@ _ENDPOINTS = (
     "token_endpoint",
     "device_authorization_endpoint",
     "revocation_endpoint",
+    "registration_endpoint",
 )
 
 

@@ -1,0 +1,70 @@
+"""The authorization server that a POP3 server names when it refuses OAUTHBEARER (RFC 7628 section 3.2.2)."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from oauth2_pop3 import https, sasl, tls
+from oauth2_pop3.errors import OAuthError, Pop3Error, one_line
+from oauth2_pop3.pop3 import Session
+
+TIMEOUT = 20.0
+"""Seconds of the POP3 server's silence that are borne."""
+SIZE_LIMIT = 1 << 18
+"""Bytes of the document."""
+DUMMY = "discovery"
+"""Sent in a token's place, and in a user's: it is the refusal that is wanted, no real token goes to a server not yet
+known, and no failure is to count against anybody. Dovecot does not answer as RFC 7628 has it where either is empty."""
+
+
+class _Probe(Session):
+    """A POP3 session that gets itself refused."""
+
+    def refusal(self, user: str, port: int) -> dict[str, str]:
+        """The JSON of the server's refusal; {} where it gives none. Raises Pop3Error and NetworkError."""
+        offered = [name.lower() for name in self.capabilities.get("SASL", ())]
+        if sasl.OAUTHBEARER not in offered:
+            raise Pop3Error(f"the POP3 server {self.host} does not offer OAUTHBEARER, but {_listed(offered)}")
+        self._wire.send(b"AUTH OAUTHBEARER")
+        if not _is_challenge(prompt := self._wire.line()):
+            raise self._error("AUTH OAUTHBEARER", prompt)
+        response = sasl.initial_response(sasl.OAUTHBEARER, user, DUMMY, host=self.host, port=port)
+        self._wire.send(sasl.encode(response))
+        if not _is_challenge(answer := self._wire.line()):
+            return {}
+        self._wire.send(sasl.encode(sasl.answer_to_refusal(sasl.OAUTHBEARER)))
+        self._wire.line()
+        return sasl.read_refusal(answer[1:].strip().decode("ascii", "replace"))
+
+
+def look_up(host: str, port: int, *, domain: str = "", starttls: bool = False, ca_certs: str = "") -> tuple[str, str]:
+    """Issuer and scope as the POP3 server names them; the scope is "" where it does not.
+
+    domain: whose mail it is about, for a server that serves many.
+
+    The issuer is what the document says that the server points to; whether it is that of the issuer itself is for
+    metadata.fetch to find out. Raises Pop3Error, NetworkError and OAuthError.
+    """
+    context = tls.client_context(ca_certs=ca_certs)
+    session = cast("_Probe", _Probe.connect(host, port, context=context, starttls=starttls, timeout=TIMEOUT))
+    with session:
+        refusal = session.refusal(f"{DUMMY}@{domain}" if domain else DUMMY, port)
+    url = refusal.get("openid-configuration", "")
+    if not url:
+        raise OAuthError(f"the POP3 server {host} names no authorization server when it refuses a token")
+    if not url.startswith("https://"):
+        raise OAuthError(f"the POP3 server {host} names {one_line(url, 100)!r}, which is no https:// URL")
+    response = https.request("GET", url, ca_certs=ca_certs, size_limit=SIZE_LIMIT)
+    issuer = response.json().get("issuer") if response.status == 200 else None
+    if not isinstance(issuer, str) or not issuer:
+        raise OAuthError(f"{one_line(url, 200)}, which the POP3 server {host} names, is no openid-configuration")
+    scope = refusal.get("scope", "")
+    return issuer, scope if scope.isascii() and scope.isprintable() else ""
+
+
+def _is_challenge(line: bytes) -> bool:
+    return line.startswith(b"+") and not line.startswith(b"+OK")
+
+
+def _listed(names: list[str]) -> str:
+    return one_line(" ".join(names).upper(), 100) or "says nothing of SASL"

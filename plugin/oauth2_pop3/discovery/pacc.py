@@ -1,0 +1,97 @@
+"""PACC: a JSON document under the domain, its SHA-256 in the DNS (draft-ietf-mailmaint-pacc-03)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from typing import TYPE_CHECKING
+
+from oauth2_pop3 import https
+from oauth2_pop3.discovered import Discovered
+from oauth2_pop3.errors import NetworkError, OAuthError
+
+if TYPE_CHECKING:
+    import dns.resolver
+
+SIZE_LIMIT = 1 << 16
+"""Bytes of a document, which takes a few hundred."""
+LIFETIME = 10.0
+"""Seconds for the look-up of the digest."""
+_PORT = 995  # the draft names hosts alone: the port is that of implicit TLS
+
+
+def look_up(domain: str, *, resolver: dns.resolver.Resolver | None = None, ca_certs: str = "") -> Discovered | None:
+    """What the domain publishes; None where it publishes nothing, or no POP3.
+
+    resolver: other than the system's. Raises NetworkError and OAuthError; the latter too where the digest in the DNS
+    is another than the document's.
+    """
+    host = f"ua-auto-config.{domain}"
+    response = https.request(
+        "GET", f"https://{host}/.well-known/user-agent-configuration.json", ca_certs=ca_certs, size_limit=SIZE_LIMIT
+    )
+    if response.status != 200:
+        return None
+    trust = f"from {host} over verified TLS; {_digest_checked(domain, response.body, resolver)}"
+    document = response.json()
+    if not document:
+        raise OAuthError(f"{host} answered with what is not a JSON object")
+    pop3 = _member(document, "protocols", "pop3")
+    if not pop3:
+        return None
+    pop3_host = pop3.get("host")
+    if not isinstance(pop3_host, str):
+        raise OAuthError(f"{host} names no host for POP3")
+    issuer = _member(document, "authentication", "oauth-public").get("issuer", "")
+    if not isinstance(issuer, str):
+        raise OAuthError(f"{host} names an issuer that is not text")
+    return Discovered("PACC", trust, pop3_host.lower().rstrip("."), _PORT, False, issuer)
+
+
+def _member(document: dict[str, object], outer: str, inner: str) -> dict[str, object]:
+    """An object in an object; {} where either is missing or something else."""
+    table = document.get(outer)
+    value = table.get(inner) if isinstance(table, dict) else None
+    return value if isinstance(value, dict) else {}
+
+
+def _digest_checked(domain: str, body: bytes, resolver: dns.resolver.Resolver | None) -> str:
+    """Compare the document to the digests in the DNS, any of which may be its own; what that says of trust."""
+    records = [tags for text in _texts(f"_ua-auto-config.{domain}", resolver) if (tags := _tags(text))]
+    if not records:
+        return "there is no TXT digest of it"
+    digest = hashlib.sha256(body).digest()
+    for tags in records:
+        try:
+            published = base64.b64decode(tags.get("d", ""), validate=True)
+        except (binascii.Error, ValueError):
+            continue
+        if tags.get("a", "").lower() == "sha256" and published == digest:
+            return "its TXT digest matches (DNSSEC is not checked)"
+    raise OAuthError(
+        f"the document of ua-auto-config.{domain} has another digest than the TXT record _ua-auto-config.{domain}",
+        hint="Somebody has changed one of the two; it is not used.",
+    )
+
+
+def _tags(text: str) -> dict[str, str]:
+    """The tags of `v=UAAC1; a=sha256; d=BASE64`; {} where the record is another's."""
+    pairs = (part.partition("=") for part in text.split(";"))
+    tags = {name.strip().lower(): value.strip() for name, _, value in pairs}
+    return tags if tags.get("v") == "UAAC1" else {}
+
+
+def _texts(name: str, resolver: dns.resolver.Resolver | None) -> list[str]:
+    """TXT records, the strings of each put together (RFC 1035 section 3.3.14); [] where there are none."""
+    import dns.exception
+    import dns.resolver
+
+    try:
+        answer = (resolver or dns.resolver.Resolver()).resolve(name, "TXT", lifetime=LIFETIME)
+    except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
+        return []
+    except (dns.exception.DNSException, OSError, UnicodeError) as error:
+        # Not the same as none: whoever can hold back an answer would get round the digest.
+        raise NetworkError(f"the TXT record {name} cannot be looked up: {error}") from error
+    return [b"".join(record.strings).decode("ascii", "replace") for record in answer]
