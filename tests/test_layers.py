@@ -31,7 +31,7 @@ LAYERS = [
     },
     {"client_assertion", "forecast", "notification", "pop3"},
     {"token_endpoint"},
-    {"discovery", "maildrop", "revocation"},
+    {"discovery", "maildrop", "registration", "revocation"},
     {"accounts", "grants"},
     {"access", "discover"},
     {"sign_in_checks", "sign_out", "status"},

@@ -39,6 +39,11 @@ def stack(product: Product, authorization_server: AuthorizationServer, dovecot: 
     return product, authorization_server, dovecot
 
 
+def _endpoints(server: AuthorizationServer) -> str:
+    """A row that names these leaves nothing to the metadata, registration neither."""
+    return f'authorization_endpoint = "{server.issuer}/auth"\ntoken_endpoint = "{server.issuer}/token"\n'
+
+
 def test_in_a_browser(stack: Stack, browser: Browser) -> None:
     product, _, _ = stack
     with product.login_process(ADDRESS) as (process, url):
@@ -130,7 +135,7 @@ def test_client_and_secret_command_from_options_are_kept(
 def test_without_a_client_id_and_a_terminal_it_says_what_to_give(
     product: Product, authorization_server: AuthorizationServer, dovecot: Dovecot
 ) -> None:
-    product.use(authorization_server, dovecot)
+    product.use(authorization_server, dovecot, more=_endpoints(authorization_server))
     product.configure(re.sub("client_id.*\n", "", product.config_file.read_text()))
     result = product.run("login", ADDRESS)
     assert result.returncode == 64
@@ -198,7 +203,8 @@ def test_something_else_pasted_is_told_and_the_wait_goes_on(stack: Stack) -> Non
 def test_the_client_is_asked_for_with_the_way_to_register_one(
     product: Product, authorization_server: AuthorizationServer, dovecot: Dovecot
 ) -> None:
-    product.use(authorization_server, dovecot, more='registration = "Go to the console."')
+    more = _endpoints(authorization_server) + 'registration = "Go to the console."'
+    product.use(authorization_server, dovecot, more=more)
     product.configure(re.sub("client_id.*\n", "", product.config_file.read_text()))
     with Terminal(product, ADDRESS) as terminal:
         terminal.shows("Go to the console.")

@@ -9,6 +9,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -188,3 +189,47 @@ def test_status_knows_the_app_s_account(
     assert row["account"] == SERVICE_USERNAME
     assert row["state"] == "ready"
     assert os.listdir(product.state / "tokens")
+
+
+# -- registration (RFC 7591)
+
+
+@pytest.fixture
+def without_client(stack: Stack) -> Stack:
+    product, _, _ = stack
+    product.configure(re.sub("client_id.*\n", "", product.config_file.read_text()))
+    return stack
+
+
+def kept_registration(product: Product) -> Path:
+    [file] = (product.state / "registrations").iterdir()
+    return file
+
+
+def test_no_client_id_is_needed_where_the_server_registers_clients(without_client: Stack) -> None:
+    product, server, _ = without_client
+    result = product.login(server)
+    assert result.returncode == 0, result.stderr
+    assert "no client_id is needed" in result.stderr
+    assert "client_id" not in product.config_file.read_text()
+    token = product.token()
+    product.expire()
+    assert product.token() != token
+    file = kept_registration(product)
+    client_id = json.loads(file.read_text())["client_id"]
+    assert {request["client_id"] for request in server.token_requests()} == {client_id}
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert product.login(server, "bob@example.org").returncode == 0
+    assert json.loads(file.read_text())["client_id"] == client_id, "it is used again"
+
+
+def test_a_registration_that_the_server_forgot(without_client: Stack) -> None:
+    product, server, _ = without_client
+    assert product.login(server).returncode == 0
+    file = kept_registration(product)
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"client_id": "forgotten-since"}))
+    result = product.login(server)
+    assert result.returncode == 0, result.stderr
+    assert json.loads(file.read_text())["client_id"] != "forgotten-since"
+    product.expire()
+    assert product.token()

@@ -101,7 +101,21 @@ def of(address: str, provider: str, config: Config, overrides: Mapping[str, obje
         raise place.error("token_store", "token_store must be a string")
     own = {key: value for key, value in settings.items() if key not in _ACCOUNT_KEYS}
     row = {**provider_row(provider, config, place), **own}
-    return Account(address, providers.provider(provider, row, place), token_store)
+    return Account(address, _with_registration(providers.provider(provider, row, place)), token_store)
+
+
+def _with_registration(provider: Provider) -> Provider:
+    """The provider with the client that was registered there for us, where the config names none."""
+    if (
+        provider.client_id
+        or provider.unsupported
+        or (provider.authorization_endpoint and not provider.registration_endpoint)
+    ):
+        return provider
+    from oauth2_pop3 import registration
+
+    client = registration.kept(provider)
+    return client.applied_to(provider) if client else provider
 
 
 def provider_row(name: str, config: Config, place: Place) -> dict[str, object]:

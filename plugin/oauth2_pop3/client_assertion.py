@@ -98,8 +98,9 @@ def warning(provider: Provider, key_password: str = "") -> str:
     days = (certificate.not_valid_after_utc - datetime.now(UTC)).days
     if days >= WARNING_DAYS:
         return ""
+    left = f"{days} day{'' if days == 1 else 's'}"
     return (
-        f"the certificate of the client ends in {days} day{'' if days == 1 else 's'}, on {certificate.not_valid_after_utc:%Y-%m-%d}: "
+        f"the certificate of the client ends in {left}, on {certificate.not_valid_after_utc:%Y-%m-%d}: "
         f"register a new one with {provider.display_name}"
     )
 
@@ -120,10 +121,10 @@ def read_private_file(path: str) -> bytes:
 
 
 def _content(path: str) -> tuple[Path, os.stat_result, bytes]:
-    """A regular file's real path, status and first bytes: a FIFO would be waited for without end."""
+    """A regular file's expanded path, status and first bytes: a FIFO would be waited for without end."""
     try:
         file = Path(path).expanduser()
-        with open(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
+        with os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
             status = os.fstat(stream.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise ConfigError(f"{file} is not a regular file")

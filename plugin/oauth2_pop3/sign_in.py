@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from oauth2_pop3 import access, history, notification
+from oauth2_pop3 import access, history, notification, registration
 from oauth2_pop3.accounts import Account
 from oauth2_pop3.discovery import metadata
 from oauth2_pop3.errors import (
@@ -69,6 +69,27 @@ def choose_grant(provider: Provider, *, wanted: str, screen: bool) -> str:
     return "authorization_code"
 
 
+def register(account: Account) -> Account | None:
+    """The account with a client that its server registered for us (RFC 7591); None where it registers none by itself.
+
+    A client that was registered before is used again, unless the server has forgotten it. Raises OAuthError where it
+    refuses, NetworkError, TokenStoreError.
+    """
+    provider = account.provider
+    document: Mapping[str, object] = {}
+    if not provider.registration_endpoint:
+        if not provider.issuer or provider.authorization_endpoint:
+            return None  # a row that names its endpoints has the one for registration too, where there is one
+        document = metadata.fetch(provider)
+        if "registration_endpoint" not in document:
+            return None
+    client = registration.obtain(provider, document)
+    if not registration.is_known(metadata.complete(provider)[0], client):
+        registration.forget(provider)
+        client = registration.obtain(provider, document)
+    return replace(account, provider=client.applied_to(provider))
+
+
 def sign_in(account: Account, person: Person, *, client_secret: str, check: bool = True) -> Token:
     """Get tokens for an account by its provider's grant (authorization_code, if none is named), check and keep them.
 
@@ -82,6 +103,7 @@ def sign_in(account: Account, person: Person, *, client_secret: str, check: bool
     if provider.grant == "device_code":
         answer = _by_device(account, provider, person, client_secret)
     elif provider.grant == "password":
+        password.require_allowed(provider)  # before a password is typed
         answer = password.ask(
             provider,
             username=account.address,
@@ -89,6 +111,7 @@ def sign_in(account: Account, person: Person, *, client_secret: str, check: bool
             client_id=provider.client_id,
             client_secret=account.client_secret(client_secret),
             account=account.address,
+            key_password=account.key_password(),
         )
     else:
         return _by_redirect(account, provider, person, client_secret, check=check, iss_required=iss_required)
@@ -96,13 +119,22 @@ def sign_in(account: Account, person: Person, *, client_secret: str, check: bool
 
 
 def _by_device(account: Account, provider: Provider, person: Person, client_secret: str) -> Mapping[str, object]:
-    secret, client_id = account.client_secret(client_secret), provider.client_id
+    secret, client_id, key_password = (
+        account.client_secret(client_secret),
+        provider.client_id,
+        account.key_password(),
+    )
     authorization = device_authorization.begin(
-        provider, client_id=client_id, client_secret=secret, account=account.address
+        provider, client_id=client_id, client_secret=secret, account=account.address, key_password=key_password
     )
     person.show_device(authorization)
     return device_authorization.wait(
-        provider, authorization, client_id=client_id, client_secret=secret, account=account.address
+        provider,
+        authorization,
+        client_id=client_id,
+        client_secret=secret,
+        account=account.address,
+        key_password=key_password,
     )
 
 

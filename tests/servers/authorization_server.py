@@ -43,6 +43,7 @@ SECRETS = {
 SHORT_LIFETIME = 3
 SERVICE_USERNAME = "shared@example.org"  # whose maildrop a token of client_credentials opens
 SCOPE = "openid email offline_access mail"
+MAIL_SCOPE = "urn:ietf:params:oauth:scope:mail"  # opens Dovecot as `mail` does
 
 
 class AuthorizationServer:
@@ -131,6 +132,10 @@ class AuthorizationServer:
         """
         lines = self._token_request_log.read_text().splitlines(keepends=True)
         return [json.loads(line) for line in lines if line.endswith("\n")]  # the last one may still be on its way
+
+    def forget_client(self, client_id: str) -> None:
+        """Delete a client that registered itself (RFC 7591); not one of those above. Its tokens are of no use then."""
+        self._order({"forget_client": client_id})
 
     # --- what a person does
 

@@ -62,7 +62,7 @@ def run(options: Namespace) -> None:
     """Sign in, then write the account into config.toml."""
     from oauth2_pop3 import accounts
     from oauth2_pop3.config import Config
-    from oauth2_pop3.sign_in import Person, sign_in
+    from oauth2_pop3.sign_in import Person, register, sign_in
 
     config = Config.load()
     terminal = sys.stdin.isatty()
@@ -72,7 +72,11 @@ def run(options: Namespace) -> None:
     if account.provider.unsupported:
         raise ConfigError(account.provider.unsupported.strip().rstrip("."))
     secret = ""
-    if not account.provider.client_id and account.provider.grant != "jwt_bearer":
+    registered = register(account) if _may_register(account, config, settings) else None
+    if registered:
+        account = registered
+        _say(f"{account.provider.display_name} has registered this program by itself: no client_id is needed.")
+    elif not account.provider.client_id and account.provider.grant != "jwt_bearer":
         settings["client_id"] = _ask_client_id(account, terminal=terminal)
         account = accounts.of(account.address, account.provider.name, config, settings)
         secret = _ask_secret(account, terminal=terminal)
@@ -95,6 +99,12 @@ def run(options: Namespace) -> None:
     config.save_account(account.address, settings)
     _save_mailbox(options, config)
     print(f"{account.user} is ready.")
+
+
+def _may_register(account: Account, config: Config, settings: Mapping[str, str]) -> bool:
+    """Whether nobody has named a client, and a person signs in."""
+    rows = (settings, config.accounts.get(account.address.lower(), {}), config.providers.get(account.provider.name, {}))
+    return account.provider.grant not in APP_GRANTS and not any(row.get("client_id") for row in rows)
 
 
 def _opens_mailbox(options: Namespace, config: Config) -> bool:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from oauth2_pop3 import token_endpoint
@@ -83,9 +83,12 @@ class DeviceAuthorization:
         )
 
 
-def begin(provider: Provider, *, client_id: str, client_secret: str, account: str) -> DeviceAuthorization:
+def begin(
+    provider: Provider, *, client_id: str, client_secret: str, account: str, key_password: str = ""
+) -> DeviceAuthorization:
     """Ask for a device_code and a user_code (sections 3.1 and 3.2).
 
+    key_password: what the client's private key is encrypted with, where it has one.
     Raises ConfigError where the provider has no such grant, or one that does not open mailboxes; OAuthError,
     AuthorizationRequired and NetworkError.
     """
@@ -101,11 +104,13 @@ def begin(provider: Provider, *, client_id: str, client_secret: str, account: st
         )
     # Section 3.1: the client authenticates as it does at the token endpoint, and errors look alike (section 3.2).
     answer = token_endpoint.ask(
-        replace(provider, token_endpoint=provider.device_authorization_endpoint),
+        provider,
         {"scope": provider.scope} if provider.scope else {},
         client_id=client_id,
         client_secret=client_secret,
         account=account,
+        key_password=key_password,
+        endpoint=provider.device_authorization_endpoint,
     )
     return DeviceAuthorization.from_response(answer)
 
@@ -117,6 +122,7 @@ def wait(
     client_id: str,
     client_secret: str,
     account: str,
+    key_password: str = "",
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Mapping[str, object]:
@@ -135,7 +141,12 @@ def wait(
         sleep(min(pause, max(left, interval)))
         try:
             return token_endpoint.ask(
-                provider, parameters, client_id=client_id, client_secret=client_secret, account=account
+                provider,
+                parameters,
+                client_id=client_id,
+                client_secret=client_secret,
+                account=account,
+                key_password=key_password,
             )
         except OAuthError as error:
             if error.code == "invalid_grant":

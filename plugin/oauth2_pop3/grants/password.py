@@ -31,9 +31,18 @@ def require_allowed(provider: Provider) -> None:
 
 
 def ask(
-    provider: Provider, *, username: str, password: str, client_id: str, client_secret: str, account: str
+    provider: Provider,
+    *,
+    username: str,
+    password: str,
+    client_id: str,
+    client_secret: str,
+    account: str,
+    key_password: str = "",
 ) -> Mapping[str, object]:
     """Change a password for tokens (section 4.3.2): the token endpoint's answer.
+
+    key_password: what the client's private key is encrypted with, where it has one.
 
     Raises ConfigError where the provider's row does not allow it, AuthorizationRequired where the password is wrong,
     OAuthError, NetworkError.
@@ -44,7 +53,12 @@ def ask(
         parameters["scope"] = provider.scope
     try:
         return token_endpoint.ask(
-            provider, parameters, client_id=client_id, client_secret=client_secret, account=account
+            provider,
+            parameters,
+            client_id=client_id,
+            client_secret=client_secret,
+            account=account,
+            key_password=key_password,
         )
     except AuthorizationRequired as error:
         if error.code != "invalid_grant":

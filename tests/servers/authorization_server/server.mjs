@@ -1,7 +1,8 @@
 // The certified oidc-provider over HTTPS on 127.0.0.1, with the clients that the tests need.
 //
-// Standard input: one JSON line of settings, then JSON lines {"fault": ..., "times": ...}; its end ends the server.
-// Standard output: one JSON line when ready, one in answer to each fault. Everything else goes to standard error.
+// Standard input: one JSON line of settings, then JSON lines {"fault": ..., "times": ...} or {"forget_client": ...};
+// its end ends the server. Standard output: one JSON line when ready, one in answer to each of the others.
+// Everything else goes to standard error.
 
 import { generateKeyPair } from 'node:crypto';
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
@@ -21,6 +22,7 @@ const say = (message) => process.stdout.write(`${JSON.stringify(message)}\n`);
 const { publicKey, privateKey } = await promisify(generateKeyPair)('rsa', { modulusLength: 2048 });
 writeFileSync(settings.private_key_file, privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
 
+const MAIL_SCOPE = 'urn:ietf:params:oauth:scope:mail'; // of draft-ietf-mailmaint-oauth-public
 const DEVICE = 'urn:ietf:params:oauth:grant-type:device_code';
 
 /** An installed application: RFC 8252's loopback redirect, where any port matches. */
@@ -85,7 +87,7 @@ const configuration = {
     client.grantTypeAllowed('refresh_token') && source.scopes.has('offline_access'),
   pkce: { required: () => true },
   rotateRefreshToken: true,
-  scopes: ['openid', 'offline_access', 'mail'],
+  scopes: ['openid', 'offline_access', 'mail', MAIL_SCOPE],
   ttl: {
     AccessToken: accessTokenLifetime,
     ClientCredentials: accessTokenLifetime,
@@ -105,6 +107,15 @@ async function offlineAccessWithoutPrompt(ctx, next) {
     ctx.query = { ...ctx.query, prompt: 'consent' };
   }
   await next();
+}
+
+/** Dovecot wants one scope, `mail`: say that a token with the other has it too. */
+async function mailByAnotherName(ctx, next) {
+  await next();
+  const names = `${ctx.body?.scope ?? ''}`.split(' ');
+  if (ctx.path === '/token/introspection' && names.includes(MAIL_SCOPE) && !names.includes('mail')) {
+    ctx.body.scope += ' mail';
+  }
 }
 
 let fault = { name: null, times: null };
@@ -156,11 +167,13 @@ server.listen(settings.port, '127.0.0.1', async () => {
   const provider = new Provider(issuer, configuration);
   provider.use(offlineAccessWithoutPrompt);
   provider.use(tokenRequests);
+  provider.use(mailByAnotherName);
   server.on('request', provider.callback());
   say({ issuer });
   for await (const line of { [Symbol.asyncIterator]: () => lines }) {
     const order = JSON.parse(line);
-    fault = { name: order.fault, times: order.times };
+    if ('forget_client' in order) await provider.Client.adapter.destroy(order.forget_client);
+    else fault = { name: order.fault, times: order.times };
     say(order);
   }
   process.exit(0);
