@@ -211,7 +211,7 @@ def test_pacc(published: bool, names: Names, site: Site, authorization_server: A
     assert "verified TLS" in result.trust
     assert result.values == {
         "issuer": authorization_server.issuer,
-        "scope": "mail offline_access",  # of what its metadata says that it supports
+        "scope": f"{MAIL_SCOPE} offline_access",  # of what its metadata says that it supports
         "pop3_host": "pop.found.example",
         "pop3_port": 995,
         "domains": [DOMAIN],
@@ -404,7 +404,7 @@ def test_srv_and_what_the_pop3_server_says(
     assert "the POP3 server localhost itself named the issuer" in result.trust
     assert result.values == {
         "issuer": authorization_server.issuer,
-        "scope": "mail offline_access",
+        "scope": f"{MAIL_SCOPE} offline_access",
         "pop3_host": "localhost",
         "pop3_port": dovecot.pop3s_port,
         "domains": [DOMAIN],
