@@ -227,9 +227,19 @@ def test_a_registration_that_the_server_forgot(without_client: Stack) -> None:
     product, server, _ = without_client
     assert product.login(server).returncode == 0
     file = kept_registration(product)
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"client_id": "forgotten-since"}))
+    client_id = json.loads(file.read_text())["client_id"]
+    server.forget_client(client_id)
     result = product.login(server)
     assert result.returncode == 0, result.stderr
-    assert json.loads(file.read_text())["client_id"] != "forgotten-since"
+    assert json.loads(file.read_text())["client_id"] != client_id
     product.expire()
     assert product.token()
+
+
+def test_a_row_s_new_scope_has_effect_though_a_client_is_kept(without_client: Stack) -> None:
+    product, server, _ = without_client
+    assert product.login(server).returncode == 0
+    text = product.config_file.read_text()
+    product.configure(text.replace("openid email offline_access mail", "openid offline_access mail"))
+    assert product.login(server).returncode == 0
+    assert "email" not in product.stored()["scope"].split()

@@ -82,9 +82,26 @@ def test_the_sandbox(tmp_path: Path, home: Path, act: str) -> None:
 
 
 def test_who_names_the_endpoints_is_not_asked_for_more(site: Site) -> None:
+    more = {f"{name}_endpoint": f"{site.url}/{name}" for name in ("device_authorization", "registration")}
+    site.put(RFC_8414, site.document(**more))
     named = provider(site.url, authorization_endpoint="https://a/", token_endpoint="https://b/")
     assert metadata.complete(named) == (named, False)
     assert site.requests == []
+
+
+def test_the_other_endpoints(site: Site) -> None:
+    names = ("device_authorization_endpoint", "revocation_endpoint", "registration_endpoint")
+    site.put(RFC_8414, site.document(**{name: f"{site.url}/{name}" for name in names}))
+    completed, _ = metadata.complete(provider(site.url))
+    assert [getattr(completed, name) for name in names] == [f"{site.url}/{name}" for name in names]
+    own = provider(site.url, registration_endpoint="https://own.example.org/register")
+    assert metadata.complete(own)[0].registration_endpoint == "https://own.example.org/register"
+
+
+def test_metadata_that_has_no_end(site: Site) -> None:
+    site.put(RFC_8414, b" " * (50 << 20) + json.dumps(site.document()).encode())
+    with pytest.raises(OAuthError, match="more than 1048576 bytes"):
+        metadata.complete(provider(site.url))
 
 
 def test_what_the_row_names_stays(site: Site) -> None:
@@ -161,7 +178,9 @@ def test_an_endpoint_that_is_missing(site: Site, key: str, value: object) -> Non
         metadata.complete(provider(site.url))
 
 
-@pytest.mark.parametrize("key", ["authorization_endpoint", "token_endpoint", "revocation_endpoint"])
+@pytest.mark.parametrize(
+    "key", ["authorization_endpoint", "token_endpoint", "revocation_endpoint", "registration_endpoint"]
+)
 @pytest.mark.parametrize(
     "url",
     [

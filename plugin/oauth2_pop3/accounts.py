@@ -115,7 +115,7 @@ def _with_registration(provider: Provider) -> Provider:
     from oauth2_pop3 import registration
 
     client = registration.kept(provider)
-    return client.applied_to(provider) if client else provider
+    return client.identifying(provider) if client else provider
 
 
 def provider_row(name: str, config: Config, place: Place) -> dict[str, object]:

@@ -76,13 +76,13 @@ def register(account: Account) -> Account | None:
     refuses, NetworkError, TokenStoreError.
     """
     provider = account.provider
+    if provider.token_endpoint_auth_method == "none":  # the kept client's word, which must not bind a new one
+        provider = replace(provider, token_endpoint_auth_method="")
     document: Mapping[str, object] = {}
-    if not provider.registration_endpoint:
-        if not provider.issuer or provider.authorization_endpoint:
-            return None  # a row that names its endpoints has the one for registration too, where there is one
+    if provider.issuer and not provider.authorization_endpoint:
         document = metadata.fetch(provider)
-        if "registration_endpoint" not in document:
-            return None
+    if not provider.registration_endpoint and "registration_endpoint" not in document:
+        return None  # a row that names its endpoints has the one for registration too, where there is one
     client = registration.obtain(provider, document)
     if not registration.is_known(metadata.complete(provider)[0], client):
         registration.forget(provider)

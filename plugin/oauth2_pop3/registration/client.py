@@ -38,8 +38,8 @@ class Registration:
     token_endpoint_auth_method: str
     client_secret_expires_at: int
 
-    def applied_to(self, provider: Provider) -> Provider:
-        """The provider with this client, its redirect_uri and its scope."""
+    def identifying(self, provider: Provider) -> Provider:
+        """The provider with this client; the row's own redirect_uri and scope stay. It is all that a refresh needs."""
         method = self.token_endpoint_auth_method
         if not method.startswith("client_secret"):  # "none", and a secret all the same: that is what was echoed
             method = provider.token_endpoint_auth_method if self.client_secret else "none"
@@ -47,10 +47,12 @@ class Registration:
             provider,
             client_id=self.client_id,
             client_secret=self.client_secret,
-            redirect_uri=self.redirect_uri,
-            scope=self.scope,
             token_endpoint_auth_method=method,
         )
+
+    def applied_to(self, provider: Provider) -> Provider:
+        """The provider with this client, and the redirect_uri and the scope to sign in with."""
+        return replace(self.identifying(provider), redirect_uri=self.redirect_uri, scope=self.scope)
 
     def wanted_by(self, provider: Provider, scope: str) -> Registration | None:
         """This client with the redirect_uri and the scope that are wanted now.
