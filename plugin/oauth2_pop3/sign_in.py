@@ -76,6 +76,8 @@ def register(account: Account) -> Account | None:
     refuses, NetworkError, TokenStoreError.
     """
     provider = account.provider
+    if provider.grant in APP_GRANTS or (provider.client_id and not _is_registered(provider)):
+        return None  # somebody has named a client: in the config, a plugin's row or an option
     if provider.token_endpoint_auth_method == "none":  # the kept client's word, which must not bind a new one
         provider = replace(provider, token_endpoint_auth_method="")
     document: Mapping[str, object] = {}
@@ -88,6 +90,12 @@ def register(account: Account) -> Account | None:
         registration.forget(provider)
         client = registration.obtain(provider, document)
     return replace(account, provider=client.applied_to(provider))
+
+
+def _is_registered(provider: Provider) -> bool:
+    """Whether its client_id is the one that was registered for us."""
+    kept = registration.kept(provider)
+    return kept is not None and kept.client_id == provider.client_id
 
 
 def sign_in(account: Account, person: Person, *, client_secret: str, check: bool = True) -> Token:

@@ -72,7 +72,7 @@ def run(options: Namespace) -> None:
     if account.provider.unsupported:
         raise ConfigError(account.provider.unsupported.strip().rstrip("."))
     secret = ""
-    registered = register(account) if _may_register(account, config, settings) else None
+    registered = register(account)
     if registered:
         account = registered
         _say(f"{account.provider.display_name} has registered this program by itself: no client_id is needed.")
@@ -99,12 +99,6 @@ def run(options: Namespace) -> None:
     config.save_account(account.address, settings)
     _save_mailbox(options, config)
     print(f"{account.user} is ready.")
-
-
-def _may_register(account: Account, config: Config, settings: Mapping[str, str]) -> bool:
-    """Whether nobody has named a client, and a person signs in."""
-    rows = (settings, config.accounts.get(account.address.lower(), {}), config.providers.get(account.provider.name, {}))
-    return account.provider.grant not in APP_GRANTS and not any(row.get("client_id") for row in rows)
 
 
 def _opens_mailbox(options: Namespace, config: Config) -> bool:
