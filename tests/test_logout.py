@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs
+
 import pytest
 
+from oauth2_pop3.errors import AuthorizationRequired, OAuthError
+from oauth2_pop3.providers import Provider
+from oauth2_pop3.revocation import revoke
+from oauth2_pop3.tokens import Token
 from product import ADDRESS, Product
 from servers.authorization_server import NATIVE_BASIC, NATIVE_CONFIDENTIAL, NATIVE_PUBLIC, AuthorizationServer, Client
 from servers.dovecot import Dovecot
@@ -75,3 +86,102 @@ def test_a_server_that_refuses_to(signed_in: Stack) -> None:
     assert result.returncode == 76
     assert "has not revoked them" in result.stderr
     assert nothing_is_left(product)
+
+
+# -- servers that do not answer as RFC 7009 says, or answer what the certified one never does
+
+
+class Revocation:
+    """A revocation_endpoint on plain HTTP. answers: by token_type_hint; requests: the forms that came."""
+
+    def __init__(self, port: int) -> None:
+        self.url = f"http://127.0.0.1:{port}/revoke"
+        self.answers: dict[str, tuple[int, dict[str, str]]] = {}
+        self.requests: list[dict[str, str]] = []
+
+    def revoke(self, *, access_token_ended: bool = False, client_id: str = "c", refresh_token: str = "rt") -> bool:
+        provider = Provider(name="x", revocation_endpoint=self.url, allow_insecure_loopback=True)
+        token = Token("at", int(time.time()) + (-1 if access_token_ended else 100), refresh_token)
+        return revoke(provider, token, client_id=client_id, client_secret="s", account=ADDRESS)
+
+    @property
+    def hints(self) -> list[str]:
+        return [form["token_type_hint"] for form in self.requests]
+
+
+@pytest.fixture
+def endpoint() -> Iterator[Revocation]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            text = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            form = {key: values[0] for key, values in parse_qs(text, keep_blank_values=True).items()}
+            revocation.requests.append(form)
+            status, answer = revocation.answers.get(form["token_type_hint"], (200, {}))
+            body = json.dumps(answer).encode() if answer else b""
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        revocation = Revocation(server.server_port)
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield revocation
+        server.shutdown()
+
+
+@pytest.mark.usefixtures("home")
+def test_what_is_sent(endpoint: Revocation) -> None:
+    assert endpoint.revoke()
+    client = {"client_id": "c", "client_secret": "s"}
+    assert endpoint.requests == [
+        {"token": "rt", "token_type_hint": "refresh_token", **client},
+        {"token": "at", "token_type_hint": "access_token", **client},
+    ]
+
+
+@pytest.mark.usefixtures("home")
+def test_an_access_token_that_has_ended_is_left_out(endpoint: Revocation) -> None:
+    assert endpoint.revoke(access_token_ended=True)
+    assert endpoint.hints == ["refresh_token"]
+
+
+@pytest.mark.usefixtures("home")
+def test_a_client_without_a_client_id(endpoint: Revocation) -> None:
+    assert endpoint.revoke(client_id="")
+    assert not any("client_id" in form for form in endpoint.requests)
+
+
+# Once: "Google has not revoked them" at each logout, for the access token that had ended with its refresh token
+@pytest.mark.parametrize("hints", [("access_token",), ("refresh_token", "access_token")])
+@pytest.mark.usefixtures("home")
+def test_google_says_that_a_token_is_dead_already(hints: tuple[str, ...], endpoint: Revocation) -> None:
+    answer = {"error": "invalid_token", "error_description": "Token expired or revoked"}
+    endpoint.answers = dict.fromkeys(hints, (400, answer))
+    assert endpoint.revoke()
+    assert endpoint.hints == ["refresh_token", "access_token"]
+
+
+@pytest.mark.usefixtures("home")
+def test_a_kind_of_token_that_cannot_be_revoked(endpoint: Revocation) -> None:
+    endpoint.answers["access_token"] = (400, {"error": "unsupported_token_type"})
+    assert endpoint.revoke()
+    with pytest.raises(OAuthError, match="unsupported_token_type"):
+        endpoint.revoke(refresh_token="")
+    endpoint.answers["refresh_token"] = (400, {"error": "unsupported_token_type"})
+    with pytest.raises(OAuthError, match="unsupported_token_type"):
+        endpoint.revoke()
+
+
+@pytest.mark.parametrize("answer", [{"error": "invalid_grant"}, {"error": "access_denied"}, {}])
+@pytest.mark.usefixtures("home")
+def test_a_refusal_asks_nobody_to_sign_in(answer: dict[str, str], endpoint: Revocation) -> None:
+    endpoint.answers["refresh_token"] = (400, answer)
+    with pytest.raises(OAuthError) as caught:
+        endpoint.revoke()
+    assert not isinstance(caught.value, AuthorizationRequired)
+    assert caught.value.exit_code == 76
+    assert "rt" not in str(caught.value).split()

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oauth2_pop3.errors import OAuthError, TokenStoreError
-from oauth2_pop3.tokens import ASSUMED_LIFETIME, Token
+from oauth2_pop3.tokens import ASSUMED_LIFETIME, LONGEST_LIFETIME, Token
 
 TOKEN = Token("access", 1_800_000_000, "refresh", "mail", "secret", 1, 2)
 
@@ -117,7 +117,7 @@ def test_no_secret_in_its_repr() -> None:
 texts = st.text(max_size=20)
 access_tokens = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=20)
 moments = st.integers(0, 2**36)
-tokens = st.builds(Token, access_tokens, moments, texts, texts, texts, moments, moments)
+tokens = st.builds(Token, access_tokens, moments, texts, texts, texts, moments, moments, moments)
 
 
 @given(tokens)
@@ -125,6 +125,35 @@ def test_round_trip(token: Token) -> None:
     text = token.to_json()
     assert text.isascii()
     assert Token.from_json(text, where="x") == token
+
+
+def test_a_file_of_before_refresh_token_expires_at() -> None:
+    record = json.loads(TOKEN.to_json())
+    del record["refresh_token_expires_at"]
+    assert Token.from_json(json.dumps(record), where="x") == TOKEN
+
+
+@pytest.mark.parametrize("refresh_token_expires_in", [10**400, 1e300, "1" * 300, 10**12])
+def test_refresh_token_expires_in_is_huge(refresh_token_expires_in: object) -> None:
+    token = read(refresh_token="r", refresh_token_expires_in=refresh_token_expires_in)
+    assert token.refresh_token_expires_at == token.obtained_at + LONGEST_LIFETIME
+    assert Token.from_json(token.to_json(), where="x") == token
+
+
+@pytest.mark.parametrize("refresh_token_expires_in", [math.nan, math.inf, "", [], {}, "-1", False])
+def test_refresh_token_expires_in_is_nonsense(refresh_token_expires_in: object) -> None:
+    token = read(refresh_token="r", refresh_token_expires_in=refresh_token_expires_in)
+    assert token.refresh_token_expires_at == 0
+
+
+def test_refresh_token_expires_in_of_a_rotated_token() -> None:
+    """The new token's own word counts, and the old one's never."""
+    old = replace(TOKEN, refresh_token_expires_at=12345)
+    assert read(old).refresh_token_expires_at == 12345
+    assert read(old, refresh_token="refresh").refresh_token_expires_at == 12345
+    assert read(old, refresh_token="new").refresh_token_expires_at == 0
+    told = read(old, refresh_token="new", refresh_token_expires_in=60)
+    assert told.refresh_token_expires_at == told.obtained_at + 60
 
 
 def test_members_that_came_later_are_passed_over() -> None:
@@ -163,6 +192,7 @@ def test_a_version_that_we_do_not_know() -> None:
         # BUG: taken; then UnicodeEncodeError when it is put into the cache, or a cache of three lines
         '{"version": 1, "access_token": "\\u00e9", "expires_at": 1}',
         '{"version": 1, "access_token": "a\\nb", "expires_at": 1}',
+        '{"version": 1, "access_token": "a", "expires_at": 1, "refresh_token_expires_at": "1"}',
         # Once: RecursionError
         pytest.param("[" * 100_000, id="nested"),
         # Once: taken; then OverflowError in valid_for()

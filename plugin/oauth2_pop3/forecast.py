@@ -17,19 +17,21 @@ class Forecast:
 
 
 def forecast(provider: Provider, token: Token) -> Forecast:
-    """The earliest end that is known of. Each refresh starts an idle lifetime anew."""
+    """The earliest end that is known of. Each refresh starts an idle lifetime anew.
+
+    A lifetime counts from a moment that the token has (signed_in_at, obtained_at): where it is 0, nobody knows.
+    """
     if provider.grant in APP_GRANTS:
         return Forecast(None, "no person signs in for this grant, so no sign-in ends")
     if not token.refresh_token:
         return Forecast(token.expires_at, "there is no refresh token: it ends with the access token")
     ends: list[tuple[int, str]] = []
     if token.refresh_token_expires_at:
-        days = (token.refresh_token_expires_at - token.obtained_at) / 86400
-        ends.append((token.refresh_token_expires_at, f"the server gave it {days:.0f} days (refresh_token_expires_in)"))
-    if provider.refresh_token_lifetime:
+        ends.append((token.refresh_token_expires_at, "the server said so (refresh_token_expires_in)"))
+    if provider.refresh_token_lifetime > 0 and token.signed_in_at:
         why = provider.refresh_token_note or "so long after the sign-in this provider ends it"
         ends.append((token.signed_in_at + provider.refresh_token_lifetime, why))
-    if provider.refresh_token_idle_lifetime:
+    if provider.refresh_token_idle_lifetime > 0 and token.obtained_at:
         why = provider.refresh_token_note or "so long unused this provider ends it"
         ends.append((token.obtained_at + provider.refresh_token_idle_lifetime, why))
     return Forecast(*min(ends)) if ends else Forecast(None, "neither the server nor its row says")

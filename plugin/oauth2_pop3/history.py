@@ -40,7 +40,7 @@ def last_fault(key: str) -> Fault | None:
         with open(_path(key), "rb") as file:
             record = json.loads(file.read(_SIZE_LIMIT))
         return Fault(int(record["at"]), one_line(str(record["message"])), int(record["exit_code"]))
-    except (OSError, ValueError, TypeError, KeyError, OAuth2Pop3Error, RecursionError):
+    except (OSError, ValueError, TypeError, KeyError, OverflowError, OAuth2Pop3Error, RecursionError):
         return None
 
 

@@ -38,7 +38,7 @@ def notify(account: str, reason: str, command: str, config: Config) -> None:
                 "OAUTH2_POP3_COMMAND": command,
             },
             stdin=subprocess.DEVNULL,
-            stdout=sys.stderr.fileno(),
+            stdout=_standard_error(),
             timeout=TIMEOUT,
             check=True,
         )
@@ -75,5 +75,15 @@ def _path(account: str) -> str:
     return f"{state_files.state_directory()}/notified/{file_name(account)}"
 
 
+def _standard_error() -> int:
+    """Where the command's output goes: nowhere, if a host has closed or replaced our standard error."""
+    try:
+        return sys.stderr.fileno()
+    except (AttributeError, OSError, ValueError):
+        return subprocess.DEVNULL
+
+
 def _complain(what: str) -> None:
+    if sys.stderr is None:  # print would take standard output instead, which belongs to the token
+        return
     print(f"oauth2-pop3: notify_command {what}", file=sys.stderr)  # noqa: T201

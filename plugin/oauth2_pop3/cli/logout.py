@@ -1,7 +1,7 @@
 """End an account's sign-in: revoke its tokens at the provider, and forget them on this machine.
 
-They are forgotten in any case. Exit codes: 0 when they are revoked, or the provider has no way to; 75 or 76 when
-revoking failed.
+They are forgotten in any case. Exit codes: 0 when they are revoked, or the provider has no way to; 75, 76 or 78
+when revoking failed (errors.py has their meaning).
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--jitter",
         metavar="SECONDS",
         type=_number,
-        default=0 if sys.stdin.isatty() else 60,
+        default=0 if sys.stdin and sys.stdin.isatty() else 60,  # None: closed, as some schedulers do
         help="wait up to so long before each, at random (0 at a terminal, else 60)",
     )
     parser.add_argument("--jobs", metavar="N", type=_number, default=4, help="so many at once (%(default)s)")

@@ -43,4 +43,7 @@ def run(options: Namespace) -> None:
 
 
 def _time(seconds: int) -> str:
-    return f"{datetime.fromtimestamp(seconds).astimezone():%Y-%m-%d %H:%M:%S}"
+    try:
+        return f"{datetime.fromtimestamp(seconds).astimezone():%Y-%m-%d %H:%M:%S}"
+    except (OverflowError, ValueError, OSError):  # a lifetime of config.toml may lead beyond all calendars
+        return "beyond the calendar"
