@@ -230,3 +230,15 @@ def test_how_the_client_is_to_say_who_it_is(site: Site, announced: dict[str, Any
     assert metadata.complete(provider(site.url))[0].token_endpoint_auth_method == method
     own = provider(site.url, token_endpoint_auth_method="client_secret_post")
     assert metadata.complete(own)[0].token_endpoint_auth_method == "client_secret_post"
+
+
+@pytest.mark.parametrize("grant", ["client_credentials", "jwt_bearer", "password"])
+def test_a_grant_without_a_browser_needs_no_authorization_endpoint(grant: str) -> None:
+    """Once: such a server's row was refused, and so was its metadata (RFC 8414 section 2 lets it leave that out)."""
+    provider = Provider(name="x", grant=grant, token_endpoint="https://auth.example.org/token")
+    assert metadata.complete(provider) == (provider, False)
+
+
+def test_a_browser_needs_one() -> None:
+    with pytest.raises(ConfigError, match="no authorization_endpoint is known"):
+        metadata.complete(Provider(name="x", token_endpoint="https://auth.example.org/token"))

@@ -96,7 +96,7 @@ class Provider:
         """Raise ConfigError where the row cannot be worked with."""
         if self.unsupported:
             return
-        if not self.issuer and not (self.authorization_endpoint and self.token_endpoint):
+        if not self.issuer and not self.token_endpoint:  # which others are needed, the grant says
             raise place.error("", "needs issuer, or authorization_endpoint and token_endpoint")
         for key in ("issuer", "authorization_endpoint", "token_endpoint", "device_authorization_endpoint",
                     "revocation_endpoint", "registration_endpoint"):  # fmt: skip
@@ -149,6 +149,19 @@ def built_in_rows() -> Mapping[str, Mapping[str, object]]:
 def for_domain(rows: Mapping[str, Mapping[str, object]], domain: str) -> str | None:
     """The name of the row that lists the domain."""
     return next((name for name, row in rows.items() if domain.lower() in _strings(row.get("domains"))), None)
+
+
+def for_server(rows: Mapping[str, Mapping[str, object]], host: str) -> list[str]:
+    """The names of the rows whose POP3 server this is, by its name; or lies within one of their domains."""
+    host = host.lower().rstrip(".")
+    exact = [name for name, row in rows.items() if str(row.get("pop3_host", "")).lower() == host]
+    if exact:
+        return exact
+    return [
+        name
+        for name, row in rows.items()
+        if any(f".{host}".endswith(f".{domain}") for domain in _strings(row.get("domains")))
+    ]
 
 
 def for_mx(rows: Mapping[str, Mapping[str, object]], exchanges: Iterable[str]) -> str | None:

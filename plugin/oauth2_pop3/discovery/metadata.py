@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from oauth2_pop3 import https
-from oauth2_pop3.errors import OAuthError
+from oauth2_pop3.errors import ConfigError, OAuthError
 from oauth2_pop3.providers import Provider
 
 _ENDPOINTS = (
@@ -23,10 +23,16 @@ def complete(provider: Provider) -> tuple[Provider, bool]:
     """Fill the endpoints that the provider leaves to its issuer's metadata.
 
     The second value: whether the server announces `iss` in its redirects (RFC 9207 section 3). A provider that
-    names its endpoints is returned as it is. Raises OAuthError and NetworkError.
+    names what its grant needs is returned as it is. Raises OAuthError, NetworkError, ConfigError.
     """
-    if not provider.issuer or (provider.authorization_endpoint and provider.token_endpoint):
+    by_device = provider.grant == "device_code" and not provider.device_authorization_endpoint
+    if not _missing(provider) and not (by_device and provider.issuer):
         return provider, False
+    if not provider.issuer:
+        raise ConfigError(
+            f"no {_missing(provider)} is known for {provider.display_name}",
+            hint="Add it, or issuer, to the provider in config.toml.",
+        )
     metadata = fetch(provider)
     found: dict[str, Any] = {
         key: value for key in _ENDPOINTS if isinstance(value := metadata.get(key), str) and not getattr(provider, key)
@@ -39,10 +45,16 @@ def complete(provider: Provider) -> tuple[Provider, bool]:
         if isinstance(methods, list) and "client_secret_post" not in methods and "client_secret_basic" in methods:
             found["token_endpoint_auth_method"] = "client_secret_basic"
     completed = replace(provider, **found)
-    for key in ("authorization_endpoint", "token_endpoint"):
-        if not getattr(completed, key):
-            raise OAuthError(f"the metadata of {provider.issuer} names no {key}")
+    if missing := _missing(completed):
+        raise OAuthError(f"the metadata of {provider.issuer} names no {missing}")
     return completed, metadata.get("authorization_response_iss_parameter_supported") is True
+
+
+def _missing(provider: Provider) -> str:
+    """The endpoint that the provider's grant cannot do without, and that nobody has named; "" for none."""
+    if provider.grant in ("", "authorization_code") and not provider.authorization_endpoint:
+        return "authorization_endpoint"
+    return "" if provider.token_endpoint else "token_endpoint"
 
 
 def fetch(provider: Provider) -> dict[str, object]:
