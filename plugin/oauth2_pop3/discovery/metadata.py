@@ -25,8 +25,9 @@ def complete(provider: Provider) -> tuple[Provider, bool]:
     The second value: whether the server announces `iss` in its redirects (RFC 9207 section 3). A provider that
     names what its grant needs is returned as it is. Raises OAuthError, NetworkError, ConfigError.
     """
-    by_device = provider.grant == "device_code" and not provider.device_authorization_endpoint
-    if not _missing(provider) and not (by_device and provider.issuer):
+    # A row that names the authorization_endpoint has named the one for devices too, if there is one.
+    asks_for_device = provider.issuer and provider.grant == "device_code" and not provider.authorization_endpoint
+    if not _missing(provider) and not asks_for_device:
         return provider, False
     if not provider.issuer:
         raise ConfigError(
