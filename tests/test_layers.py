@@ -17,7 +17,7 @@ HOOKS = REPOSITORY / "hooks/oauth2_pop3_hooks"
 LAYERS = [
     {"access_token_cache", "startup"},
     {"errors"},
-    {"state_files", "tables", "tokens", "sasl", "tls", "discovered"},
+    {"state_files", "tables", "tokens", "sasl", "tls", "discovered", "host_file", "source_text", "token_files"},
     {
         "history",
         "providers",
@@ -27,15 +27,16 @@ LAYERS = [
         "pop3_connection",
         "stores",
         "dialects",
+        "unified_diff",
         "loopback_redirect",
     },
     {"client_assertion", "forecast", "notification", "pop3"},
     {"token_endpoint"},
     {"discovery", "maildrop", "registration", "revocation"},
     {"accounts", "grants"},
-    {"access", "discover"},
+    {"access", "discover", "translation"},
     {"sign_in_checks", "sign_out", "status"},
-    {"check", "sign_in"},
+    {"check", "sign_in", "token_import"},
     {"hosts"},
     {"sandbox"},
     {"cli"},
@@ -50,7 +51,7 @@ HEAVY = {
     "pluggy": set(),
     "argparse": {
         *("cli.login", "cli.token", "cli.status", "cli.providers", "cli.logout", "cli.getmail", "cli.sandbox"),
-        *("cli.check", "cli.refresh", "cli.discover", "cli.import_tokens"),
+        *("cli.check", "cli.refresh", "cli.discover", "cli.import_tokens", "cli.translate"),
     },
     "getmailcore": {"hosts.getmail6"},
     "dns": {"discovery.mx"},
@@ -112,11 +113,12 @@ def test_a_module_imports_only_lower_layers(module: str) -> None:
         assert layer(imported) < layer(part), f"{module} imports {name}, which is no lower layer"
 
 
-@pytest.mark.parametrize("folder", ["grants", "discovery", "stores", "dialects", "hosts"])
+@pytest.mark.parametrize("folder", ["grants", "discovery", "stores", "dialects", "hosts", "token_files"])
 def test_the_modules_of_one_folder_do_not_import_one_another(folder: str) -> None:
     allowed = {  # a base class, and a host's own parts
         "stores": {"oauth2_pop3.stores"},
         "dialects": {"oauth2_pop3.dialects"},
+        "token_files": {"oauth2_pop3.token_files"},
         "hosts": {"oauth2_pop3.hosts.getmail6_options"},
     }
     for module in modules():

@@ -189,14 +189,24 @@ def run_command(command: str, *, what: str) -> str:
 
     what: the key it stands under. Its standard error is the user's to see; what it prints is never shown.
     """
+    output = command_output(command, what=what)
+    try:
+        lines = output.decode().splitlines()
+    except UnicodeDecodeError:
+        raise ConfigError(f"{what} printed what is not UTF-8 text") from None
+    if not lines or not lines[0].strip():
+        raise ConfigError(f"{what} printed nothing", hint="It must print the secret and nothing else.")
+    return lines[0].strip()
+
+
+def command_output(command: str, *, what: str, stdin: bytes = b"") -> bytes:
+    """All that a command of the user's prints, run in the same way. stdin: what it reads. Raises ConfigError."""
     import shlex
     import subprocess
 
     try:
         arguments = shlex.split(command)
-        result = subprocess.run(
-            arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=_COMMAND_TIMEOUT, check=False
-        )
+        result = subprocess.run(arguments, input=stdin, stdout=subprocess.PIPE, timeout=_COMMAND_TIMEOUT, check=False)
     except (OSError, ValueError, IndexError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise ConfigError(f"{what} cannot be run: {reason}", hint="It is run without a shell.") from None
@@ -204,10 +214,4 @@ def run_command(command: str, *, what: str) -> str:
         raise ConfigError(f"{what} did not end within {_COMMAND_TIMEOUT:.0f} seconds") from None
     if result.returncode:
         raise ConfigError(f"{what} ended with exit code {result.returncode}", hint="Run it by hand to see why.")
-    try:
-        lines = result.stdout.decode().splitlines()
-    except UnicodeDecodeError:
-        raise ConfigError(f"{what} printed what is not UTF-8 text") from None
-    if not lines or not lines[0].strip():
-        raise ConfigError(f"{what} printed nothing", hint="It must print the secret and nothing else.")
-    return lines[0].strip()
+    return result.stdout

@@ -64,12 +64,15 @@ class ConfigError(OAuth2Pop3Error):
 
 
 class DialectError(ConfigError):
-    """A host's configuration file cannot be read at one place."""
+    """A host's configuration file cannot be read at one place. line, column: from 1."""
 
-    def __init__(self, message: str, *, file: str, line: int, directive: str = "", hint: str = "") -> None:
-        super().__init__(f"{file}:{line}: {message}", hint=hint)
+    def __init__(
+        self, message: str, *, file: str, line: int, column: int = 1, directive: str = "", hint: str = ""
+    ) -> None:
+        super().__init__(f"{file}:{line}:{column}: {message}", hint=hint)
         self.file = file
         self.line = line
+        self.column = column
         self.directive = directive
 
 

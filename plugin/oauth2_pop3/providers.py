@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -141,6 +142,7 @@ def provider(name: str, table: Mapping[str, object], place: Place) -> Provider:
     return row
 
 
+@cache
 def built_in_rows() -> Mapping[str, Mapping[str, object]]:
     """The table that comes with the package, providers.toml."""
     return tomllib.loads(Path(__file__).with_name("providers.toml").read_text("utf-8"))

@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 
 _COMMANDS = {
     "login": "login",
+    "import": "import_tokens",
     "token": "token",
     "status": "status",
     "check": "check",
     "refresh": "refresh",
+    "translate": "translate",
     "discover": "discover",
     "providers": "providers",
     "logout": "logout",

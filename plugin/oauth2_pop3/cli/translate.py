@@ -1,0 +1,180 @@
+"""Move the configuration files of getmail, fetchmail and mpop to OAuth 2.0; nothing in them is lost.
+
+Shows what would change, as a unified diff and a table of the file's accounts, and changes nothing without --write.
+Without FILE it looks where the hosts look. Passwords are never shown. Exit codes: 0, 64 the command line, 78 a file
+that cannot be read or written (it is then as it was).
+
+With --json: a list of objects, one a file, with file, dialect, changed, written, backup, diff, and accounts: line,
+name, protocol, server, port, username, outcome (translated, already, left), address, provider, why, remarks, todo.
+A file that cannot be read has file and error instead.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from oauth2_pop3.errors import ConfigError, OAuth2Pop3Error, UsageError, one_line
+
+if TYPE_CHECKING:
+    from oauth2_pop3.translation import Row, TranslatedFile, Wishes
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """FILE... and what to do with it."""
+    parser.add_argument("files", metavar="FILE", nargs="*", help="a getmailrc, fetchmailrc or mpoprc")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--write", action="store_true", help="replace the file, and keep a backup beside it")
+    what.add_argument("--undo", action="store_true", help="put the backup back")
+    what.add_argument("--output", metavar="OTHER", help="write the result elsewhere; - is standard output")
+    parser.add_argument("--dialect", metavar="NAME", default="", help="the file's kind, if it is not recognised")
+    parser.add_argument("--only", metavar="ADDRESS", action="append", default=[], help="only this account; repeatable")
+    parser.add_argument(
+        "--keep-type", action="store_true", help="getmailrc: keep getmail's own type, with password_command"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(options: Namespace) -> int:
+    """Translate each file; one that cannot be read does not stop the others."""
+    from oauth2_pop3.translation import Wishes
+
+    if options.output and len(options.files) != 1:
+        raise UsageError("--output wants exactly one FILE")
+    wishes = Wishes(dialect=options.dialect, only=options.only, keep_type=options.keep_type)
+    code, objects, met = 0, [], set[str]()
+    for name in options.files or _found(wishes, undo=options.undo):
+        try:
+            objects.append(_undo(name) if options.undo else _translate(name, options, wishes, met))
+        except OAuth2Pop3Error as error:
+            code = max(code, error.exit_code)
+            objects.append({"file": name, "error": str(error)})
+            print(f"oauth2-pop3: {error.message}", file=sys.stderr)
+            if error.hint:
+                print(f"  {error.hint}", file=sys.stderr)
+    if options.json:
+        print(json.dumps(objects, indent=1))
+    unmet = [address for address in options.only if address.lower() not in met]
+    if unmet and not code and not options.undo:
+        raise UsageError(f"no account in the file is {unmet[0]}", hint="--only takes the address of an account.")
+    return code
+
+
+def _found(wishes: Wishes, *, undo: bool) -> list[str]:
+    """The files that the hosts would read. Raises ConfigError where there is none."""
+    from oauth2_pop3.host_file import BACKUP, HostFile
+    from oauth2_pop3.translation import dialects
+
+    found, looked = [], []
+    for dialect in dialects().values():
+        if wishes.dialect not in ("", dialect.name):
+            continue
+        for location in dialect.locations:
+            looked.append(location)
+            path = Path(location).expanduser()
+            inside = path.is_dir()
+            for file in sorted(path.iterdir()) if inside and os.access(path, os.R_OK) else [path]:
+                if not file.is_file() or BACKUP in file.name:
+                    continue
+                if not os.access(file, os.R_OK):
+                    print(f"oauth2-pop3: {file} cannot be read by this user and is left out", file=sys.stderr)
+                elif undo:
+                    found += [str(file)] if Path(f"{os.path.realpath(file)}{BACKUP}").exists() else []
+                elif not inside or dialect.recognises(str(file), HostFile.read(str(file)).content):
+                    found.append(str(file))
+    if not found:
+        raise ConfigError(
+            f"no {'backup' if undo else 'file'} was found; looked at {', '.join(looked)}", hint="Name the file."
+        )
+    return found
+
+
+def _undo(name: str) -> dict[str, object]:
+    from oauth2_pop3.host_file import HostFile
+
+    backup, kept = HostFile.read(name).undo()
+    print(f"{name} is again what {backup} was; what it was until now is kept as {kept}.", file=sys.stderr)
+    return {"file": name, "kept": str(kept)}
+
+
+def _translate(name: str, options: Namespace, wishes: Wishes, met: set[str]) -> dict[str, object]:
+    from oauth2_pop3.host_file import HostFile, write_new
+    from oauth2_pop3.translation import translate
+
+    file = HostFile.read(name)
+    result = translate(name, file.content, wishes)
+    met.update(row.address.lower() for row in result.rows)
+    changed = result.content != file.content
+    backup = ""
+    if options.write and changed:
+        backup = str(file.replace(result.content))
+    elif options.output == "-":
+        sys.stdout.flush()
+        sys.stdout.buffer.write(result.content)
+    elif options.output:
+        write_new(options.output, result.content)
+    if not options.json and options.output != "-":
+        sys.stdout.write(result.diff)
+    if not options.json:
+        table = sys.stderr if options.output == "-" else sys.stdout
+        print("\n".join(_table(name, result, written=bool(backup), backup=backup)), file=table)
+    return {
+        "file": name,
+        "dialect": result.dialect,
+        "changed": changed,
+        "written": bool(backup),
+        "backup": backup,
+        "diff": result.diff,
+        "accounts": [_object(row) for row in result.rows],
+    }
+
+
+def _table(name: str, result: TranslatedFile, *, written: bool, backup: str) -> list[str]:
+    """What becomes of each account, for people."""
+    lines = [f"{name} ({result.dialect}):"]
+    for row in result.rows:
+        lines += _entry(row)
+    if not result.rows:
+        lines.append("  there is no account in it")
+    if written:
+        holds = " It still has the passwords, and only you can read it." if result.holds_passwords else ""
+        lines += [f"Written. The backup is {backup}.{holds}", f"To put it back: oauth2-pop3 translate {name} --undo"]
+    elif result.diff:
+        lines.append("Nothing was changed yet: add --write.")
+    else:
+        lines.append("There is nothing to change.")
+    return lines
+
+
+def _entry(row: Row) -> list[str]:
+    account = row.found
+    where = f"  line {account.line}: {one_line(account.username) or 'no user name'} at {one_line(account.server)}"
+    if row.outcome == "translated":
+        head = f"{where}: signs in by OAuth 2.0 as {row.address} ({row.provider})"
+    elif row.outcome == "already":
+        head = f"{where}: uses oauth2-pop3 already"
+    else:
+        head = f"{where}: left as it is. {one_line(row.why)}"
+    return [head, *(f"      {one_line(remark)}" for remark in row.remarks), *(f"      To do: {t}" for t in row.todo)]
+
+
+def _object(row: Row) -> dict[str, object]:
+    account = row.found
+    return {
+        "line": account.line,
+        "name": account.name,
+        "protocol": account.protocol,
+        "server": account.server,
+        "port": account.port,
+        "username": account.username,
+        "outcome": row.outcome,
+        "address": row.address,
+        "provider": row.provider,
+        "why": row.why,
+        "remarks": list(row.remarks),
+        "todo": list(row.todo),
+    }

@@ -1,0 +1,92 @@
+"""A configuration file's text that can be edited in places and loses no byte elsewhere."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+from oauth2_pop3.errors import DialectError
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Edit:
+    """Replace what stands from start to end (offsets) by text."""
+
+    start: int
+    end: int
+    text: str = ""
+
+
+class SourceText:
+    """A file's content, each octet one character (ISO 8859-1): whatever encoding it is in, offsets hold.
+
+    file: its name, for errors. text: its content.
+    """
+
+    def __init__(self, file: str, content: bytes) -> None:
+        self.file = file
+        self.text = content.decode("iso-8859-1")
+
+    @cached_property
+    def _line_starts(self) -> list[int]:
+        starts, at = [0], self.text.find("\n")
+        while at >= 0:
+            starts.append(at + 1)
+            at = self.text.find("\n", at + 1)
+        return starts
+
+    def line(self, offset: int) -> int:
+        """The line that an offset stands in, from 1."""
+        return bisect_right(self._line_starts, offset)
+
+    def column(self, offset: int) -> int:
+        """Its place in the line, in octets, from 1."""
+        return offset - self._line_starts[self.line(offset) - 1] + 1
+
+    def line_span(self, offset: int) -> tuple[int, int]:
+        """From where to where the line goes that an offset stands in, with its line end."""
+        number = self.line(offset)
+        start = self._line_starts[number - 1]
+        return start, self._line_starts[number] if number < len(self._line_starts) else len(self.text)
+
+    @property
+    def line_end(self) -> str:
+        """The line end that the file uses: that of its first line."""
+        first = self.text.find("\n")
+        return "\r\n" if first > 0 and self.text[first - 1] == "\r" else "\n"
+
+    def error(self, offset: int, message: str, *, directive: str = "", hint: str = "") -> DialectError:
+        """An error at an offset. message: what was found and what was expected. Mind passwords."""
+        return DialectError(
+            message,
+            file=self.file,
+            line=self.line(offset),
+            column=self.column(offset),
+            directive=readable(directive),
+            hint=hint,
+        )
+
+    def edited(self, edits: Iterable[Edit]) -> bytes:
+        """The content with the edits made, which must not overlap; two insertions at one place keep their order."""
+        pieces, at = [], 0
+        for edit in sorted(edits, key=lambda edit: (edit.start, edit.end)):
+            if edit.start < at:
+                raise ValueError("edits overlap")
+            pieces += [self.text[at : edit.start], edit.text]
+            at = edit.end
+        return "".join([*pieces, self.text[at:]]).encode("iso-8859-1")
+
+
+def readable(text: str) -> str:
+    """A part of a SourceText's text for people and for other files: as UTF-8, where it is that."""
+    try:
+        return text.encode("iso-8859-1").decode()
+    except UnicodeError:
+        return text
+
+
+def as_source(text: str) -> str:
+    """A string for an Edit, so that the file gets it as UTF-8."""
+    return text.encode().decode("iso-8859-1")

@@ -1,0 +1,63 @@
+"""The files in which other programs keep their tokens: one module a format, each with recognises() and read().
+
+They are read and never written.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+
+from oauth2_pop3.errors import ConfigError
+
+SIZE_LIMIT = 1024 * 1024
+"""Octets of such a file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportedToken:
+    """What such a file says of one account; its repr shows no secret.
+
+    program: what wrote it. address: "" where the file does not say whose it is. expires_at: seconds since the epoch, 0
+    for unknown. problem: why this account cannot be taken over, a sentence; "" for nothing.
+    """
+
+    program: str
+    address: str = ""
+    refresh_token: str = field(default="", repr=False)
+    access_token: str = field(default="", repr=False)
+    expires_at: int = 0
+    scope: str = ""
+    client_id: str = ""
+    client_secret: str = field(default="", repr=False)
+    token_endpoint: str = ""
+    problem: str = ""
+
+
+def json_object(content: bytes) -> dict[str, object]:
+    """The content as a JSON object; {} where it is none."""
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def text(document: dict[str, object], key: str) -> str:
+    """A member that is a string or a missing one. Raises ConfigError for any other."""
+    value = document.get(key)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise ConfigError(f"its {key} is not a string")
+    return value
+
+
+def moment(value: object) -> int:
+    """Seconds since the epoch, which some write as a string; 0 for what is none."""
+    try:
+        seconds = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return 0
+    return int(seconds) if math.isfinite(seconds) and 0 < seconds < 1 << 41 else 0

@@ -1,0 +1,120 @@
+"""A unified diff made of the edits themselves, with secrets masked: no comparing of lines, whatever the file's size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from oauth2_pop3.source_text import Edit, SourceText, readable
+
+MASK = "********"
+_CONTEXT = 3
+
+_Change = tuple[int, int, list[Edit]]
+
+
+def unified_diff(source: SourceText, edits: Sequence[Edit], secrets: Sequence[tuple[int, int]]) -> str:
+    """The diff of a file and of what the edits make of it. secrets: spans of the file that are not shown."""
+    edits = sorted(edit for edit in edits if source.text[edit.start : edit.end] != edit.text)
+    if not edits:
+        return ""
+    lines = _Lines(source, secrets)
+    name = source.file
+    out = [f"--- {name}", f"+++ {name} (translated)"]
+    moved = 0
+    for hunk in _hunks(_changed_lines(source, edits)):
+        first, last = max(1, hunk[0][0] - _CONTEXT), min(lines.count, hunk[-1][1] + _CONTEXT)
+        body: list[str] = []
+        at, gained = first, 0
+        for begin, end, own in hunk:
+            body += [f" {lines.shown(number)}" for number in range(at, begin)]
+            old = [lines.shown(number) for number in range(begin, end + 1)]
+            kept = [mask for mask in lines.masks(begin, end) if not any(_holds(edit, mask) for edit in own)]
+            new = lines.edited(begin, end, sorted([*own, *kept]))
+            while old and new and old[0] == new[0]:
+                body.append(f" {old.pop(0)}")
+                new.pop(0)
+            tail: list[str] = []
+            while old and new and old[-1] == new[-1]:
+                tail.insert(0, f" {old.pop()}")
+                new.pop()
+            body += [*(f"-{line}" for line in old), *(f"+{line}" for line in new), *tail]
+            gained += len(new) - len(old)
+            at = end + 1
+        body += [f" {lines.shown(number)}" for number in range(at, last + 1)]
+        count = last - first + 1
+        out += [f"@@ -{first},{count} +{first + moved},{count + gained} @@", *body]
+        moved += gained
+    return "\n".join(out) + "\n"
+
+
+def _changed_lines(source: SourceText, edits: Sequence[Edit]) -> Iterator[_Change]:
+    """The lines (first, last) that edits touch, those of one stretch together, and their edits."""
+    first, last, own = 0, 0, list[Edit]()
+    for edit in edits:
+        begin = source.line(edit.start)
+        # An edit that takes a whole line out ends at the start of the next one, which stays as it is.
+        whole = edit.end > edit.start and (
+            edit.text or source.text[max(0, edit.start - 1) : edit.start] or "\n"
+        ).endswith("\n")
+        end = source.line(edit.end - 1 if whole else edit.end)
+        if own and begin <= last:
+            last = max(last, end)
+            own.append(edit)
+            continue
+        if own:
+            yield first, last, own
+        first, last, own = begin, end, [edit]
+    yield first, last, own
+
+
+def _hunks(changes: Iterator[_Change]) -> Iterator[list[_Change]]:
+    """Changes that are near enough to one another to share their context."""
+    hunk = [next(changes)]
+    for change in changes:
+        if change[0] - hunk[-1][1] > 2 * _CONTEXT:
+            yield hunk
+            hunk = []
+        hunk.append(change)
+    yield hunk
+
+
+def _holds(edit: Edit, mask: Edit) -> bool:
+    return edit.start <= mask.start and mask.end <= edit.end
+
+
+class _Lines:
+    """The file's lines, as they are shown: without secrets, without line ends."""
+
+    def __init__(self, source: SourceText, secrets: Sequence[tuple[int, int]]) -> None:
+        self._source = source
+        self._masks: dict[int, list[Edit]] = {}
+        for start, end in sorted(secrets):
+            for number in range(source.line(start), source.line(max(start, end - 1)) + 1):
+                self._masks.setdefault(number, []).append(Edit(start, end, MASK))
+        starts = [0, *(at + 1 for at, char in enumerate(source.text) if char == "\n")]
+        if len(starts) > 1 and starts[-1] == len(source.text):
+            starts.pop()
+        self._spans = list(pairwise([*starts, len(source.text)]))
+        self.count = len(self._spans)
+
+    def shown(self, number: int) -> str:
+        return "\n".join(self.edited(number, number, self.masks(number, number)))
+
+    def masks(self, first: int, last: int) -> list[Edit]:
+        found = (mask for number in range(first, last + 1) for mask in self._masks.get(number, ()))
+        return list(dict.fromkeys(found))
+
+    def edited(self, first: int, last: int, edits: Sequence[Edit]) -> list[str]:
+        """What edits make of some lines; one that goes beyond them is cut to them."""
+        start, end = self._spans[first - 1][0], self._spans[last - 1][1]
+        pieces, at = [], start
+        for edit in edits:
+            pieces += [self._source.text[at : max(at, edit.start)], edit.text]
+            at = max(at, min(edit.end, end))
+        text = "".join([*pieces, self._source.text[at:end]])
+        return [_line(line) for line in text.removesuffix("\n").split("\n")] if text else []
+
+
+def _line(text: str) -> str:
+    return "".join(c if c.isprintable() or c == "\t" else "?" for c in readable(text.rstrip("\r")))
