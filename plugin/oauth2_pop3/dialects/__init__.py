@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import ClassVar
 
 from oauth2_pop3.source_text import Edit, SourceText
@@ -39,11 +40,12 @@ class DialectAccount:
 class SignIn:
     """What an account is to become. address: whose token it uses (`oauth2-pop3 token ADDRESS`).
 
-    mechanisms: the provider's, the preferred one first; empty where it takes any. ca_certs: the provider's own
-    certificate authorities, if it has its own.
+    command: what `oauth2-pop3` is called by: a path, where cron would not find it. mechanisms: the provider's, the
+    preferred one first; empty where it takes any. ca_certs: the provider's own certificate authorities, if it has some.
     """
 
     address: str
+    command: str = "oauth2-pop3"
     mechanisms: tuple[str, ...] = ()
     ca_certs: str = ""
 
@@ -88,3 +90,8 @@ class Dialect(ABC):
     @abstractmethod
     def read(self, file_name: str, content: bytes) -> DialectFile:
         """Find its accounts. Raises DialectError (file, line, column, the words, what is expected there)."""
+
+
+def is_our_command(words: Sequence[str], subcommand: str) -> bool:
+    """Tell whether a command line runs a subcommand of oauth2-pop3, wherever that is installed."""
+    return len(words) > 1 and PurePath(words[0]).name == "oauth2-pop3" and words[1] == subcommand

@@ -1,0 +1,225 @@
+"""mpoprc: the configuration of mpop, which has XOAUTH2 and OAUTHBEARER itself and lacks the tokens alone."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Mapping
+from functools import cache
+from pathlib import PurePath
+
+from oauth2_pop3.dialects import Dialect, DialectAccount, DialectFile, SignIn, Translation, is_our_command
+from oauth2_pop3.dialects.mpoprc_syntax import LINE_LIMIT, Section, Statement, integer, parse
+from oauth2_pop3.source_text import Edit, SourceText, as_source, readable
+
+_SINCE = {"xoauth2": (1, 4, 11), "oauthbearer": (1, 4, 5)}
+"""The mpop that has a mechanism (its NEWS)."""
+_LONG_TOKENS = (1, 4, 22)
+_DEBIAN_12 = (1, 4, 18)
+_OURS = ("auth", "password", "passwordeval")
+"""The settings that a translation is about, in the order in which they are written."""
+
+_Values = dict[str, str]
+
+
+class MpopRc(Dialect):
+    """Reads mpop's configuration."""
+
+    name = "mpoprc"
+    locations = ("~/.mpoprc", "~/.config/mpop/config")
+
+    def recognises(self, file_name: str, content: bytes) -> bool:
+        """By its name, or by its first command and what mpop alone has."""
+        path = PurePath(file_name)
+        if path.name.lstrip(".").startswith("mpop") or path.parts[-2:] == ("mpop", "config"):
+            return True
+        lines = [line.split() for line in content.splitlines()]
+        words = [line[0] for line in lines if line and not line[0].startswith(b"#")]
+        return words[:1] in ([b"account"], [b"defaults"]) and b"host" in words and b"from" not in words
+
+    def read(self, file_name: str, content: bytes) -> MpopFile:
+        """See Dialect."""
+        return MpopFile(SourceText(file_name, content))
+
+
+class MpopFile(DialectFile):
+    """A file and its sections; account number n is the nth section with a name."""
+
+    def __init__(self, source: SourceText) -> None:
+        self.source = source
+        self._all = parse(source)
+        self._sections = [section for section in self._all if section.name]
+        self.accounts = [self._account(section) for section in self._sections]
+        passwords = (s for section in self._all for s in section.statements if s.command in ("password", "eval"))
+        self.secrets = [statement.raw for statement in passwords if statement.argument]
+
+    def _account(self, section: Section) -> DialectAccount:
+        settings = {command: statement.argument for command, statement in section.settings.items()}
+        over_tls = settings.get("tls", "off") in ("", "on")
+        at_once = over_tls and settings.get("tls_starttls") == "off"
+        return DialectAccount(
+            line=self.source.line(section.header.start),
+            name=readable(section.name),
+            protocol="pop3",
+            server=readable(settings.get("host", "")),
+            port=integer(settings["port"]) if "port" in settings else 995 if at_once else 110,
+            username=readable(settings.get("user", "")),
+            uses_oauth2_pop3=_is_ours(settings),
+            obstacle=_obstacle(settings),
+        )
+
+    # -- the translation
+
+    def translate(self, sign_ins: Mapping[int, SignIn], *, keep_type: bool = False) -> Translation:
+        """See DialectFile. An account keeps what it resolves to, whatever becomes of those that it inherits from."""
+        remarks: dict[int, list[str]] = {}
+        wanted: dict[int, _Values] = {}
+        for number, sign_in in sign_ins.items():
+            values, remarks[number] = _wanted(sign_in)
+            if values:
+                wanted[id(self._sections[number])] = values
+        leaving = self._leaving(wanted)
+        edits: list[Edit] = []
+        defaults: _Values = {}
+        bequeathed: dict[int, _Values] = {}
+        for section in self._all:
+            own = {key: statement.argument for key, statement in section.own.items() if key in _OURS}
+            passed_on: _Values = {}
+            for parent in section.parents:
+                passed_on.update(bequeathed[id(parent)])
+            if not section.name:
+                result = {key: value for key, value in own.items() if section.own[key] not in leaving}
+                defaults.update(result)
+            else:
+                inherited = {**defaults, **passed_on}
+                target = wanted.get(id(section)) or self._kept(section, leaving)
+                unchanged = all({**inherited, **own}.get(key, "") == target.get(key, "") for key in _OURS)
+                result = own if unchanged else _statements_for(inherited, target, own)
+            edits += self._rewrite(section, own, result)
+            bequeathed[id(section)] = {**passed_on, **result}
+        return Translation(edits, remarks)
+
+    def _kept(self, section: Section, leaving: set[Statement]) -> _Values:
+        """What an account that stays has to resolve to: what it did, but for a password that leaves the file."""
+        settings = section.settings
+        return {key: settings[key].argument for key in _OURS if key in settings and settings[key] not in leaving}
+
+    def _leaving(self, wanted: Mapping[int, _Values]) -> set[Statement]:
+        """The passwords that translated accounts had, and that no account needs which stays.
+
+        One without a host or a user is no account, but there to be inherited from.
+        """
+        stay, go = set(), set()
+        for section in self._sections:
+            if password := section.settings.get("password"):
+                if id(section) in wanted:
+                    go.add(password)
+                elif {"host", "user"} <= section.settings.keys():
+                    stay.add(password)
+        return go - stay
+
+    def _rewrite(self, section: Section, own: _Values, result: _Values) -> list[Edit]:
+        """The edits that make a section say result instead of own."""
+        edits, missing = [], [key for key in _OURS if key in result and key not in own]
+        for statement in section.statements:
+            key = statement.command
+            if key not in _OURS or (key in result and result[key] == own[key]):
+                continue
+            if key in result and statement == section.own[key]:
+                start, end = statement.raw
+                edits.append(Edit(start, end, " " * (start == end) + _written(key, result[key])))
+            elif key == "password" and "passwordeval" in missing:
+                # In the place of what it replaces.
+                missing.remove("passwordeval")
+                first = self.source.text.index("password", statement.start)
+                edits.append(
+                    Edit(first, statement.raw[1], f"passwordeval {_written('passwordeval', result['passwordeval'])}")
+                )
+            else:
+                edits.append(Edit(statement.start, statement.end))
+        return [*edits, *self._inserted(section, {key: result[key] for key in missing})]
+
+    def _inserted(self, section: Section, values: _Values) -> list[Edit]:
+        if not values:
+            return []
+        neighbour = section.own.get("user") or (section.statements[-1] if section.statements else section.header)
+        like = neighbour if neighbour is not section.header else None
+        text = self.source.text
+        indent = re.match("[ \t]*", text[like.start :])[0] if like else ""  # type: ignore[index]
+        end = self.source.line_end
+        lines = "".join(f"{indent}{key} {_written(key, value)}".rstrip() + end for key, value in values.items())
+        if not text[: neighbour.end].endswith("\n"):  # the last line of the file has no end
+            lines = end + lines.removesuffix(end)
+        return [Edit(neighbour.end, neighbour.end, lines)]
+
+
+def _statements_for(inherited: _Values, target: _Values, own: _Values) -> _Values:
+    """What a section has to say itself, so that with what it inherits it comes to target."""
+    result = {}
+    for key in _OURS:
+        value = target.get(key, "")
+        if inherited.get(key, "") != value or (key in own and own[key] == value):
+            result[key] = value
+    return result
+
+
+def _wanted(sign_in: SignIn) -> tuple[_Values, list[str]]:
+    """What a translated account resolves to; nothing, and why, where this mpop cannot do it."""
+    version = installed_version()
+    name = ".".join(map(str, version))
+    mechanisms = sign_in.mechanisms or tuple(_SINCE)
+    mechanism = next((m for m in mechanisms if m in _SINCE and version >= _SINCE[m]), "")
+    if not mechanism:
+        return {}, [f"mpop {name} has neither of {', '.join(mechanisms)}: install a later one."]
+    command = f"{shlex.quote(sign_in.command)} token {shlex.quote(sign_in.address)}"
+    if len(command) + len("passwordeval  ") + 40 > LINE_LIMIT or any(ord(c) < 32 for c in command):
+        return {}, ["The command would not fit into a line of mpop's configuration."]
+    remarks = []
+    if version < _LONG_TOKENS:
+        remarks.append(f"mpop {name} cannot send an access token of more than about 3,000 characters; 1.4.22 can.")
+    return {"auth": mechanism, "passwordeval": as_source(command)}, remarks
+
+
+def _written(key: str, value: str) -> str:
+    if key == "auth" and not value:
+        return "on"  # says the same, and is easier to read
+    return f'"{value}"' if value and (" " in value or "\t" in value or value[0] == '"') else value
+
+
+def _is_ours(settings: Mapping[str, str]) -> bool:
+    if settings.get("password") or settings.get("auth") not in _SINCE:
+        return False
+    try:
+        return is_our_command(shlex.split(settings.get("passwordeval", "")), "token")
+    except ValueError:
+        return False
+
+
+def _obstacle(settings: Mapping[str, str]) -> str:
+    if not settings.get("user"):
+        return "It names no user."
+    if "eval" in settings:
+        return "A line `eval` may say anything: write what it prints instead of it, and translate again."
+    if settings.get("socket"):
+        return "It connects to a local socket."
+    if settings.get("tls", "off") == "off":
+        return "It has no TLS, and a token is never sent without: add `tls on`, and translate again."
+    if settings.get("tls_certcheck") == "off" and not settings.get("tls_fingerprint"):
+        return "Its server's certificate is not checked (tls_certcheck off): take that out, and translate again."
+    return ""
+
+
+@cache
+def installed_version() -> tuple[int, ...]:
+    """The version of the mpop on this machine; Debian 12's where there is none."""
+    mpop = shutil.which("mpop")
+    if mpop:
+        try:
+            said = subprocess.run([mpop, "--version"], capture_output=True, timeout=10, check=False).stdout
+        except (OSError, subprocess.TimeoutExpired):
+            said = b""
+        if found := re.search(rb"mpop version (\d+)\.(\d+)\.(\d+)", said):
+            return tuple(int(number) for number in found.groups())
+    return _DEBIAN_12
