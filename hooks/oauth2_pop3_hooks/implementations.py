@@ -13,6 +13,7 @@ from oauth2_pop3_hooks import hookimpl
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from oauth2_pop3.dialects import Dialect
     from oauth2_pop3.stores import TokenStore
 
 
@@ -38,3 +39,12 @@ def token_stores() -> Mapping[str, type[TokenStore]]:
     from oauth2_pop3.stores.file import FileStore
 
     return {FileStore.name: FileStore}
+
+
+@hookimpl
+def dialects() -> Mapping[str, type[Dialect]]:
+    """The configuration files of fetchmail and mpop."""
+    from oauth2_pop3.dialects.fetchmailrc import FetchmailRc
+    from oauth2_pop3.dialects.mpoprc import MpopRc
+
+    return {dialect.name: dialect for dialect in (FetchmailRc, MpopRc)}

@@ -1,0 +1,145 @@
+"""The words of a fetchmailrc, as fetchmail's rcfile_l.l finds them: the longest match, and of two the earlier rule.
+
+Every octet belongs to a Word or stands between two of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from oauth2_pop3.source_text import SourceText
+
+_QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
+_UNQUOTED = re.compile(r"[^=;:, \t\r\n]+")
+_BETWEEN = re.compile(r"[ \t\r;:,]+|(?:#[^\n]*)?\\?\n")
+_NUMBER = re.compile(r"-?[0-9]+")
+
+NOISE = frozenset(("with", "and", "has", "wants", "options"))
+
+_SYNONYMS = {
+    "server": "poll", "local": "localdomains", "proto": "protocol", "preauth": "authenticate",
+    "preauthenticate": "authenticate", "auth": "authenticate", "username": "user", "pass": "password",
+    "folders": "folder", "smtp": "smtphost", "pre": "preconnect", "post": "postconnect", "pass8": "pass8bits",
+    "mimedec": "mimedecode",
+}  # fmt: skip
+_KEYWORDS = frozenset(
+    ("set", "logfile", "idfile", "pidfile", "daemon", "syslog", "invisible", "showdots", "postmaster", "bouncemail",
+     "spambounce", "softbounce", "warnings", "tracepolls", "defaults", "poll", "skip", "via", "aka", "localdomains",
+     "protocol", "service", "port", "interval", "authenticate", "timeout", "envelope", "qvirtual", "principal",
+     "esmtpname", "esmtppassword", "bad-header", "accept", "reject", "user", "password", "folder", "smtphost",
+     "fetchdomains", "smtpaddress", "smtpname", "antispam", "mda", "bsmtp", "lmtp", "preconnect", "postconnect",
+     "interface", "monitor", "plugin", "plugout", "batchlimit", "fetchlimit", "fetchsizelimit", "fastuidl", "expunge",
+     "properties", "is", "here", "there", "to", "no", "keep", "flush", "limitflush", "fetchall", "rewrite", "forcecr",
+     "stripcr", "pass8bits", "dropstatus", "dropdelivered", "mimedecode", "idle", "dns", "uidl", "ssl", "sslkey",
+     "sslcert", "sslproto", "sslcertck", "sslcertfile", "sslcertpath", "sslcommonname", "sslfingerprint", "checkalias",
+     "limit", "sdps", "kpop")
+)  # fmt: skip
+_AUTH_TYPES = {
+    "any": "any", "gssapi": "gssapi", "kerberos4": "kerberos_v4", "kerberos_v4": "kerberos_v4",
+    "kerberos5": "kerberos_v5", "kerberos_v5": "kerberos_v5", "kerberos": "kerberos_v4", "ssh": "ssh",
+    "implicit": "ssh", "external": "external", "otp": "otp", "opie": "otp", "cram": "cram-md5",
+    "cram-md5": "cram-md5", "msn": "msn", "ntlm": "ntlm",
+}  # fmt: skip
+_PROTOCOLS = frozenset(("auto", "pop2", "pop3", "imap", "apop", "rpop", "etrn", "odmr"))
+_NEGATED = re.compile(
+    "no(bouncemail|uidl|checkalias|dns|envelope|keep|flush|limitflush|fetchall|rewrite|forcecr|stripcr|pass8(?:bits)?|"
+    "dropstatus|dropdelivered|mimedec(?:ode)?|spambounce|idle)"
+)
+_NAME_FOLLOWS = frozenset(("user", "password", "is", "to"))
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word. kind: the keyword it is, or "string", "number", "protocol-name", "auth-type", "=". value: what it says,
+    escapes read. start, end: where it stands, quotes included."""
+
+    kind: str
+    value: str
+    start: int
+    end: int
+
+
+def words(source: SourceText) -> Iterator[Word]:
+    """The words of a file, in order; noise words and comments are left out. Raises DialectError."""
+    text = source.text
+    if (nul := text.find("\0")) >= 0:
+        raise source.error(nul, "there is a NUL in the file")
+    at, state = 0, ""
+    while at < len(text):
+        if between := _BETWEEN.match(text, at):
+            at = between.end()
+            continue
+        if text[at] == "=":
+            yield Word("=", "=", at, at + 1)
+            at, state = at + 1, "name"
+            continue
+        quoted, unquoted = _QUOTED.match(text, at), _UNQUOTED.match(text, at)
+        assert unquoted  # noqa: S101 - whatever is no separator is a word
+        if quoted and quoted.end() >= unquoted.end():
+            yield Word("string", unescaped(quoted[0][1:-1]), at, quoted.end())
+            at, state = quoted.end(), ""
+            continue
+        end, word = unquoted.end(), unquoted[0]
+        if state == "name":
+            yield Word("string", unescaped(word), at, end)
+            at, state = end, ""
+            continue
+        if negated := _NEGATED.fullmatch(word):
+            yield Word("no", "no", at, at + 2)
+            at += 2
+            word = negated[1]
+        kind, state = _kind(word, state)
+        if kind:
+            yield Word(kind, unescaped(word) if kind == "string" else _AUTH_TYPES.get(word, word), at, end)
+        at = end
+
+
+def _kind(word: str, state: str) -> tuple[str, str]:
+    """What an unquoted word is, and the lexer's state after it; "" for a noise word."""
+    if state == "auth" and word == "password":
+        return "auth-type", ""
+    if word in _AUTH_TYPES:
+        return "auth-type", ""
+    if word in NOISE:
+        return "", state
+    if (lower := word.lower()) in _PROTOCOLS and word in (lower, lower.upper()):
+        return "protocol-name", state
+    if word in ("SDPS", "KPOP"):
+        return lower, state
+    keyword = _SYNONYMS.get(word, word)
+    if keyword in _KEYWORDS and not (state == "auth" and keyword == "password"):
+        if keyword in _NAME_FOLLOWS:
+            return keyword, "name"
+        return keyword, "auth" if keyword == "authenticate" else state
+    return ("number" if _NUMBER.fullmatch(word) else "string"), state
+
+
+_ESCAPES = {"n": "\n", "t": "\t", "b": "\b", "r": "\r"}
+_ESCAPE = re.compile(r"\\(?:[xX]([0-9a-fA-F]{0,2})|(0[0-7]{0,2})|([1-9][0-9]{0,2})|(\n)|(.)|$)", re.DOTALL)
+
+
+def unescaped(text: str) -> str:
+    """A string with its escapes read: \\x42, octal \\041, decimal \\66, \\n, \\t, a backslash before a line end."""
+
+    def one(match: re.Match[str]) -> str:
+        hexadecimal, octal, decimal, line_end, other = match.groups()
+        if hexadecimal is not None:
+            return chr(int(hexadecimal or "0", 16))
+        if octal or decimal:
+            return chr((int(octal, 8) if octal else int(decimal)) & 255)
+        if line_end:
+            return ""
+        return _ESCAPES.get(other, other) if other else ""
+
+    return _ESCAPE.sub(one, text).partition("\0")[0] if "\\" in text else text
+
+
+def quoted(text: str) -> str:
+    """A string as a fetchmailrc writes it."""
+    for quote in "\"'":
+        if quote not in text and "\\" not in text and "\n" not in text:
+            return f"{quote}{text}{quote}"
+    escaped = "".join(f"\\x{ord(c):02x}" if c in '"\\\n' else c for c in text)
+    return f'"{escaped}"'

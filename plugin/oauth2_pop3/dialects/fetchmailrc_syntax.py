@@ -1,0 +1,335 @@
+"""The grammar of a fetchmailrc, as fetchmail's rcfile_y.y has it, and what its entries come to with `defaults`."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from oauth2_pop3.dialects.fetchmailrc_lexer import Word, words
+from oauth2_pop3.source_text import SourceText, readable
+
+_FLAGS = frozenset(("uidl", "checkalias", "dns", "tracepolls"))
+_SERVER_STRING = frozenset(
+    ("via", "principal", "esmtpname", "esmtppassword", "qvirtual", "interface", "monitor", "plugin", "plugout")
+)
+_SERVER_NUMBER = frozenset(("port", "interval", "timeout"))
+_SERVER = frozenset(
+    {"aka", "localdomains", "protocol", "service", "authenticate", "envelope", "bad-header"}
+    | _FLAGS | _SERVER_STRING | _SERVER_NUMBER
+)  # fmt: skip
+_USER_FLAGS = frozenset(
+    ("keep", "flush", "limitflush", "fetchall", "rewrite", "forcecr", "stripcr", "pass8bits", "dropstatus",
+     "dropdelivered", "mimedecode", "idle", "ssl", "sslcertck")
+)  # fmt: skip
+_USER_STRING = frozenset(
+    ("password", "smtpaddress", "smtpname", "mda", "bsmtp", "preconnect", "postconnect", "sslkey", "sslcert",
+     "sslproto", "sslcertfile", "sslcertpath", "sslcommonname", "sslfingerprint", "properties")
+)  # fmt: skip
+_USER_STRINGS = frozenset(("folder", "smtphost", "fetchdomains"))
+_USER_NUMBER = frozenset(
+    ("limit", "warnings", "fetchlimit", "fetchsizelimit", "fastuidl", "batchlimit", "expunge")
+)  # fmt: skip
+_USER = frozenset(
+    {"to", "is", "antispam", "lmtp"} | _USER_FLAGS | _USER_STRING | _USER_STRINGS | _USER_NUMBER
+)  # fmt: skip
+_SECRET = frozenset(("password", "esmtppassword"))
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """An option: name; whether `no` stands before it; its value's words; all its words."""
+
+    name: str
+    words: tuple[Word, ...]
+    values: tuple[Word, ...] = ()
+    negated: bool = False
+
+    @property
+    def start(self) -> int:
+        """Where it begins."""
+        return self.words[0].start
+
+    @property
+    def end(self) -> int:
+        """Where it ends."""
+        return self.words[-1].end
+
+    @property
+    def value(self) -> str:
+        """What it is set to: its last word; "yes" or "no" for a flag."""
+        return self.values[-1].value if self.values else "no" if self.negated else "yes"
+
+
+@dataclass(eq=False)
+class User:
+    """What belongs to one user of an entry. definition: `user NAME [there]`; none where only options stand."""
+
+    definition: Option | None
+    options: list[Option] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class Entry:
+    """A `poll`, `skip` or `defaults`. head: the words that open it."""
+
+    name: str
+    head: tuple[Word, ...]
+    options: list[Option] = field(default_factory=list)
+    users: list[User] = field(default_factory=list)
+
+    @property
+    def last(self) -> Word:
+        """The last word before the users."""
+        return self.options[-1].words[-1] if self.options else self.head[-1]
+
+
+@dataclass(eq=False)
+class Record:
+    """One user of an entry, or the entry itself if it names none: what fetchmail makes one query of.
+
+    own: the options that stand at it, by name; settings: with those of `defaults` where it has none of its own.
+    """
+
+    entry: Entry
+    user: User | None
+    own: dict[str, Option]
+    settings: dict[str, Option]
+
+    def get(self, name: str) -> str:
+        """What an option is set to, "" for not at all."""
+        return self.settings[name].value if name in self.settings else ""
+
+
+class Parser:
+    """Reads a file; every rule of the grammar is a method. words: all its words."""
+
+    def __init__(self, source: SourceText) -> None:
+        self.source = source
+        self.words: list[Word] = list(words(source))
+        self._at = 0
+
+    def entries(self) -> list[Entry]:
+        """The entries of the file. Raises DialectError where fetchmail would refuse it."""
+        found = []
+        while (word := self._peek()) is not None:
+            if word.kind == "set":
+                self._set()
+            elif word.kind in ("poll", "skip"):
+                self._next()
+                name = self._take("string", after=word.kind)
+                found.append(self._entry(Entry(name.value, (word, name))))
+            elif word.kind == "defaults":
+                found.append(self._entry(Entry("defaults", (self._next(),))))
+            else:
+                raise self._unexpected("poll, skip, defaults or set")
+        return found
+
+    def _set(self) -> None:
+        self._next()
+        word = self._peek()
+        if self._skip("no"):
+            self._take("bouncemail", "spambounce", "softbounce", "syslog", "invisible", "showdots", after="set no")
+        elif word and word.kind in ("logfile", "idfile", "pidfile", "postmaster", "properties", "daemon"):
+            self._next()
+            self._skip("=")
+            self._take("number" if word.kind == "daemon" else "string", after=f"set {word.kind}")
+        else:
+            self._take("bouncemail", "spambounce", "softbounce", "syslog", "invisible", "showdots", after="set")
+
+    def _entry(self, entry: Entry) -> Entry:
+        while option := self._option(_SERVER, ("envelope", *_FLAGS)):
+            entry.options.append(option)
+        while option := self._option(_USER, tuple(_USER_FLAGS)):
+            if not entry.users:
+                entry.users.append(User(None))
+            entry.users[0].options.append(option)
+        if not entry.users:
+            while (word := self._peek()) and word.kind == "user":
+                user = User(self._user())
+                while option := self._option(_USER, tuple(_USER_FLAGS)):
+                    user.options.append(option)
+                entry.users.append(user)
+        word = self._peek()
+        if word and entry.users and (word.kind in _SERVER or word.kind == "no"):
+            raise self.source.error(
+                word.start, f"{self._shown(word)} is an option of the server, and stands after options of a user"
+            )
+        return entry
+
+    def _user(self) -> Option:
+        first = self._at
+        self._next()
+        name = self._take("string", after="user")
+        if self._skip("there"):
+            return self._made("user", first, (name,))
+        following = self._peek()
+        if following is None or following.kind not in ("string", "=", "here"):
+            return self._made("user", first, (name,))
+        self._at -= 1
+        self._mappings()
+        self._take("here", after="the local names")
+        return self._made("local", first, ())
+
+    def _option(self, names: frozenset[str], flags: tuple[str, ...]) -> Option | None:
+        """An option of these, if one comes next. flags: those that `no` may stand before."""
+        first, word = self._at, self._peek()
+        if word is None:
+            return None
+        if word.kind == "no":
+            following = self.words[self._at + 1] if self._at + 1 < len(self.words) else None
+            if following is None or following.kind not in flags:
+                return None
+            self._at += 2
+            return self._made(following.kind, first, (), negated=True)
+        if word.kind not in names:
+            return None
+        self._next()
+        return self._made(word.kind, first, tuple(self._values(word.kind)))
+
+    def _values(self, name: str) -> Iterator[Word]:
+        """The words that an option takes."""
+        if name in _SERVER_STRING or name in _USER_STRING:
+            yield self._take("string", after=name)
+        elif name in _SERVER_NUMBER or name in _USER_NUMBER:
+            yield self._take("number", after=name)
+        elif name == "service":
+            yield self._take("string", "number", after=name)
+        elif name == "protocol":
+            yield self._take("protocol-name", "sdps", "kpop", after=name)
+        elif name == "authenticate":
+            yield self._take("auth-type", after=name)
+        elif name == "bad-header":
+            yield self._take("accept", "reject", after=name)
+        elif name == "envelope":
+            if (word := self._peek()) and word.kind == "number":
+                yield self._next()
+            yield self._take("string", after=name)
+        elif name in ("aka", "localdomains") or name in _USER_STRINGS:
+            yield self._take("string", after=name)
+            while (word := self._peek()) and word.kind == "string":
+                yield self._next()
+        elif name == "antispam":
+            yield self._take("number", after=name)
+            while (word := self._peek()) and word.kind == "number":
+                yield self._next()
+        elif name in ("to", "is"):
+            yield from self._names(name)
+
+    def _names(self, name: str) -> Iterator[Word]:
+        word = self._take("string", after=name)
+        if name == "is" and self._skip("there"):
+            yield word
+            return
+        self._at -= 1
+        self._mappings()
+        self._skip("here")
+
+    def _mappings(self) -> None:
+        """Names, and pairs of names with = between them."""
+        self._take("string", after="is")
+        while (word := self._peek()) and word.kind in ("string", "="):
+            self._next()
+            if word.kind == "=":
+                self._take("string", after="=")
+                if (again := self._peek()) and again.kind == "=":
+                    raise self._unexpected("another name")
+
+    # -- words
+
+    def _peek(self) -> Word | None:
+        return self.words[self._at] if self._at < len(self.words) else None
+
+    def _next(self) -> Word:
+        self._at += 1
+        return self.words[self._at - 1]
+
+    def _skip(self, kind: str) -> bool:
+        if (word := self._peek()) and word.kind == kind:
+            self._at += 1
+            return True
+        return False
+
+    def _take(self, *kinds: str, after: str) -> Word:
+        word = self._peek()
+        if word is None or word.kind not in kinds:
+            raise self._unexpected(f"{' or '.join(kinds)} after {after}")
+        return self._next()
+
+    def _made(self, name: str, first: int, values: tuple[Word, ...], *, negated: bool = False) -> Option:
+        return Option(name, tuple(self.words[first : self._at]), values, negated)
+
+    def _unexpected(self, expected: str) -> Exception:
+        word = self._peek()
+        if word is None:
+            return self.source.error(len(self.source.text), f"the file ends where {expected} is expected")
+        return self.source.error(
+            word.start, f"{self._shown(word)} stands where {expected} is expected", directive=word.kind
+        )
+
+    def _shown(self, word: Word) -> str:
+        """A word, unless it may be a part of a password: one that was not quoted, with a space or a quote in it."""
+        before = [earlier.kind for earlier in self.words[max(0, self._at - 3) : self._at]]
+        if word.kind in ("string", "number") and _SECRET & set(before):
+            return "the word after the password"
+        return repr(readable(self.source.text[word.start : word.end])[:40])
+
+
+def records(source: SourceText, entries: list[Entry]) -> list[Record]:
+    """What fetchmail makes queries of, `defaults` merged in. Raises DialectError where it would refuse that."""
+    found: list[Record] = []
+    defaults: dict[str, Option] | None = None
+    for entry in entries:
+        server = _by_name(entry.options)
+        users: list[User | None] = [*entry.users] or [None]
+        for user in users:
+            definition = [user.definition] if user and user.definition else []
+            own = {**server, **_by_name([*definition, *(user.options if user else [])])}
+            if entry.name == "defaults" and defaults is None and not found:
+                defaults = own
+                continue
+            record = Record(entry, user, own, {**(defaults or {}), **own})
+            if defaults and "authenticate" in defaults and record.get("authenticate") == "any":
+                record.settings["authenticate"] = defaults["authenticate"]  # `any` is as good as nothing there
+            found.append(record)
+            _check(source, record, first=len(found) == 1)
+    return found
+
+
+def _check(source: SourceText, record: Record, *, first: bool) -> None:
+    """What fetchmail looks at when it has read the file."""
+    at, name = record.entry.head[0].start, readable(record.entry.name)
+    if record.entry.name == "defaults" and not first:
+        raise source.error(at, "there is more than one `defaults`, or it is not the first entry")
+    if record.get("port") and port(record) < 0:
+        raise source.error(at, f"the port of {name} is none")
+    if "lmtp" in record.settings:
+        hosts = [word.value for word in record.settings["smtphost"].values] if "smtphost" in record.settings else [""]
+        if any("/" not in host or host.rpartition("/")[2] in ("25", "smtp") for host in hosts):
+            raise source.error(at, f"lmtp of {name} wants an smtphost with a port that is not SMTP's: host/port")
+
+
+def _by_name(options: list[Option]) -> dict[str, Option]:
+    """Options by name; of several, the last. `is NAME there` names the user, `port` and `service` are one."""
+    found = {}
+    for option in options:
+        name = {"service": "port"}.get(option.name, option.name)
+        if name == "is":
+            if not option.values:
+                continue
+            name = "user"
+        found[name] = option
+    return found
+
+
+def port(record: Record) -> int:
+    """The port that fetchmail would connect to; -1 for one that it would not take."""
+    service = record.get("port")
+    if not service:
+        return 995 if record.get("ssl") == "yes" else 110
+    if service.lstrip("-").isdecimal():
+        return int(service) if 0 < int(service) < 65536 else -1
+    try:
+        return {"pop3": 110, "pop3s": 995}.get(service) or socket.getservbyname(service, "tcp")
+    except OSError:
+        return -1
