@@ -265,3 +265,24 @@ def test_the_ready_made_ones(script: str, program: str, signed_in: Stack, home: 
     assert "notify_command" not in result.stderr
     assert ADDRESS in got.read_text()
     assert f"oauth2-pop3 login {ADDRESS}" in got.read_text()
+
+
+def test_nothing_prints_a_token_but_token(
+    product: Product, authorization_server: AuthorizationServer, dovecot: Dovecot
+) -> None:
+    product.use(authorization_server, dovecot)
+    login = product.login(authorization_server)
+    said = login.stdout + login.stderr
+    secrets = {product.stored()[key] for key in ("access_token", "refresh_token")}
+    commands = (
+        ("status",), ("status", "--json"), ("check", "--all"), ("check", "--json"), ("refresh", "--all", "--jitter", "0"),
+        ("providers",), ("discover", ADDRESS), ("login", ADDRESS, "--mailbox", "shared@example.org"),
+        ("status", "--json"), ("logout", ADDRESS),
+    )  # fmt: skip
+    for command in commands:
+        result = product.run(*command)
+        said += result.stdout + result.stderr
+        if (product.state / "tokens" / f"{ADDRESS}.json").exists():
+            secrets |= {product.stored()[key] for key in ("access_token", "refresh_token")}
+    assert len(secrets) > 2, "it was refreshed in between"
+    assert not [secret for secret in secrets if secret in said]
