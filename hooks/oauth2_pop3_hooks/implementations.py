@@ -43,8 +43,9 @@ def token_stores() -> Mapping[str, type[TokenStore]]:
 
 @hookimpl
 def dialects() -> Mapping[str, type[Dialect]]:
-    """The configuration files of fetchmail and mpop."""
+    """The configuration files of getmail, fetchmail and mpop."""
     from oauth2_pop3.dialects.fetchmailrc import FetchmailRc
+    from oauth2_pop3.dialects.getmailrc import GetmailRc
     from oauth2_pop3.dialects.mpoprc import MpopRc
 
-    return {dialect.name: dialect for dialect in (FetchmailRc, MpopRc)}
+    return {dialect.name: dialect for dialect in (GetmailRc, FetchmailRc, MpopRc)}

@@ -5,9 +5,13 @@ The dialects know their files and nothing of providers; here it is the other way
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
+from pathlib import Path
 from typing import Literal
 
 from oauth2_pop3 import accounts, providers
@@ -19,6 +23,8 @@ from oauth2_pop3.providers import APP_GRANTS
 from oauth2_pop3.tls import is_loopback
 from oauth2_pop3.unified_diff import unified_diff
 from oauth2_pop3_hooks import manager
+
+_NAME = "oauth2-pop3"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,7 +179,14 @@ class _Decisions:
     def sign_in(self, row: Row) -> SignIn:
         """What a dialect has to know of an account that it is to translate."""
         provider = self._account(row.address, row.provider).provider
-        return SignIn(address=row.address, mechanisms=provider.mechanisms, ca_certs=provider.ca_certs)
+        return SignIn(
+            address=row.address,
+            command=_command(),
+            mechanisms=provider.mechanisms,
+            ca_certs=provider.ca_certs,
+            port=provider.pop3_port,
+            starttls=provider.starttls,
+        )
 
     def _account(self, address: str, provider: str) -> Account:
         if address.lower() in self._config.accounts:
@@ -247,3 +260,12 @@ class _Decisions:
 
 def _domain(address: str) -> str:
     return address.rpartition("@")[2].lower()
+
+
+@cache
+def _command() -> str:
+    """What to call us by: cron's PATH is short, so by the whole path, unless we are where everybody looks."""
+    if shutil.which(_NAME, path="/usr/local/bin:/usr/bin:/bin"):
+        return _NAME
+    found = os.path.abspath(sys.argv[0]) if Path(sys.argv[0]).name == _NAME else shutil.which(_NAME)  # noqa: PTH100
+    return found if found and not any(c.isspace() for c in found) else _NAME

@@ -42,12 +42,15 @@ class SignIn:
 
     command: what `oauth2-pop3` is called by: a path, where cron would not find it. mechanisms: the provider's, the
     preferred one first; empty where it takes any. ca_certs: the provider's own certificate authorities, if it has some.
+    port, starttls: the provider's.
     """
 
     address: str
     command: str = "oauth2-pop3"
     mechanisms: tuple[str, ...] = ()
     ca_certs: str = ""
+    port: int = 995
+    starttls: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,139 @@
+"""Random getmailrc files, for Hypothesis and the fuzzer: ``python tests/dialects/getmailrc_grammar.py 100000``."""
+
+from __future__ import annotations
+
+import random
+import sys
+import time
+from pathlib import Path
+
+from hypothesis import strategies as st
+
+from oauth2_pop3.dialects import SignIn
+from oauth2_pop3.dialects.getmailrc import GetmailFile
+from oauth2_pop3.errors import DialectError
+from oauth2_pop3.source_text import SourceText
+
+CORPUS = Path(__file__).with_name("getmailrc")
+
+_filler = st.sampled_from(["", "", "", "# a comment\n", "; another\n", "\n", "  # indented\n", "   \n"])
+_values = st.text("abXY09 #;=:%()\"'[]", max_size=10).map(str.strip)
+_TYPES = [f"{kind}POP3{tls}Retriever" for kind in ("Simple", "BrokenUIDL") for tls in ("SSL", "SSL", "")]
+
+
+@st.composite
+def _option(draw: st.DrawFn, name: str, value: str, indent: str) -> str:
+    if draw(st.booleans()):
+        name = draw(st.sampled_from([name.upper(), name.title()]))
+    delimiter = draw(st.sampled_from([" = ", "=", ": ", ":", " =  ", "\t=\t"]))
+    lines = f"{indent}{name}{delimiter}{value}{draw(st.sampled_from(['', ' ']))}\n"
+    if name == "password" and draw(st.integers(0, 3)) == 0:
+        lines += f"{indent}   {draw(_values) or 'more'}\n"
+    return lines + draw(_filler)
+
+
+@st.composite
+def files(draw: st.DrawFn) -> bytes:
+    """A file that getmail takes; its Maildir is ~/Maildir."""
+    indent = draw(st.sampled_from(["", "", "  ", "\t"]))
+    options = {
+        "type": draw(st.sampled_from(_TYPES)),
+        "server": draw(st.sampled_from(["pop.gmail.com", "outlook.office365.com", "pop.example.net"])),
+        "username": draw(st.sampled_from(["ann@gmail.com", "bob@hotmail.com", "cyd"])),
+    }
+    more = st.sampled_from(
+        [("password", draw(_values)), ("port", "995"), ("timeout", "60"), ("use_apop", "false"), ("use_xoauth2", "no"),
+         ("password_command", '("echo", "x")'), ("delete_dup_msgids", "true")]
+    )  # fmt: skip
+    options.update(draw(st.lists(more, max_size=5)))
+    names = draw(st.permutations(list(options)))
+    sections = [
+        "[retriever]\n" + draw(_filler) + "".join(draw(_option(name, options[name], indent)) for name in names),
+        "[destination]\ntype = Maildir\npath = ~/Maildir/\n",
+    ]
+    if draw(st.booleans()):
+        sections.append(f"[options]\n{draw(_filler)}verbose = 2\nread_all = {draw(st.sampled_from(['true', 'no']))}\n")
+    if draw(st.booleans()):
+        sections.append("[filter-1]\ntype = Filter_external\npath = /usr/bin/env\n")
+    text = draw(_filler) + "".join(draw(st.permutations(sections)))
+    if draw(st.integers(0, 4)) == 0:
+        text = text.replace("\n", "\r\n")
+    return (text.rstrip("\r\n") if draw(st.booleans()) else text).encode()
+
+
+_PIECES = st.sampled_from(
+    [
+        "x",
+        " ",
+        "\n",
+        "\n ",
+        "=",
+        "[",
+        "]",
+        "[retriever]\n",
+        "[x]\n",
+        "port = 1\n",
+        "x y\n",
+        "# ",
+        "  more\n",
+        "= x\n",
+        "\t",
+    ]
+)
+
+
+@st.composite
+def nearly_files(draw: st.DrawFn) -> bytes:
+    """A file with a few changes, so that RawConfigParser takes some and refuses others."""
+    text = draw(files()).decode()
+    for _ in range(draw(st.integers(1, 3))):
+        at = draw(st.integers(0, len(text)))
+        text = text[:at] + draw(_PIECES) + text[at + draw(st.integers(0, 3)) :]
+    return text.encode()
+
+
+def sign_ins(file: GetmailFile) -> dict[int, SignIn]:
+    """The account, if it is one of Google's or Microsoft's and can be translated."""
+    [account] = file.accounts
+    fits = account.server in ("pop.gmail.com", "outlook.office365.com") and "@" in account.username
+    if not fits or account.protocol != "pop3" or account.obstacle or account.uses_oauth2_pop3:
+        return {}
+    return {0: SignIn(address=account.username)}
+
+
+def fuzz(seed: int, count: int) -> int:
+    """Mutated corpus files and random bytes: no exception but DialectError, nothing lost; how many were taken."""
+    source = random.Random(seed)
+    corpus = [path.read_bytes() for path in sorted(CORPUS.glob("*.rc"))]
+    taken = 0
+    for _ in range(count):
+        content = bytearray(source.choice(corpus) if source.random() < 0.9 else source.randbytes(source.randrange(300)))
+        for _ in range(source.randrange(6)):
+            at = source.randrange(len(content) + 1)
+            other = source.choice(corpus)
+            start = source.randrange(len(other))
+            piece = source.choice([source.randbytes(2), b"\n", b"=", b" ", other[start : start + source.randrange(60)]])
+            content[at : at + source.choice([0, 0, 1, 5, 40])] = piece
+        taken += _check(bytes(content), keep_type=source.random() < 0.3)
+    return taken
+
+
+def _check(content: bytes, *, keep_type: bool) -> bool:
+    try:
+        file = GetmailFile(SourceText("/x", content))
+    except DialectError:
+        return False
+    assert file.source.edited([]) == content
+    assert not file.translate({}).edits
+    result = file.source.edited(file.translate(sign_ins(file), keep_type=keep_type).edits)
+    again = GetmailFile(SourceText("/x", result))
+    [old], [new] = file.accounts, again.accounts
+    assert (old.server, old.port, old.username, old.protocol) == (new.server, new.port, new.username, new.protocol)
+    assert again.source.edited(again.translate(sign_ins(again)).edits) == result or keep_type
+    return True
+
+
+if __name__ == "__main__":
+    began = time.monotonic()
+    number = int(sys.argv[1])
+    print(f"{fuzz(seed=int(time.time()), count=number)} of {number} taken, {time.monotonic() - began:.0f} s")
