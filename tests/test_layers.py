@@ -37,7 +37,7 @@ LAYERS = [
     {"access", "discover", "translation"},
     {"sign_in_checks", "sign_out", "status"},
     {"check", "sign_in", "token_import"},
-    {"hosts"},
+    {"bridge", "hosts"},
     {"sandbox"},
     {"cli"},
     {"__main__"},
@@ -51,7 +51,7 @@ HEAVY = {
     "pluggy": set(),
     "argparse": {
         *("cli.login", "cli.token", "cli.status", "cli.providers", "cli.logout", "cli.getmail", "cli.sandbox"),
-        *("cli.check", "cli.refresh", "cli.discover", "cli.import_tokens", "cli.translate"),
+        *("cli.check", "cli.refresh", "cli.discover", "cli.import_tokens", "cli.translate", "cli.bridge"),
     },
     "getmailcore": {"hosts.getmail6"},
     "dns": {"discovery.mx"},

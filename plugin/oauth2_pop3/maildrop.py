@@ -28,6 +28,7 @@ class Pop3Server:
     ciphers: str = ""
     fingerprints: tuple[str, ...] = ()
     server_hostname: str = ""
+    tls_min_version: str = "1.2"
     allow_insecure_loopback: bool = False
 
     @classmethod
@@ -52,7 +53,11 @@ class Pop3Server:
         context = None
         if not self.allow_insecure_loopback:
             context = tls.client_context(
-                ca_certs=self.ca_certs, certfile=self.certfile, keyfile=self.keyfile, ciphers=self.ciphers
+                ca_certs=self.ca_certs,
+                certfile=self.certfile,
+                keyfile=self.keyfile,
+                ciphers=self.ciphers,
+                at_least=self.tls_min_version,
             )
         return Session.connect(
             self.host,
@@ -65,15 +70,17 @@ class Pop3Server:
         )
 
 
-def open_maildrop(server: Pop3Server, mailbox: str, access_token: Callable[[str], str]) -> Session:
-    """Connect and sign in to a mailbox.
+def open_maildrop(
+    server: Pop3Server, mailbox: str, access_token: Callable[[str], str], *, connected: Session | None = None
+) -> Session:
+    """Connect and sign in to a mailbox. connected: a session with that server that nobody has signed in to yet.
 
     access_token: gives a token; it is called with "" at first and, if that token was refused, once more with the
     refused one, so that it can get another. Raises Pop3Error and its kinds, NetworkError, and what access_token does.
     """
     token = access_token("")
     try:
-        return _sign_in(server, mailbox, token)
+        return _sign_in(server, mailbox, token, connected)
     except AuthenticationRejected:
         another = access_token(token)
         if another == token:
@@ -81,8 +88,8 @@ def open_maildrop(server: Pop3Server, mailbox: str, access_token: Callable[[str]
     return _sign_in(server, mailbox, another)
 
 
-def _sign_in(server: Pop3Server, mailbox: str, token: str) -> Session:
-    session = server.connect()
+def _sign_in(server: Pop3Server, mailbox: str, token: str, connected: Session | None = None) -> Session:
+    session = connected or server.connect()
     try:
         mechanism = sasl.choose(
             session.capabilities.get("SASL", ()), wanted=server.mechanism, preferred=server.preferred

@@ -5,6 +5,7 @@ pop3_connection.py is the wire below it.
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -86,6 +87,10 @@ class Session:
     def close(self) -> None:
         """Let go of the connection; without quit(), nothing that was marked is deleted (RFC 1939 section 6)."""
         self._wire.close()
+
+    def release(self) -> tuple[socket.socket, bytes]:
+        """Hand over the connection, and what has come that nobody has read: this object is of no use after it."""
+        return self._wire.release()
 
     def capa(self) -> dict[str, tuple[str, ...]]:
         """What the server can do (RFC 2449 section 5), by name in capitals; {} where it does not know CAPA."""

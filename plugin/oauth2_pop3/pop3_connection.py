@@ -54,6 +54,10 @@ class Connection:
         """Let go of it."""
         self._socket.close()
 
+    def release(self) -> tuple[socket.socket, bytes]:
+        """Hand over the socket, with its TLS, and what has been read ahead."""
+        return self._socket, bytes(self._buffer)
+
     @property
     def has_more(self) -> bool:
         """Whether something has come that nobody has read."""

@@ -21,21 +21,27 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def client_context(*, ca_certs: str = "", certfile: str = "", keyfile: str = "", ciphers: str = "") -> ssl.SSLContext:
+def client_context(
+    *, ca_certs: str = "", certfile: str = "", keyfile: str = "", ciphers: str = "", at_least: str = "1.2"
+) -> ssl.SSLContext:
     """Make a context that verifies the server's chain and name (RFC 8314 section 3, RFC 7817).
 
-    ca_certs: a PEM file that replaces the system's certificate authorities. certfile, keyfile: the client's own.
-    Raises ConfigError.
+    ca_certs: a PEM file that replaces the system's certificate authorities, or a directory of them as c_rehash(1)
+    makes it. certfile, keyfile: the client's own. at_least: "1.2" or "1.3". Raises ConfigError.
     """
     try:
-        context = ssl.create_default_context(cafile=str(Path(ca_certs).expanduser()) if ca_certs else None)
+        place = Path(ca_certs).expanduser() if ca_certs else None
+        if place is not None and place.is_dir():
+            context = ssl.create_default_context(capath=str(place))
+        else:
+            context = ssl.create_default_context(cafile=str(place) if place else None)
     except RuntimeError:
         raise ConfigError(f"ca_certs, {ca_certs}, names a home directory that nobody has") from None
     except OSError as error:
         raise ConfigError(
             f"cannot read the certificate authorities of ca_certs, {ca_certs}: {error.strerror or error}"
         ) from error
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.minimum_version = ssl.TLSVersion.TLSv1_3 if at_least == "1.3" else ssl.TLSVersion.TLSv1_2
     try:
         if certfile:
             context.load_cert_chain(Path(certfile).expanduser(), Path(keyfile).expanduser() if keyfile else None)
@@ -50,9 +56,12 @@ def client_context(*, ca_certs: str = "", certfile: str = "", keyfile: str = "",
 
 
 def fingerprint_matches(certificate: bytes, fingerprints: Collection[str]) -> bool:
-    """Tell whether a DER certificate has one of the SHA-256 fingerprints (hexadecimal, colons allowed)."""
-    digest = hashlib.sha256(certificate).hexdigest()
-    return any(digest == fingerprint.replace(":", "").strip().lower() for fingerprint in fingerprints)
+    """Tell whether a DER certificate has one of the fingerprints (hexadecimal, colons allowed).
+
+    SHA-256, or the MD5 that fetchmail's sslfingerprint is: it is asked for besides a chain and a name that are good.
+    """
+    digests = {hashlib.sha256(certificate).hexdigest(), hashlib.md5(certificate, usedforsecurity=False).hexdigest()}
+    return any(fingerprint.replace(":", "").strip().lower() in digests for fingerprint in fingerprints)
 
 
 def explain(error: ssl.SSLError, host: str) -> tuple[str, str]:

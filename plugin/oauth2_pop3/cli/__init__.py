@@ -27,6 +27,7 @@ _COMMANDS = {
     "providers": "providers",
     "logout": "logout",
     "getmail": "getmail",
+    "bridge": "bridge",
     "sandbox": "sandbox",
 }
 """Each command and its module."""
