@@ -27,7 +27,7 @@ class Certificates:
         self.ca_file = directory / "ca.pem"
         authority.cert_pem.write_to_path(self.ca_file)
         now = datetime.datetime.now(datetime.UTC)
-        self._write("good", authority.issue_cert(*NAMES))
+        self._write("good", authority.issue_cert(*NAMES, common_name="localhost"))
         self._write("wrong-name", authority.issue_cert("elsewhere.example"))
         self._write(
             "expired",

@@ -269,8 +269,8 @@ class Parser:
 
     def _shown(self, word: Word) -> str:
         """A word, unless it may be a part of a password: one that was not quoted, with a space or a quote in it."""
-        before = [earlier.kind for earlier in self.words[max(0, self._at - 3) : self._at]]
-        if word.kind in ("string", "number") and _SECRET & set(before):
+        before = [earlier.kind for earlier in self.words[max(0, self._at - 2) : self._at]]
+        if word.kind in ("string", "number") and before[:1] and before[0] in _SECRET:
             return "the word after the password"
         return repr(readable(self.source.text[word.start : word.end])[:40])
 

@@ -1,0 +1,258 @@
+"""`translate`: the command, and the real hosts before and after it."""
+
+from __future__ import annotations
+
+import json
+import re
+import stat
+from pathlib import Path
+
+import pytest
+
+from hosts import Fetchmail, Mpop, said
+from product import ADDRESS, Getmail, Product
+from servers.authorization_server import AuthorizationServer
+from servers.dovecot import Dovecot
+
+FETCHMAILRC = """\
+# mine
+poll pop.gmail.com proto pop3
+  user "ann@gmail.com" there is "ann" here password "hunter2" ssl keep
+poll pop.gmx.net proto pop3 user "ann@gmx.de" password "gmx-secret" ssl # stays
+poll imap.gmail.com proto imap user "ann@gmail.com" password "imap-secret" ssl
+"""
+SECRETS = ("hunter2", "gmx-secret", "imap-secret")
+
+
+@pytest.fixture
+def rc(product: Product) -> Path:
+    file = product.home / ".fetchmailrc"
+    file.write_text(FETCHMAILRC)
+    file.chmod(0o600)
+    return file
+
+
+def no_secret(text: str) -> bool:
+    return not any(secret in text for secret in SECRETS)
+
+
+# -- the command
+
+
+def test_it_shows_and_changes_nothing(product: Product, rc: Path) -> None:
+    before = rc.stat()
+    result = product.run("translate", str(rc))
+    assert result.returncode == 0, result.stderr
+    assert rc.read_text() == FETCHMAILRC
+    assert rc.stat().st_mtime_ns == before.st_mtime_ns
+    assert [path.name for path in product.home.glob(".fetchmailrc*")] == [".fetchmailrc"]
+    assert no_secret(result.stdout + result.stderr)
+    assert '+poll pop.gmail.com proto pop3 plugin "' in result.stdout
+    for line in (
+        "line 3: ann@gmail.com at pop.gmail.com: signs in by OAuth 2.0 as ann@gmail.com (google)",
+        "To do: Run: oauth2-pop3 login ann@gmail.com",
+        "line 4: ann@gmx.de at pop.gmx.net: left as it is. GMX has no OAuth for POP3.",
+        "line 5: ann@gmail.com at imap.gmail.com: left as it is. It is not POP3 but IMAP.",
+        "Nothing was changed yet: add --write.",
+    ):
+        assert line in result.stdout
+
+
+def test_write_and_undo(product: Product, rc: Path) -> None:
+    rc.chmod(0o640)
+    result = product.run("translate", str(rc), "--write")
+    assert result.returncode == 0, result.stderr
+    assert no_secret(result.stdout)
+    backup = rc.with_name(".fetchmailrc.before-oauth2-pop3")
+    assert backup.read_text() == FETCHMAILRC
+    assert stat.S_IMODE(backup.stat().st_mode) == 0o600
+    assert f"The backup is {backup}. It still has the passwords" in result.stdout
+    translated = rc.read_text()
+    assert stat.S_IMODE(rc.stat().st_mode) == 0o640
+    assert "hunter2" not in translated
+    assert translated.splitlines()[0] == "# mine"
+    assert translated.splitlines()[3:] == FETCHMAILRC.splitlines()[3:]
+    again = product.run("translate", str(rc), "--write")
+    assert again.returncode == 0
+    assert "There is nothing to change." in again.stdout
+    assert "uses oauth2-pop3 already" in again.stdout
+    assert rc.read_text() == translated
+    assert product.run("translate", str(rc), "--undo").returncode == 0
+    assert rc.read_text() == FETCHMAILRC
+    assert not backup.exists()
+    nothing = product.run("translate", str(rc), "--undo")
+    assert nothing.returncode == 78
+    assert "no backup" in nothing.stderr
+
+
+def test_output_elsewhere(product: Product, rc: Path) -> None:
+    other = product.home / "other"
+    assert product.run("translate", str(rc), "--output", str(other)).returncode == 0
+    assert stat.S_IMODE(other.stat().st_mode) == 0o600
+    assert rc.read_text() == FETCHMAILRC
+    result = product.run("translate", str(rc), "--output", "-")
+    assert result.stdout == other.read_text()
+    assert "signs in by OAuth 2.0" in result.stderr
+    there = product.run("translate", str(rc), "--output", str(other))
+    assert there.returncode == 78
+    assert "is there already" in there.stderr
+    assert product.run("translate", str(rc), str(rc), "--output", "-").returncode == 64
+
+
+def test_json(product: Product, rc: Path) -> None:
+    [result] = json.loads(product.run("translate", str(rc), "--json", check=True).stdout)
+    assert list(result) == ["file", "dialect", "changed", "written", "backup", "diff", "accounts"]
+    assert (result["dialect"], result["changed"], result["written"]) == ("fetchmailrc", True, False)
+    assert [account["outcome"] for account in result["accounts"]] == ["translated", "left", "left"]
+    assert list(result["accounts"][0]) == [
+        "line", "name", "protocol", "server", "port", "username", "outcome", "address", "provider", "why", "remarks",
+        "todo",
+    ]  # fmt: skip
+    assert no_secret(json.dumps(result))
+
+
+def test_only(product: Product, rc: Path) -> None:
+    rc.write_text(FETCHMAILRC + 'poll pop.gmail.com proto pop3 user "bob@gmail.com" password "y" ssl\n')
+    result = product.run("translate", str(rc), "--only", "bob@gmail.com", "--write")
+    assert result.returncode == 0
+    assert rc.read_text().startswith(FETCHMAILRC)
+    assert "was not asked for with --only" in result.stdout
+    missing = product.run("translate", str(rc), "--only", "cyd@gmail.com")
+    assert missing.returncode == 64
+
+
+def test_without_a_file_it_looks_where_the_hosts_look(product: Product, rc: Path) -> None:
+    nowhere = product.home / "nowhere"
+    getmail = product.home / ".getmail"
+    getmail.mkdir()
+    (getmail / "getmailrc").write_text(
+        "[retriever]\ntype = SimplePOP3SSLRetriever\nserver = pop.gmail.com\nusername = ann@gmail.com\npassword = x\n"
+        "[destination]\ntype = Maildir\npath = ~/Maildir/\n"
+    )
+    (getmail / "oldmail-pop.gmail.com-995-ann@gmail.com").write_text("1 0\0")
+    (product.home / ".mpoprc").write_text(
+        "account a\nhost pop.gmail.com\nuser ann@gmail.com\npassword x\ntls on\ntls_starttls off\ndelivery mda cat\n"
+    )
+    found = json.loads(product.run("translate", "--json").stdout)
+    names = {Path(file["file"]).name: file.get("dialect") for file in found}
+    assert names["getmailrc"] == "getmailrc"
+    assert names[".fetchmailrc"] == "fetchmailrc"
+    assert names[".mpoprc"] == "mpoprc"
+    assert not any("oldmail" in name for name in names)
+    assert product.run("translate", str(nowhere)).returncode == 78
+
+
+def test_a_file_that_cannot_be_read_wholly(product: Product, rc: Path) -> None:
+    rc.write_text(FETCHMAILRC + "pol x\n")
+    result = product.run("translate", str(rc), "--write")
+    assert result.returncode == 78
+    assert re.search(r"\.fetchmailrc:6:1: 'pol' stands where poll, skip, defaults or set is expected", result.stderr)
+    assert rc.read_text() == FETCHMAILRC + "pol x\n"
+    assert not rc.with_name(".fetchmailrc.before-oauth2-pop3").exists()
+    other = product.home / "x"
+    other.write_text("what is this\n")
+    assert "--dialect" in product.run("translate", str(other)).stderr
+    assert product.run("translate", str(other), "--dialect", "mpoprc").returncode == 78
+    assert product.run("translate", str(rc), "--write", "--undo").returncode == 64
+
+
+def test_one_that_cannot_be_read_does_not_stop_the_others(product: Product, rc: Path) -> None:
+    bad = product.home / ".mpoprc"
+    bad.write_text("host x\n")
+    result = product.run("translate", str(bad), str(rc), "--write")
+    assert result.returncode == 78
+    assert "hunter2" not in rc.read_text()
+    assert bad.read_text() == "host x\n"
+
+
+# -- the hosts: half of the mailbox with the password, the rest with OAuth 2.0, and the password again
+
+
+@pytest.fixture
+def mailbox(product: Product, authorization_server: AuthorizationServer, dovecot: Dovecot) -> Product:
+    product.use(authorization_server, dovecot)
+    dovecot.clear(ADDRESS)
+    dovecot.add_messages(ADDRESS, 6)
+    return product
+
+
+def move(product: Product, server: AuthorizationServer, file: Path, *arguments: str) -> None:
+    """Translate, and do what is left for the person."""
+    result = product.run("translate", str(file), "--write", *arguments)
+    assert result.returncode == 0, said(result)
+    assert f"To do: Run: oauth2-pop3 login {ADDRESS}" in result.stdout
+    assert Dovecot.password not in file.read_text() + result.stdout
+    assert product.login(server).returncode == 0
+
+
+def test_fetchmail(mailbox: Product, authorization_server: AuthorizationServer, dovecot: Dovecot, home: Path) -> None:
+    fetchmail = Fetchmail(home)
+    fetchmail.configure(
+        f"poll localhost proto pop3 port {dovecot.pop3s_port} uidl # here\n"
+        f"  user '{ADDRESS}' there password '{Dovecot.password}' ssl sslcertck\n"
+        f"  sslcertfile {authorization_server.ca_file} keep {{mda}}\n"
+    )
+    original = fetchmail.rc.read_text()
+    result = fetchmail.run("-vv")
+    assert result.returncode == 0, said(result)
+    assert len(fetchmail.message_ids()) == 6
+    dovecot.add_messages(ADDRESS, 5)
+    move(mailbox, authorization_server, fetchmail.rc)
+    result = fetchmail.run()
+    assert result.returncode == 0, said(result)
+    assert len(fetchmail.message_ids()) == len(set(fetchmail.message_ids())) == 11
+    assert fetchmail.run().returncode == 1, "nothing is new"
+    assert mailbox.run("translate", str(fetchmail.rc), "--undo").returncode == 0
+    assert fetchmail.rc.read_text() == original
+    dovecot.add_messages(ADDRESS, 2)
+    assert fetchmail.run().returncode == 0
+    assert len(set(fetchmail.message_ids())) == 13
+
+
+def test_mpop(mailbox: Product, authorization_server: AuthorizationServer, dovecot: Dovecot, home: Path) -> None:
+    mpop = Mpop(home)
+    mpop.configure(
+        f"account ann\nhost localhost\nport {dovecot.pop3s_port}\nuser {ADDRESS}\npassword {Dovecot.password}\n"
+        f"tls on\ntls_starttls off\ntls_trust_file {authorization_server.ca_file}\nkeep on\n{{delivery}}\n"
+    )
+    original = mpop.rc.read_text()
+    result = mpop.run()
+    assert result.returncode == 0, said(result)
+    assert len(mpop.message_ids()) == 6
+    dovecot.add_messages(ADDRESS, 5)
+    move(mailbox, authorization_server, mpop.rc)
+    result = mpop.run()
+    assert result.returncode == 0, said(result)
+    assert len(mpop.message_ids()) == len(set(mpop.message_ids())) == 11
+    assert mailbox.run("translate", str(mpop.rc), "--undo").returncode == 0
+    assert mpop.rc.read_text() == original
+    dovecot.add_messages(ADDRESS, 2)
+    assert mpop.run().returncode == 0
+    assert len(set(mpop.message_ids())) == 13
+
+
+@pytest.mark.parametrize("keep_type", [False, True])
+def test_getmail(
+    keep_type: bool, mailbox: Product, authorization_server: AuthorizationServer, dovecot: Dovecot, getmail: Getmail
+) -> None:
+    retriever = (
+        f"type = SimplePOP3SSLRetriever\nserver = localhost\nport = {dovecot.pop3s_port}\nusername = {ADDRESS}\n"
+        f"password = {Dovecot.password}\nca_certs = {authorization_server.ca_file}\n"
+    )
+    file = getmail.configure(retriever)
+    original = file.read_text()
+    assert getmail.run().returncode == 0
+    assert len(getmail.message_ids()) == 6
+    seen = getmail.seen_files()
+    dovecot.add_messages(ADDRESS, 5)
+    move(mailbox, authorization_server, file, *(["--keep-type"] if keep_type else []))
+    result = getmail.run()
+    assert result.returncode == 0, said(result)
+    assert result.stderr == ""
+    assert len(getmail.message_ids()) == len(set(getmail.message_ids())) == 11
+    assert getmail.seen_files() == seen
+    assert mailbox.run("translate", str(file), "--undo").returncode == 0
+    assert file.read_text() == original
+    dovecot.add_messages(ADDRESS, 2)
+    assert getmail.run().returncode == 0
+    assert len(set(getmail.message_ids())) == 13
