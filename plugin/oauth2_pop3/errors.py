@@ -29,7 +29,8 @@ MESSAGE_LIMIT = 1500
 
 def one_line(text: str, limit: int = MESSAGE_LIMIT) -> str:
     """Make what a stranger said fit for one line of a terminal: no control sequences, no line ends, not too long."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    printable = text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
+    line = " ".join(printable.split())
     return line if len(line) <= limit else f"{line[: limit - 3]}..."
 
 

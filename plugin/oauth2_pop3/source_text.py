@@ -81,6 +81,8 @@ class SourceText:
 
 def readable(text: str) -> str:
     """A part of a SourceText's text for people and for other files: as UTF-8, where it is that."""
+    if text.isascii():
+        return text
     try:
         return text.encode("iso-8859-1").decode()
     except UnicodeError:

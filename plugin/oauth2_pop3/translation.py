@@ -20,6 +20,7 @@ from oauth2_pop3.config import Config
 from oauth2_pop3.dialects import Dialect, DialectAccount, DialectFile, SignIn
 from oauth2_pop3.errors import ConfigError, OAuth2Pop3Error, TokenNotFound, UsageError
 from oauth2_pop3.providers import APP_GRANTS
+from oauth2_pop3.stores import TokenStore
 from oauth2_pop3.tls import is_loopback
 from oauth2_pop3.unified_diff import unified_diff
 from oauth2_pop3_hooks import manager
@@ -137,6 +138,8 @@ class _Decisions:
     def __init__(self, wishes: Wishes) -> None:
         self._config = config = wishes.config
         self._of: dict[str, Account] = {}
+        self._stores: dict[str, TokenStore] = {}
+        self._by_server: dict[str, list[str]] = {}
         self._only = {address.lower() for address in wishes.only}
         self._rows = {
             name: accounts.provider_row(name, config, config.place("providers", name))
@@ -210,7 +213,9 @@ class _Decisions:
         """
         named = self._config.accounts.get(address.lower(), {}).get("provider")
         by_domain = providers.for_domain(self._rows, _domain(address))
-        by_server = providers.for_server(self._rows, found.server)
+        if found.server not in self._by_server:
+            self._by_server[found.server] = providers.for_server(self._rows, found.server)
+        by_server = self._by_server[found.server]
         for name in (named, by_domain):
             if isinstance(name, str) and name in by_server:
                 return name, ""
@@ -247,7 +252,10 @@ class _Decisions:
         if account.provider.grant in APP_GRANTS:
             return ()
         try:
-            account.store.load(account.key)
+            name = account.token_store_name
+            if name not in self._stores:
+                self._stores[name] = account.store
+            self._stores[name].load(account.key)
             return ()
         except TokenNotFound:
             pass

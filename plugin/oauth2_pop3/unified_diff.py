@@ -117,4 +117,5 @@ class _Lines:
 
 
 def _line(text: str) -> str:
-    return "".join(c if c.isprintable() or c == "\t" else "?" for c in readable(text.rstrip("\r")))
+    line = readable(text.rstrip("\r"))
+    return line if line.isprintable() else "".join(c if c.isprintable() or c == "\t" else "?" for c in line)

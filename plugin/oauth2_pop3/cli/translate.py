@@ -41,8 +41,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Translate each file; one that cannot be read does not stop the others."""
+    import gc
+
     from oauth2_pop3.translation import Wishes
 
+    gc.disable()  # a large file is many small objects, and none of them is garbage before the end
     if options.output and len(options.files) != 1:
         raise UsageError("--output wants exactly one FILE")
     wishes = Wishes(dialect=options.dialect, only=options.only, keep_type=options.keep_type)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from oauth2_pop3.source_text import SourceText
 
@@ -50,8 +50,7 @@ _NEGATED = re.compile(
 _NAME_FOLLOWS = frozenset(("user", "password", "is", "to"))
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(NamedTuple):
     """A word. kind: the keyword it is, or "string", "number", "protocol-name", "auth-type", "=". value: what it says,
     escapes read. start, end: where it stands, quotes included."""
 
@@ -68,20 +67,21 @@ def words(source: SourceText) -> Iterator[Word]:
         raise source.error(nul, "there is a NUL in the file")
     at, state = 0, ""
     while at < len(text):
-        if between := _BETWEEN.match(text, at):
+        first = text[at]
+        if first in " \t\r\n;:,#\\" and (between := _BETWEEN.match(text, at)):
             at = between.end()
             continue
-        if text[at] == "=":
+        if first == "=":
             yield Word("=", "=", at, at + 1)
             at, state = at + 1, "name"
             continue
-        quoted, unquoted = _QUOTED.match(text, at), _UNQUOTED.match(text, at)
+        unquoted = _UNQUOTED.match(text, at)
         assert unquoted  # noqa: S101 - whatever is no separator is a word
-        if quoted and quoted.end() >= unquoted.end():
+        end, word = unquoted.end(), unquoted[0]
+        if first in "\"'" and (quoted := _QUOTED.match(text, at)) and quoted.end() >= end:
             yield Word("string", unescaped(quoted[0][1:-1]), at, quoted.end())
             at, state = quoted.end(), ""
             continue
-        end, word = unquoted.end(), unquoted[0]
         if state == "name":
             yield Word("string", unescaped(word), at, end)
             at, state = end, ""

@@ -36,7 +36,7 @@ _USER = frozenset(
 _SECRET = frozenset(("password", "esmtppassword"))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, slots=True)
 class Option:
     """An option: name; whether `no` stands before it; its value's words; all its words."""
 

@@ -147,10 +147,10 @@ class MpopFile(DialectFile):
         neighbour = section.own.get("user") or (section.statements[-1] if section.statements else section.header)
         like = neighbour if neighbour is not section.header else None
         text = self.source.text
-        indent = re.match("[ \t]*", text[like.start :])[0] if like else ""  # type: ignore[index]
+        indent = text[like.start : text.index(like.command, like.start)] if like else ""
         end = self.source.line_end
         lines = "".join(f"{indent}{key} {_written(key, value)}".rstrip() + end for key, value in values.items())
-        if not text[: neighbour.end].endswith("\n"):  # the last line of the file has no end
+        if text[neighbour.end - 1] != "\n":  # the last line of the file has no end
             lines = end + lines.removesuffix(end)
         return [Edit(neighbour.end, neighbour.end, lines)]
 
@@ -191,8 +191,9 @@ def _written(key: str, value: str) -> str:
 def _is_ours(settings: Mapping[str, str]) -> bool:
     if settings.get("password") or settings.get("auth") not in _SINCE:
         return False
+    command = settings.get("passwordeval", "")
     try:
-        return is_our_command(shlex.split(settings.get("passwordeval", "")), "token")
+        return "oauth2-pop3" in command and is_our_command(shlex.split(command), "token")
     except ValueError:
         return False
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 from oauth2_pop3.source_text import SourceText, readable
 
@@ -22,8 +23,7 @@ _AUTH = (
 _BLANKS = " \t"
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(NamedTuple):
     """A command and its argument. start, end: the whole line, with its end. raw: from where to where the argument
     stands, with its quotes. argument: what mpop takes it for."""
 
