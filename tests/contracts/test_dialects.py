@@ -14,8 +14,10 @@ class TestGetmailRc(DialectContract):
         return GetmailRc()
 
     examples = (
-        b"[retriever]\ntype = SimplePOP3SSLRetriever\nserver = pop.gmail.com\nusername = ann@gmail.com\npassword = hunter2\n"
-        + b"[destination]\ntype = Maildir\npath = ~/Maildir/\n",
+        (
+            b"[retriever]\ntype = SimplePOP3SSLRetriever\nserver = pop.gmail.com\nusername = a@gmail.com\n"
+            b"password = hunter2\n[destination]\ntype = Maildir\npath = ~/Maildir/\n"
+        ),
     )
     refused = (b"type = x\n", b"[retriever]\ntype = x\n")
 
