@@ -121,7 +121,9 @@ def test_only(product: Product, rc: Path) -> None:
     assert missing.returncode == 64
 
 
-def test_without_a_file_it_looks_where_the_hosts_look(product: Product, rc: Path) -> None:
+def test_without_a_file_it_looks_where_the_hosts_look(
+    product: Product, rc: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     nowhere = product.home / "nowhere"
     getmail = product.home / ".getmail"
     getmail.mkdir()
@@ -138,6 +140,11 @@ def test_without_a_file_it_looks_where_the_hosts_look(product: Product, rc: Path
     assert names["getmailrc"] == "getmailrc"
     assert names[".fetchmailrc"] == "fetchmailrc"
     assert names[".mpoprc"] == "mpoprc"
+    elsewhere = product.home / "elsewhere/mpop"
+    elsewhere.mkdir(parents=True)
+    (product.home / ".mpoprc").rename(elsewhere / "config")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(elsewhere.parent))
+    assert str(elsewhere / "config") in product.run("translate", "--json").stdout
     assert not any("oldmail" in name for name in names)
     assert product.run("translate", str(nowhere)).returncode == 78
 

@@ -164,6 +164,13 @@ provider = "example"
     assert row("pop3 pop.example.org bob x").address == "bob@example.org", "the only account of that name"
 
 
+def test_an_account_of_the_config_without_a_provider_asks_nobody(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once: its MX record was looked up."""
+    configure(home, '[accounts."ann@example.org"]\nclient_id = "x"\n')
+    monkeypatch.setattr("oauth2_pop3.discovery.mx.mail_exchanges", lambda _: pytest.fail("asked of the network"))
+    assert row("pop3 pop.gmail.com ann@example.org x").provider == "google"
+
+
 def test_only(home: Path) -> None:
     result = run(GMAIL, "pop3 pop.gmail.com bob@gmail.com x", only=["BOB@gmail.com"])
     assert [row.outcome for row in result.rows] == ["left", "translated"]

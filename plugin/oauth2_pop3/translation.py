@@ -192,8 +192,11 @@ class _Decisions:
         )
 
     def _account(self, address: str, provider: str) -> Account:
-        if address.lower() in self._config.accounts:
+        row = self._config.accounts.get(address.lower(), {})
+        if "provider" in row or "account" in row:
             return accounts.load(address, self._config)
+        if row:
+            return accounts.of(address, provider, self._config)
         if provider not in self._of:  # the same for each of them
             self._of[provider] = accounts.of(address, provider, self._config)
         return replace(self._of[provider], address=address)

@@ -78,7 +78,8 @@ def _found(wishes: Wishes, *, undo: bool) -> list[str]:
             continue
         for location in dialect.locations:
             looked.append(location)
-            path = Path(location).expanduser()
+            config_home = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
+            path = Path(location.replace("~/.config", config_home)).expanduser()
             inside = path.is_dir()
             for file in sorted(path.iterdir()) if inside and os.access(path, os.R_OK) else [path]:
                 if not file.is_file() or BACKUP in file.name:
