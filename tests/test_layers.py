@@ -17,7 +17,18 @@ HOOKS = REPOSITORY / "hooks/oauth2_pop3_hooks"
 LAYERS = [
     {"access_token_cache", "startup"},
     {"errors"},
-    {"state_files", "tables", "tokens", "sasl", "tls", "discovered", "host_file", "source_text", "token_files"},
+    {
+        "state_files",
+        "tables",
+        "tokens",
+        "sasl",
+        "tls",
+        "discovered",
+        "host_file",
+        "relay",
+        "source_text",
+        "token_files",
+    },
     {
         "history",
         "providers",
