@@ -30,7 +30,8 @@ class SourceText:
         self.text = content.decode("iso-8859-1")
 
     @cached_property
-    def _line_starts(self) -> list[int]:
+    def line_starts(self) -> list[int]:
+        """The offset at which each line begins; behind a last line end there is one more, which is empty."""
         starts, at = [0], self.text.find("\n")
         while at >= 0:
             starts.append(at + 1)
@@ -39,17 +40,17 @@ class SourceText:
 
     def line(self, offset: int) -> int:
         """The line that an offset stands in, from 1."""
-        return bisect_right(self._line_starts, offset)
+        return bisect_right(self.line_starts, offset)
 
     def column(self, offset: int) -> int:
         """Its place in the line, in octets, from 1."""
-        return offset - self._line_starts[self.line(offset) - 1] + 1
+        return offset - self.line_starts[self.line(offset) - 1] + 1
 
     def line_span(self, offset: int) -> tuple[int, int]:
         """From where to where the line goes that an offset stands in, with its line end."""
         number = self.line(offset)
-        start = self._line_starts[number - 1]
-        return start, self._line_starts[number] if number < len(self._line_starts) else len(self.text)
+        start = self.line_starts[number - 1]
+        return start, self.line_starts[number] if number < len(self.line_starts) else len(self.text)
 
     @property
     def line_end(self) -> str:

@@ -92,7 +92,7 @@ class _Lines:
         for start, end in sorted(secrets):
             for number in range(source.line(start), source.line(max(start, end - 1)) + 1):
                 self._masks.setdefault(number, []).append(Edit(start, end, MASK))
-        starts = [0, *(at + 1 for at, char in enumerate(source.text) if char == "\n")]
+        starts = list(source.line_starts)
         if len(starts) > 1 and starts[-1] == len(source.text):
             starts.pop()
         self._spans = list(pairwise([*starts, len(source.text)]))

@@ -86,34 +86,36 @@ def words(source: SourceText) -> Iterator[Word]:
             yield Word("string", unescaped(word), at, end)
             at, state = end, ""
             continue
-        if negated := _NEGATED.fullmatch(word):
+        if word[:2] == "no" and (negated := _NEGATED.fullmatch(word)):
             yield Word("no", "no", at, at + 2)
             at += 2
             word = negated[1]
-        kind, state = _kind(word, state)
-        if kind:
-            yield Word(kind, unescaped(word) if kind == "string" else _AUTH_TYPES.get(word, word), at, end)
+        known = _KNOWN.get(word)
+        if known is None:
+            kind = "number" if _NUMBER.fullmatch(word) else "string"
+            yield Word(kind, unescaped(word), at, end)
+        elif state == "auth" and known[0] == "password":
+            yield Word("auth-type", word, at, end) if word == "password" else Word("string", word, at, end)
+            state = "" if word == "password" else state
+        elif known[0]:
+            yield Word(known[0], known[1], at, end)
+            state = state if known[2] is None else known[2]
         at = end
 
 
-def _kind(word: str, state: str) -> tuple[str, str]:
-    """What an unquoted word is, and the lexer's state after it; "" for a noise word."""
-    if state == "auth" and word == "password":
-        return "auth-type", ""
-    if word in _AUTH_TYPES:
-        return "auth-type", ""
-    if word in NOISE:
-        return "", state
-    if (lower := word.lower()) in _PROTOCOLS and word in (lower, lower.upper()):
-        return "protocol-name", state
-    if word in ("SDPS", "KPOP"):
-        return lower, state
-    keyword = _SYNONYMS.get(word, word)
-    if keyword in _KEYWORDS and not (state == "auth" and keyword == "password"):
-        if keyword in _NAME_FOLLOWS:
-            return keyword, "name"
-        return keyword, "auth" if keyword == "authenticate" else state
-    return ("number" if _NUMBER.fullmatch(word) else "string"), state
+def _known() -> dict[str, tuple[str, str, str | None]]:
+    """What each word is that means something: its kind, its value, and the lexer's state after it, if that changes."""
+    found: dict[str, tuple[str, str, str | None]] = dict.fromkeys(NOISE, ("", "", None))
+    for word in (*_KEYWORDS, *_SYNONYMS, "SDPS", "KPOP"):
+        kind = _SYNONYMS.get(word, word.lower() if word in ("SDPS", "KPOP") else word)
+        found[word] = kind, word, "name" if kind in _NAME_FOLLOWS else "auth" if kind == "authenticate" else None
+    found |= {word: ("auth-type", value, "") for word, value in _AUTH_TYPES.items()}
+    for word in _PROTOCOLS:
+        found[word], found[word.upper()] = ("protocol-name", word, None), ("protocol-name", word.upper(), None)
+    return found
+
+
+_KNOWN = _known()
 
 
 _ESCAPES = {"n": "\n", "t": "\t", "b": "\b", "r": "\r"}
