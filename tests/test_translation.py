@@ -13,6 +13,9 @@ import pytest
 
 from oauth2_pop3 import translation
 from oauth2_pop3.dialects import Dialect, DialectAccount, DialectFile, SignIn, Translation
+from oauth2_pop3.dialects.fetchmailrc import FetchmailRc
+from oauth2_pop3.dialects.getmailrc import GetmailRc
+from oauth2_pop3.dialects.mpoprc import MpopRc
 from oauth2_pop3.errors import ConfigError, OAuth2Pop3Error, UsageError
 from oauth2_pop3.source_text import Edit, SourceText
 from oauth2_pop3.tokens import Token
@@ -216,6 +219,15 @@ def test_a_translation_that_would_change_whose_mail_it_is_is_not_made(monkeypatc
     monkeypatch.setattr(Lines, "read", lambda _, name, content: Broken(SourceText(name, content)))
     with pytest.raises(OAuth2Pop3Error, match="would change what its accounts are"):
         run(GMAIL)
+
+
+@pytest.mark.parametrize("name", ["getmailrc/google", "fetchmailrc/google", "fetchmailrc/two-users", "mpoprc/google"])
+def test_the_samples_are_what_a_translation_makes(name: str) -> None:
+    dialects = {"getmailrc": GetmailRc, "fetchmailrc": FetchmailRc, "mpoprc": MpopRc}
+    file = Path(__file__).resolve().parents[1] / "contrib" / name
+    accounts = dialects[name.partition("/")[0]]().read(name, file.read_bytes()).accounts
+    assert accounts
+    assert all(account.uses_oauth2_pop3 for account in accounts)
 
 
 def test_the_dialect() -> None:
