@@ -223,9 +223,9 @@ def test_a_translation_that_would_change_whose_mail_it_is_is_not_made(monkeypatc
 
 @pytest.mark.parametrize("name", ["getmailrc/google", "fetchmailrc/google", "fetchmailrc/two-users", "mpoprc/google"])
 def test_the_samples_are_what_a_translation_makes(name: str) -> None:
-    dialects = {"getmailrc": GetmailRc, "fetchmailrc": FetchmailRc, "mpoprc": MpopRc}
+    dialects: dict[str, Dialect] = {"getmailrc": GetmailRc(), "fetchmailrc": FetchmailRc(), "mpoprc": MpopRc()}
     file = Path(__file__).resolve().parents[1] / "contrib" / name
-    accounts = dialects[name.partition("/")[0]]().read(name, file.read_bytes()).accounts
+    accounts = dialects[name.partition("/")[0]].read(name, file.read_bytes()).accounts
     assert accounts
     assert all(account.uses_oauth2_pop3 for account in accounts)
 

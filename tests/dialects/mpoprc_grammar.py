@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import random
 import sys
-import time
 from pathlib import Path
 
 from hypothesis import strategies as st
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # when it is run by itself
+
+import dialects
 from oauth2_pop3.dialects import SignIn
 from oauth2_pop3.dialects.mpoprc import MpopFile
 from oauth2_pop3.errors import DialectError
@@ -82,20 +83,8 @@ def nearly_files(draw: st.DrawFn) -> bytes:
 
 
 def fuzz(seed: int, count: int) -> int:
-    """Mutated corpus files and random bytes: no exception but DialectError, nothing lost; how many were taken."""
-    source = random.Random(seed)
-    corpus = [path.read_bytes() for path in sorted(CORPUS.glob("*.rc"))]
-    taken = 0
-    for _ in range(count):
-        content = bytearray(source.choice(corpus) if source.random() < 0.9 else source.randbytes(source.randrange(300)))
-        for _ in range(source.randrange(6)):
-            at = source.randrange(len(content) + 1)
-            other = source.choice(corpus)
-            start = source.randrange(len(other))
-            piece = source.choice([source.randbytes(2), b"\n", b'"', b" ", other[start : start + source.randrange(60)]])
-            content[at : at + source.choice([0, 0, 1, 5, 40])] = piece
-        taken += _check(bytes(content))
-    return taken
+    """No exception but DialectError, nothing lost; how many were taken."""
+    return dialects.fuzz(CORPUS, _check, seed=seed, count=count)
 
 
 def _check(content: bytes) -> bool:
@@ -123,6 +112,4 @@ def _check(content: bytes) -> bool:
 
 
 if __name__ == "__main__":
-    began = time.monotonic()
-    number = int(sys.argv[1])
-    print(f"{fuzz(seed=int(time.time()), count=number)} of {number} taken, {time.monotonic() - began:.0f} s")
+    dialects.main(fuzz)
