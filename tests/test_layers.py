@@ -41,7 +41,7 @@ LAYERS = [
         "unified_diff",
         "loopback_redirect",
     },
-    {"client_assertion", "forecast", "notification", "pop3"},
+    {"client_assertion", "forecast", "notification", "pop3", "scopes"},
     {"token_endpoint"},
     {"discovery", "maildrop", "registration", "revocation"},
     {"accounts", "grants"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from oauth2_pop3 import access_token_cache, accounts, state_files
+from oauth2_pop3 import access_token_cache, accounts, scopes, state_files
 from oauth2_pop3.access_token_cache import DEFAULT_MIN_VALIDITY
 from oauth2_pop3.accounts import Account
 from oauth2_pop3.config import Config
@@ -50,6 +50,20 @@ def access_token(
         if access_token_cache.read(address, 0) != token.access_token:  # a refresh has written the account's own
             write_cache(account, token, name=address)
         return token.access_token
+
+
+def require_protocol(account: Account, protocol: str) -> None:
+    """Raise AuthorizationRequired where the account's sign-in did not include a protocol: "imap" or "smtp".
+
+    What was granted counts, and not what was asked for (RFC 6749 section 5.1). Raises ConfigError, TokenNotFound.
+    """
+    granted = _stored(account).scope
+    if not scopes.opens(account.provider, protocol, granted):
+        also = ",".join(name for name in scopes.OTHER_PROTOCOLS if name == protocol or name in account.also)
+        raise AuthorizationRequired(
+            f"the sign-in of {account.address} does not include {protocol.upper()}",
+            hint=f"Run: oauth2-pop3 login {account.address} --also {also}",
+        )
 
 
 def renew(address: str) -> Token:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from oauth2_pop3 import providers
+from oauth2_pop3 import providers, scopes
 from oauth2_pop3.config import DEFAULT_TOKEN_STORE, Config
 from oauth2_pop3.errors import ConfigError, TokenNotFound
 from oauth2_pop3.providers import Provider
@@ -15,7 +15,7 @@ from oauth2_pop3.tables import Place
 from oauth2_pop3_hooks import manager
 
 _COMMAND_TIMEOUT = 60.0
-_ACCOUNT_KEYS = ("account", "provider", "token_store")
+_ACCOUNT_KEYS = ("account", "also", "provider", "token_store")
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,14 @@ class Account:
     """Who signs in, and all that is needed to get a token for them.
 
     mailbox: the maildrop that the token is to open, where it is another than the account's own (shared, delegated).
+    also: the protocols beside POP3 that its sign-in asks for; the provider's scope has theirs in it.
     """
 
     address: str
     provider: Provider
     token_store_name: str = DEFAULT_TOKEN_STORE
     mailbox: str = ""
+    also: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -101,7 +103,18 @@ def of(address: str, provider: str, config: Config, overrides: Mapping[str, obje
         raise place.error("token_store", "token_store must be a string")
     own = {key: value for key, value in settings.items() if key not in _ACCOUNT_KEYS}
     row = {**provider_row(provider, config, place), **own}
-    return Account(address, _with_registration(providers.provider(provider, row, place)), token_store)
+    row_of = providers.provider(provider, row, place)
+    also = _also(settings.get("also", []), place)
+    if also and not row_of.unsupported and row_of.grant not in providers.APP_GRANTS:
+        row_of = scopes.with_protocols(row_of, also)
+    return Account(address, _with_registration(row_of), token_store, also=also)
+
+
+def _also(value: object, place: Place) -> tuple[str, ...]:
+    """The account's key `also`: protocols beside POP3 that its sign-in asks for."""
+    if not isinstance(value, list | tuple) or any(protocol not in scopes.OTHER_PROTOCOLS for protocol in value):
+        raise place.error("also", f"also must be a list of {', '.join(scopes.OTHER_PROTOCOLS)}")
+    return tuple(value)
 
 
 def _with_registration(provider: Provider) -> Provider:

@@ -27,8 +27,10 @@ APP_GRANTS = ("client_credentials", "jwt_bearer")
 class Provider:
     """One row: the same keys in providers.toml, in a plugin's rows and in the user's ``[providers.NAME]``.
 
-    grant: the one to sign in by; grants: those that may be chosen, where the row has a word about it. app_scope: what
-    client_credentials and jwt_bearer ask for instead of scope. Lifetimes are in seconds, 0 where nobody knows.
+    scope: what opens POP3; imap_scope, smtp_scope: what opens these, which may be the same. longest_access_token: the
+    characters that the POP3 server takes of one, 0 where nobody knows of a limit. grant: the one to sign in by; grants:
+    those that may be chosen, where the row has a word about it. app_scope: what client_credentials and jwt_bearer ask
+    for instead of scope. Lifetimes are in seconds, 0 where nobody knows.
     Where issuer is given, what is left out of the endpoints comes from its metadata (RFC 8414). unsupported says
     why there is no OAuth for POP3, and the way that does work. An endpoint may hold {tenant}.
     allow_insecure_loopback: plain HTTP to an authorization server on this machine.
@@ -44,6 +46,9 @@ class Provider:
     registration_endpoint: str = ""
     tenant: str = ""
     scope: str = ""
+    imap_scope: str = ""
+    smtp_scope: str = ""
+    longest_access_token: int = 0
     pop3_host: str = ""
     pop3_port: int = 995
     starttls: bool = False

@@ -24,7 +24,7 @@ _SEPARATOR = "\x01"
 def initial_response(mechanism: str, user: str, access_token: str, *, host: str, port: int) -> bytes:
     """The client's first message, not yet in base64. user: the mailbox; host, port: the server's, as dialled.
 
-    Raises ConfigError where the user's name holds what would break out of its field.
+    "" and 0 leave them out. Raises ConfigError where the user's name holds what would break out of its field.
     """
     if any(ord(c) < 32 or ord(c) == 127 or "\ud800" <= c <= "\udfff" for c in user + access_token):
         raise ConfigError("the user name or the access token holds a control character, or is not text")
@@ -33,7 +33,8 @@ def initial_response(mechanism: str, user: str, access_token: str, *, host: str,
         parts = [f"user={user}", bearer]
     else:  # RFC 7628 section 3.1, with the gs2 header of RFC 5801 section 4
         authzid = user.replace("=", "=3D").replace(",", "=2C")
-        parts = [f"n,a={authzid},", f"host={host}", f"port={port}", bearer]
+        server = [f"host={host}"] * bool(host) + [f"port={port}"] * bool(port)
+        parts = [f"n,a={authzid},", *server, bearer]
     return (_SEPARATOR.join(parts) + _SEPARATOR * 2).encode()
 
 

@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 
+from oauth2_pop3 import scopes
 from oauth2_pop3.accounts import Account
 from oauth2_pop3.errors import (
     AuthenticationRejected,
@@ -21,7 +22,6 @@ from oauth2_pop3.providers import APP_GRANTS, Provider
 from oauth2_pop3.tokens import Token
 
 _CHECK_TIMEOUT = 60.0
-_IDENTITY_SCOPES = frozenset({"openid", "email", "profile", "offline_access"})
 
 
 def check_maildrop(account: Account, access_token: str) -> None:
@@ -83,22 +83,11 @@ def check_refresh_token(provider: Provider, token: Token) -> None:
 
 def check_scope(provider: Provider, token: Token) -> None:
     """RFC 6749 section 3.3: a server may grant less than was asked for, and says so."""
-    granted = {_scope_name(scope) for scope in token.scope.split()}
-    missing = [
-        scope for scope in provider.scope.split() if scope not in _IDENTITY_SCOPES and _scope_name(scope) not in granted
-    ]
-    if missing:
+    if missing := scopes.missing(provider.scope, token.scope):
         raise AuthorizationRequired(
             f"the access was cut: {' '.join(missing)} was not granted, only {token.scope or 'nothing'}",
             hint="Sign in again and leave every box on the consent page ticked; or ask the administrator to allow it.",
         )
-
-
-def _scope_name(scope: str) -> str:
-    """Microsoft answers with the host it likes: outlook.office.com and outlook.office365.com name one resource."""
-    if scope.lower().startswith(("https://outlook.office.com/", "https://outlook.office365.com/")):
-        return scope.lower().rpartition("/")[2]
-    return scope.rstrip("/")
 
 
 def check_identity(account: Account, answer: Mapping[str, object], *, check: bool) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
-from oauth2_pop3 import accounts, history
+from oauth2_pop3 import accounts, history, scopes
 from oauth2_pop3.config import Config
 from oauth2_pop3.errors import OAuth2Pop3Error, TokenNotFound
 from oauth2_pop3.forecast import forecast
@@ -16,6 +16,7 @@ class AccountStatus:
     """One account. state: ready, not signed in, needs sign-in, or fault (detail says which).
 
     Times are seconds since the epoch, None where they are not known. uses: whose token opens this mailbox.
+    protocols: those that the granted scope is known to open.
     """
 
     account: str
@@ -24,6 +25,7 @@ class AccountStatus:
     grant: str = ""
     uses: str = ""
     scope: str = ""
+    protocols: list[str] = field(default_factory=list)
     access_token_expires_at: int | None = None
     obtained_at: int | None = None
     signed_in_at: int | None = None
@@ -68,6 +70,7 @@ def status(address: str, config: Config) -> AccountStatus:
         grant=account.provider.grant or "authorization_code",
         uses=account.address if account.mailbox else "",
         scope=token.scope,
+        protocols=scopes.opened(account.provider, token.scope),
         access_token_expires_at=token.expires_at,
         obtained_at=token.obtained_at,
         signed_in_at=token.signed_in_at,

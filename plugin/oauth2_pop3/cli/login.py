@@ -14,13 +14,14 @@ import getpass
 import os
 import sys
 import webbrowser
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oauth2_pop3.errors import AuthorizationRequired, ConfigError, TokenNotFound, TokenStoreError, UsageError
 from oauth2_pop3.providers import APP_GRANTS, GRANTS
+from oauth2_pop3.scopes import OTHER_PROTOCOLS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -42,6 +43,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--redirect-uri", metavar="URI", help="the redirect URI that the client was registered with")
     parser.add_argument("--tenant", metavar="TENANT", help="the directory, at Microsoft")
     parser.add_argument("--grant", choices=GRANTS, metavar="GRANT", help="how to sign in (see above)")
+    parser.add_argument(
+        "--also",
+        metavar="PROTOCOLS",
+        type=_protocols,
+        help="beside POP3, ask for imap, smtp or both (imap,smtp), now and at later sign-ins; none ends that",
+    )
     parser.add_argument("--mailbox", metavar="MAILBOX", help="a shared mailbox that ADDRESS's token is to open")
     parser.add_argument(
         "--client-private-key", metavar="FILE", help="the client's key instead of a secret: PEM, PKCS#12"
@@ -108,7 +115,7 @@ def _opens_mailbox(options: Namespace, config: Config) -> bool:
     from oauth2_pop3.sign_in_checks import check_maildrop
 
     domain_of(options.mailbox)
-    if options.grant or options.client_id:
+    if options.grant or options.client_id or options.also is not None:
         return False
     try:
         account = replace(accounts.load(options.address, config), mailbox=options.mailbox)
@@ -142,7 +149,7 @@ def _discover(address: str, config: Config) -> tuple[str, Config]:
     return found.provider.name, config
 
 
-def _account(options: Namespace, config: Config) -> tuple[Account, dict[str, str]]:
+def _account(options: Namespace, config: Config) -> tuple[Account, dict[str, object]]:
     """The account as options and config say, and the settings to write down once it has signed in."""
     from oauth2_pop3 import accounts
     from oauth2_pop3.providers import domain_of
@@ -153,7 +160,7 @@ def _account(options: Namespace, config: Config) -> tuple[Account, dict[str, str
     provider = options.provider or own.get("provider")
     if not provider:
         provider, config = _discover(options.address, config)
-    settings = {"provider": str(provider)}
+    settings: dict[str, object] = {"provider": str(provider)}
     for key in (*_SETTINGS, "client_private_key_password_command"):
         if getattr(options, key):
             settings[key] = getattr(options, key)
@@ -164,6 +171,14 @@ def _account(options: Namespace, config: Config) -> tuple[Account, dict[str, str
     wanted = options.grant or _remembered_grant(options, own)
     grant = choose_grant(account.provider, wanted=wanted, screen=options.no_browser or _has_screen())
     settings["grant"] = "" if grant == "authorization_code" else grant
+    if options.also is not None:
+        if options.also and grant in APP_GRANTS:
+            raise UsageError(
+                f"--also is for the sign-in of a person, and {grant} is an app's own",
+                hint="What an app may do, its administrator says.",
+            )
+        before = account.also if options.also else ()
+        settings["also"] = [protocol for protocol in OTHER_PROTOCOLS if protocol in {*before, *options.also}]
     return accounts.of(options.address, str(provider), config, settings), settings
 
 
@@ -242,6 +257,16 @@ def _show_url(options: Namespace) -> Callable[[str, bool], None]:
             )
 
     return show
+
+
+def _protocols(text: str) -> tuple[str, ...]:
+    """Read --also; () for none."""
+    names = tuple(name.strip() for name in text.lower().split(","))
+    if names == ("none",):
+        return ()
+    if unknown := [name for name in names if name not in OTHER_PROTOCOLS]:
+        raise ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(OTHER_PROTOCOLS)}, none")
+    return names
 
 
 def _show_device(authorization: DeviceAuthorization) -> None:

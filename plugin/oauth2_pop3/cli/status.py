@@ -1,9 +1,10 @@
 """Show every account: its provider, how long its access token is good, and how long the sign-in is expected to last.
 
 With --json: a list of objects with account, provider, state (ready, not signed in, needs sign-in, fault), grant, uses
-(whose token opens this mailbox, or ""), scope, access_token_expires_at, obtained_at (the last refresh), signed_in_at,
-refreshable, refresh_token_expires_at, refresh_token_expires_why, last_fault_at, last_fault, and detail. Times are
-seconds since the epoch, or null where nobody knows. Keys may be added, and none is taken away.
+(whose token opens this mailbox, or ""), scope (what was granted), protocols (those that it is known to open),
+access_token_expires_at, obtained_at (the last refresh), signed_in_at, refreshable, refresh_token_expires_at,
+refresh_token_expires_why, last_fault_at, last_fault, and detail. Times are seconds since the epoch, or null where
+nobody knows. Keys may be added, and none is taken away.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ def run(options: Namespace) -> None:
         print(f"{row.account}  {row.provider}  {row.state}{until}{': ' + row.detail if row.detail else ''}")
         if row.uses:
             print(f"  by the token of {row.uses}")
+        if row.protocols[1:]:
+            print(f"  for {', '.join(row.protocols)}")
         if row.obtained_at:
             print(f"  last refreshed {_time(row.obtained_at)}")
         if row.refresh_token_expires_why:

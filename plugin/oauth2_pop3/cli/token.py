@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from oauth2_pop3 import access_token_cache
 from oauth2_pop3.errors import UsageError
+from oauth2_pop3.scopes import PROTOCOLS
 
 if TYPE_CHECKING:
     from oauth2_pop3.accounts import Account
@@ -30,6 +31,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("account", metavar="ACCOUNT", help="the address that was signed in")
     parser.add_argument("--mailbox", metavar="MAILBOX", help="the mailbox it is to open, if not the account's own")
     parser.add_argument("--format", choices=_FORMATS, default="token", help="what to print (see above)")
+    parser.add_argument(
+        "--for",
+        choices=PROTOCOLS,
+        default="pop3",
+        dest="protocol",
+        help="for imap or smtp, which the sign-in must have asked for (login --also)",
+    )
     parser.add_argument("--host", metavar="HOST", default="", help="of oauthbearer, if not the provider's POP3 server")
     parser.add_argument("--port", metavar="PORT", type=_number, default=0, help="of oauthbearer, in the same way")
     parser.add_argument(
@@ -47,6 +55,8 @@ def run(options: Namespace) -> None:
 
     if options.format not in ("xoauth2", "oauthbearer") and (options.host or options.port):
         raise UsageError("--host and --port are for --format oauthbearer")
+    if options.protocol != "pop3":
+        access.require_protocol(accounts.load(options.account), options.protocol)
     token = access.access_token(options.account, mailbox=options.mailbox or "", min_validity=options.min_validity)
     if options.format == "token":
         print(token)
@@ -85,11 +95,16 @@ def _expires_at(token: str, *names: str) -> int | None:
 
 
 def _sasl(options: Namespace, account: Account, token: str, mailbox: str) -> str:
-    """The initial response of a mechanism. host, port: the server's, which RFC 7628 wants in OAUTHBEARER's."""
+    """The initial response of a mechanism.
+
+    OAUTHBEARER has the server's host and port in it, where they are known; a bearer token does not need them (RFC 7628
+    section 3.1), and which servers there are for other protocols no row says.
+    """
     from oauth2_pop3 import sasl
 
-    provider = account.provider
-    host, port = options.host or provider.pop3_host, options.port or provider.pop3_port
+    host, port = options.host, options.port
+    if options.protocol == "pop3":
+        host, port = host or account.provider.pop3_host, port or account.provider.pop3_port
     line = sasl.encode(sasl.initial_response(options.format, mailbox, token, host=host, port=port)).decode()
     if len(line) > _MPOP_LINE:
         print(

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 
 from oauth2_pop3 import token_endpoint
 from oauth2_pop3.errors import OAuthError, one_line
 from oauth2_pop3.providers import Provider
 from oauth2_pop3.registration import exchange, kept_file
-from oauth2_pop3.registration.client import Registration
+from oauth2_pop3.registration.client import Registration, usable_scope
 
 __all__ = ["MAIL_SCOPE", "Registration", "forget", "is_forgotten", "is_known", "kept", "obtain", "scope"]
 
@@ -63,9 +64,11 @@ def obtain(provider: Provider, metadata: Mapping[str, object]) -> Registration:
         if not isinstance(endpoint, str) or not endpoint:
             raise exchange.by_hand(provider, "registers no clients by itself: it has no registration_endpoint")
         kept_file.prepare()
-        new = exchange.register(provider, endpoint, exchange.request(provider, metadata, wanted))
+        # All that any account of the issuer may ever ask for: another client would end those that have this one.
+        may = dict.fromkeys(f"{wanted} {provider.imap_scope} {provider.smtp_scope}".split())
+        new = exchange.register(provider, endpoint, exchange.request(provider, metadata, " ".join(may)))
         kept_file.write(new)
-    return new
+    return replace(new, scope=usable_scope(wanted, new.registered_scope) or new.scope)
 
 
 def forget(provider: Provider) -> None:
