@@ -9,6 +9,9 @@ import sys
 
 from oauth2_pop3 import access_token_cache
 
+_LONG = 2900
+"""Characters: what sasl.MAY_BE_TOO_LONG says, about which a person at a terminal is told something."""
+
 
 def _token_arguments(arguments: list[str]) -> tuple[str, float] | None:
     """ACCOUNT and min_validity of the two plain forms of `token`; None leaves the rest to argparse."""
@@ -71,7 +74,7 @@ def main() -> int:
 
         return cli(sys.argv[1:])
     token = access_token_cache.read(*plain) or _token_of_another_process(*plain)
-    if token is not None:
+    if token is not None and not (len(token) > _LONG and os.isatty(2)):
         _print_and_exit(token)
     from oauth2_pop3.cli import print_token
 

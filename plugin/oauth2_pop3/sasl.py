@@ -18,6 +18,11 @@ OAUTHBEARER = "oauthbearer"
 MECHANISMS = (XOAUTH2, OAUTHBEARER)
 """In our order of preference: XOAUTH2 is what the large providers have longest."""
 
+MAY_BE_TOO_LONG = 2900
+"""Characters of an access token: only longer ones can be too long for a program that LONGEST_COMMAND is about."""
+LONGEST_COMMAND = 4093
+"""Octets of a line that mpop before 1.4.22 sends; msmtp 1.8.23 sends one more. Found by experiment."""
+
 _SEPARATOR = "\x01"
 
 
@@ -41,6 +46,17 @@ def initial_response(mechanism: str, user: str, access_token: str, *, host: str,
 def encode(message: bytes) -> bytes:
     """Base64 on one line (RFC 5034 section 4)."""
     return base64.b64encode(message)
+
+
+def remark_on_length(user: str, access_token: str) -> str:
+    """What to tell a person whose mail program may not be able to send so long a token; "" where all can."""
+    line = encode(initial_response(XOAUTH2, user, access_token, host="", port=0))
+    if len(line) <= LONGEST_COMMAND:
+        return ""
+    return (
+        f"the access token has {len(access_token)} characters, {len(line)} when encoded; mpop before 1.4.22 and "
+        f"msmtp 1.8.23 send no more than {LONGEST_COMMAND}, so that they cannot sign in with it"
+    )
 
 
 def answer_to_refusal(mechanism: str) -> bytes:

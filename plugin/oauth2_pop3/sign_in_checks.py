@@ -16,6 +16,7 @@ from oauth2_pop3.errors import (
     MaildropLocked,
     OAuth2Pop3Error,
     OAuthError,
+    Pop3Error,
 )
 from oauth2_pop3.maildrop import Pop3Server, open_maildrop
 from oauth2_pop3.providers import APP_GRANTS, Provider
@@ -29,6 +30,20 @@ def check_maildrop(account: Account, access_token: str) -> None:
 
     Raises what open_maildrop does.
     """
+    try:
+        _try_mailbox(account, access_token)
+    except Pop3Error as error:
+        longest = account.provider.longest_access_token
+        if not 0 < longest < len(access_token):
+            raise
+        raise type(error)(
+            f"{error.message}; the access token has {len(access_token)} characters, and this server takes {longest}",
+            hint="Nothing on this side makes it shorter. IMAP may take it: oauth2-pop3 login "
+            f"{account.address} --also imap, and a program for IMAP.",
+        ) from error
+
+
+def _try_mailbox(account: Account, access_token: str) -> None:
     try:
         _open(account, account.user, access_token)
     except AuthenticationRejected as error:

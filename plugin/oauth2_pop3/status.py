@@ -16,7 +16,7 @@ class AccountStatus:
     """One account. state: ready, not signed in, needs sign-in, or fault (detail says which).
 
     Times are seconds since the epoch, None where they are not known. uses: whose token opens this mailbox.
-    protocols: those that the granted scope is known to open.
+    protocols: those that the granted scope is known to open. access_token_length: in characters.
     """
 
     account: str
@@ -27,6 +27,7 @@ class AccountStatus:
     scope: str = ""
     protocols: list[str] = field(default_factory=list)
     access_token_expires_at: int | None = None
+    access_token_length: int = 0
     obtained_at: int | None = None
     signed_in_at: int | None = None
     refreshable: bool = False
@@ -72,6 +73,7 @@ def status(address: str, config: Config) -> AccountStatus:
         scope=token.scope,
         protocols=scopes.opened(account.provider, token.scope),
         access_token_expires_at=token.expires_at,
+        access_token_length=len(token.access_token),
         obtained_at=token.obtained_at,
         signed_in_at=token.signed_in_at,
         refreshable=refreshable,

@@ -1,4 +1,4 @@
-"""Dovecot 2.3, the POP3 server, with a maildrop for whoever signs in."""
+"""Dovecot 2.3, the POP3 server, with a maildrop for whoever signs in; IMAP and submission too where they are wanted."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CONFIGURATION = Template("""\
 base_dir = $directory/base
 state_dir = $directory/state
 log_path = $directory/dovecot.log
-protocols = pop3
+protocols = $protocols
 listen = $host
 mail_location = maildir:$directory/mail/%u
 mail_uid = $uid
@@ -75,6 +75,44 @@ service pop3-login {
 }
 """)
 
+OTHER_PROTOCOLS = Template("""\
+protocol imap {
+  passdb {
+    driver = oauth2
+    mechanisms = xoauth2 oauthbearer
+    args = $directory/oauth2-imap.conf.ext
+  }
+}
+protocol submission {
+  passdb {
+    driver = oauth2
+    mechanisms = xoauth2 oauthbearer
+    args = $directory/oauth2-submission.conf.ext
+  }
+}
+service imap-login {
+  inet_listener imap {
+    port = $imap_port
+  }
+  inet_listener imaps {
+    port = $imaps_port
+    ssl = yes
+  }
+}
+service submission-login {
+  inet_listener submission {
+    port = $submission_port
+  }
+}
+namespace inbox {
+  inbox = yes
+}
+hostname = localhost
+submission_relay_host = $host
+submission_relay_port = $relay_port
+""")
+"""IMAP wants a token with the scope `imap`, submission one with `smtp`: POP3's own opens neither."""
+
 WITHOUT_ROOT = Template("""\
 default_internal_user = $user
 default_login_user = $user
@@ -94,7 +132,7 @@ force_introspection = yes
 active_attribute = active
 active_value = true
 username_attribute = username
-scope = mail
+scope = $scope
 openid_configuration_url = https://$authority/.well-known/openid-configuration
 tls_ca_cert_file = $ca_file
 timeout_msecs = 5000
@@ -106,7 +144,8 @@ class Dovecot:
 
     It takes an access token of the authorization server's with scope `mail` for the user it was issued to, or
     anybody with `password`. certificate: which one it shows. mechanisms: what its SASL offers. lock_session:
-    one session a maildrop. settings: lines to add to its configuration.
+    one session a maildrop. relay_port: where an SMTP server is that takes mail; with it there are IMAP and submission.
+    settings: lines to add to its configuration.
     """
 
     host = HOST
@@ -120,10 +159,15 @@ class Dovecot:
         certificate: Kind = "good",
         mechanisms: tuple[str, ...] = ("plain", "xoauth2", "oauthbearer"),
         lock_session: bool = False,
+        relay_port: int = 0,
         settings: str = "",
     ) -> None:
         self.pop3_port = 0
         self.pop3s_port = 0
+        self.imap_port = 0
+        self.imaps_port = 0
+        self.submission_port = 0
+        self._relay_port = relay_port
         self._account = pwd.getpwnam("mail") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
         # Under /tmp: a Unix socket's path is limited to about 100 characters, and pytest's directories are
         # closed to Dovecot's own users.
@@ -144,6 +188,8 @@ class Dovecot:
             "key": certificates.key(certificate),
             "mechanisms": " ".join(mechanisms),
             "lock_session": "yes" if lock_session else "no",
+            "protocols": "pop3 imap submission" if relay_port else "pop3",
+            "relay_port": relay_port,
             "password": self.password,
             "ca_file": shutil.copy(certificates.ca_file, self.directory),
             "authority": urlsplit(authorization_server.issuer).netloc,
@@ -223,15 +269,23 @@ class Dovecot:
     # --- inside
 
     def _start(self) -> bool:
-        self.pop3_port, self.pop3s_port = _free_ports(2)
-        values = self._values | {"pop3_port": self.pop3_port, "pop3s_port": self.pop3s_port}
+        names = ("pop3_port", "pop3s_port", "imap_port", "imaps_port", "submission_port")
+        values = self._values | dict(zip(names, _free_ports(len(names)), strict=True))
+        for name in names:
+            setattr(self, name, values[name])
         text = CONFIGURATION.substitute(values)
+        if self._relay_port:
+            # Before the other passdbs: all are asked, in order, and the first that takes the token wins.
+            text = text.replace("passdb {", "protocol pop3 {\npassdb {", 1)
+            text = text.replace("conf.ext\n}", "conf.ext\n}\n}", 1)
+            text += OTHER_PROTOCOLS.substitute(values)
         if os.geteuid() != 0:
             text += WITHOUT_ROOT.substitute(values)
         configuration = self.directory / "dovecot.conf"
         configuration.write_text(text + self._settings)
-        introspection = self.directory / "oauth2.conf.ext"
-        introspection.write_text(INTROSPECTION.substitute(values))
+        for name, scope in (("oauth2", "mail"), ("oauth2-imap", "imap"), ("oauth2-submission", "smtp")):
+            introspection = self.directory / f"{name}.conf.ext"
+            introspection.write_text(INTROSPECTION.substitute(values, scope=scope))
         with self._log_file.open("ab") as log:
             command = [programs.find("dovecot"), "-F", "-c", str(configuration)]
             self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)

@@ -62,7 +62,12 @@ def print_token(account: str, min_validity: float) -> int:
         gc.disable()  # so short a process makes no garbage worth looking for, and so many imports have it look often
         from oauth2_pop3.access import access_token
 
-        print(access_token(account, min_validity=min_validity))
+        token = access_token(account, min_validity=min_validity)
+        if sys.stderr.isatty():
+            from oauth2_pop3.cli.token import remark
+
+            remark(account, token)
+        print(token)
         gc.freeze()  # nor is there any at its end
 
     return _guarded(refresh)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from oauth2_pop3.errors import AuthorizationRequired, ConfigError, TokenNotFound, TokenStoreError, UsageError
 from oauth2_pop3.providers import APP_GRANTS, GRANTS
+from oauth2_pop3.sasl import remark_on_length
 from oauth2_pop3.scopes import OTHER_PROTOCOLS
 
 if TYPE_CHECKING:
@@ -102,7 +103,9 @@ def run(options: Namespace) -> None:
         terminal=terminal,
     )
     account = replace(account, mailbox=options.mailbox or "")
-    sign_in(account, person, client_secret=secret, check=not options.no_check)
+    token = sign_in(account, person, client_secret=secret, check=not options.no_check)
+    if text := remark_on_length(account.user, token.access_token):
+        _say(f"Note: {text}.")
     config.save_account(account.address, settings)
     _save_mailbox(options, config)
     print(f"{account.user} is ready.")

@@ -2,9 +2,9 @@
 
 With --json: a list of objects with account, provider, state (ready, not signed in, needs sign-in, fault), grant, uses
 (whose token opens this mailbox, or ""), scope (what was granted), protocols (those that it is known to open),
-access_token_expires_at, obtained_at (the last refresh), signed_in_at, refreshable, refresh_token_expires_at,
-refresh_token_expires_why, last_fault_at, last_fault, and detail. Times are seconds since the epoch, or null where
-nobody knows. Keys may be added, and none is taken away.
+access_token_expires_at, access_token_length (in characters), obtained_at (the last refresh), signed_in_at,
+refreshable, refresh_token_expires_at, refresh_token_expires_why, last_fault_at, last_fault, and detail. Times are
+seconds since the epoch, or null where nobody knows. Keys may be added, and none is taken away.
 """
 
 from __future__ import annotations

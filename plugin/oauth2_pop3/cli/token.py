@@ -14,7 +14,7 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oauth2_pop3 import access_token_cache
+from oauth2_pop3 import access_token_cache, sasl
 from oauth2_pop3.errors import UsageError
 from oauth2_pop3.scopes import PROTOCOLS
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from oauth2_pop3.accounts import Account
 
 _FORMATS = ("token", "xoauth2", "oauthbearer", "json", "header")
-_MPOP_LINE = 4093
-"""Octets of a base64 line that mpop before 1.4.22 takes."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -58,6 +56,8 @@ def run(options: Namespace) -> None:
     if options.protocol != "pop3":
         access.require_protocol(accounts.load(options.account), options.protocol)
     token = access.access_token(options.account, mailbox=options.mailbox or "", min_validity=options.min_validity)
+    if options.protocol != "imap":
+        remark(options.mailbox or options.account, token, always=options.format in ("xoauth2", "oauthbearer"))
     if options.format == "token":
         print(token)
     elif options.format == "header":
@@ -100,18 +100,21 @@ def _sasl(options: Namespace, account: Account, token: str, mailbox: str) -> str
     OAUTHBEARER has the server's host and port in it, where they are known; a bearer token does not need them (RFC 7628
     section 3.1), and which servers there are for other protocols no row says.
     """
-    from oauth2_pop3 import sasl
-
     host, port = options.host, options.port
     if options.protocol == "pop3":
         host, port = host or account.provider.pop3_host, port or account.provider.pop3_port
-    line = sasl.encode(sasl.initial_response(options.format, mailbox, token, host=host, port=port)).decode()
-    if len(line) > _MPOP_LINE:
-        print(
-            f"oauth2-pop3: the line is {len(line)} octets long; mpop before 1.4.22 and some others take {_MPOP_LINE}",
-            file=sys.stderr,
-        )
-    return line
+    return sasl.encode(sasl.initial_response(options.format, mailbox, token, host=host, port=port)).decode()
+
+
+def remark(user: str, token: str, *, always: bool = False) -> None:
+    """Tell a person at a terminal that the token is too long for some programs, before these say so in their words.
+
+    Without a terminal nothing is said, unless always: what a helper writes to standard error is a fault to some hosts.
+    """
+    if len(token) < sasl.MAY_BE_TOO_LONG or not (always or sys.stderr.isatty()):
+        return
+    if text := sasl.remark_on_length(user, token):
+        print(f"oauth2-pop3: {text}", file=sys.stderr)
 
 
 def _number(text: str) -> int:

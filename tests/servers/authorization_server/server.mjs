@@ -87,7 +87,7 @@ const configuration = {
     client.grantTypeAllowed('refresh_token') && source.scopes.has('offline_access'),
   pkce: { required: () => true },
   rotateRefreshToken: true,
-  scopes: ['openid', 'offline_access', 'mail', MAIL_SCOPE],
+  scopes: ['openid', 'offline_access', 'mail', 'imap', 'smtp', MAIL_SCOPE],
   ttl: {
     AccessToken: accessTokenLifetime,
     ClientCredentials: accessTokenLifetime,

@@ -1,0 +1,207 @@
+"""The files of contrib, run by the real programs against real servers: only names, ports and places are replaced."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from product import ADDRESS, Completed, Product, run
+from servers import programs
+from servers.authorization_server import AuthorizationServer
+from servers.certificates import Certificates
+from servers.dovecot import Dovecot
+from servers.smtp_sink import SmtpSink
+
+CONTRIB = Path(__file__).resolve().parents[1] / "contrib"
+MESSAGE = f"From: <{ADDRESS}>\nTo: <bob@example.org>\nSubject: recipe\n\nHello.\n"
+AS_NOBODY = ["unshare", "--user", "--map-user=65534", "--map-group=65534"]
+"""Whoever runs the tests, under the name of somebody who is not root: root gets no mail from fdm and getmail."""
+
+
+@pytest.fixture(scope="module")
+def sink() -> Iterator[SmtpSink]:
+    with SmtpSink() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def server(certificates: Certificates, authorization_server: AuthorizationServer, sink: SmtpSink) -> Iterator[Dovecot]:
+    """POP3, IMAP and submission; each takes tokens with a scope of its own and no others."""
+    for name in ("imap", "submission"):
+        if not any(Path(directory, name).exists() for directory in ("/usr/lib/dovecot", "/usr/libexec/dovecot")):
+            programs.missing(f"Dovecot has no {name}")
+    with Dovecot(certificates, authorization_server, relay_port=sink.port) as running:
+        yield running
+
+
+@pytest.fixture
+def maildir(
+    home: Path, monkeypatch: pytest.MonkeyPatch, authorization_server: AuthorizationServer, server: Dovecot
+) -> Path:
+    monkeypatch.setenv("SSL_CERT_FILE", str(authorization_server.ca_file))  # what OpenSSL and Go read; our own do not
+    server.clear(ADDRESS)
+    server.add_messages(ADDRESS, 2)
+    directory = home / "Maildir"
+    for name in ("cur", "new", "tmp"):
+        (directory / name).mkdir(parents=True)
+    return directory
+
+
+@pytest.fixture
+def signed_in(product: Product, authorization_server: AuthorizationServer, server: Dovecot) -> Product:
+    product.use(authorization_server, server, more='imap_scope = "imap"\nsmtp_scope = "smtp"')
+    result = product.login(authorization_server, ADDRESS, "--also", "imap,smtp")
+    assert result.returncode == 0, result.stderr
+    return product
+
+
+@pytest.fixture
+def recipe(server: Dovecot, home: Path, maildir: Path, signed_in: Product) -> Callable[..., Path]:
+    """recipe(FILE, OLD, NEW, ...): a file of contrib for these servers; OLD is replaced where it must be."""
+
+    def prepare(name: str, *more: str, to: str = "") -> Path:
+        text = (CONTRIB / name).read_text().replace("you@gmail.com", ADDRESS)
+        text = text.replace("you%40gmail.com", ADDRESS.replace("@", "%40"))
+        ports = {
+            "pop": (995, server.pop3s_port),
+            "imap": (993, server.imaps_port),
+            "smtp": (587, server.submission_port),
+        }
+        for kind, (standard, port) in ports.items():
+            text = re.sub(rf"\b{standard}\b", str(port), text.replace(f"{kind}.gmail.com", "localhost"))
+        for old, new in zip(more[::2], more[1::2], strict=True):
+            assert text.count(old) == 1, f"{name} has {old!r} {text.count(old)} times"
+            text = text.replace(old, new)
+        path = home / (to or Path(name).name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(0o600)
+        return path
+
+    return prepare
+
+
+def ok(result: Completed) -> None:
+    assert result.returncode == 0, f"{result.returncode}\n{result.stdout}\n{result.stderr}"
+
+
+def count(directory: Path) -> int:
+    """The messages below a directory."""
+    return sum(path.is_file() for path in directory.rglob("new/*"))
+
+
+def somebody(*command: str) -> Completed:
+    """Run a program that does not work for root."""
+    return run(*(AS_NOBODY if os.geteuid() == 0 else []), *command)
+
+
+# -- POP3
+
+
+def test_getmail(recipe: Callable[..., Path], maildir: Path) -> None:
+    rc = recipe("clients/getmailrc")
+    getmail = str(Path(sys.executable).with_name("getmail"))  # Debian's does not know use_xoauth2 for POP3
+    ok(somebody(getmail, "--getmaildir", str(rc.parent), "--rcfile", rc.name))
+    assert count(maildir) == 2
+
+
+def test_mpop(
+    recipe: Callable[..., Path], maildir: Path, server: Dovecot, authorization_server: AuthorizationServer
+) -> None:
+    more = f"tls on\nport {server.pop3s_port}\ntls_trust_file {authorization_server.ca_file}"
+    ok(run(programs.find("mpop"), "-C", str(recipe("mpoprc/google", "tls on", more)), "-a"))
+    assert count(maildir) == 2
+
+
+def test_fetchmail(
+    recipe: Callable[..., Path], maildir: Path, home: Path, authorization_server: AuthorizationServer
+) -> None:
+    plugin = f'"oauth2-pop3 bridge --ca-certs {authorization_server.ca_file} %h'
+    rc = recipe("fetchmailrc/google", '"oauth2-pop3 bridge %h', plugin)
+    rc.write_text(re.sub(r"\bmda .*\n", "", rc.read_text()).rstrip() + f' mda "cat > {maildir}/new/$$"\n')
+    ids = ("--pidfile", str(home / "pid"), "--idfile", str(home / "ids"))
+    ok(run(programs.find("fetchmail"), "-f", str(rc), *ids, "--nosyslog", "--nodetach", "--daemon", "0"))
+    assert count(maildir) == 2
+
+
+def test_fdm(recipe: Callable[..., Path], maildir: Path, home: Path, authorization_server: AuthorizationServer) -> None:
+    bridge = f"bridge --ca-certs {authorization_server.ca_file} localhost"
+    rc = recipe("clients/fdm.conf", "bridge localhost", bridge, "%h", str(home))
+    rc.write_text(f'set lock-file "{home}/lock"\n{rc.read_text()}')
+    ok(somebody(programs.find("fdm"), "-f", str(rc), "fetch"))
+    assert count(maildir) == 2
+
+
+# -- IMAP
+
+
+def test_mbsync(
+    recipe: Callable[..., Path], maildir: Path, authorization_server: AuthorizationServer, signed_in: Product
+) -> None:
+    certificate = f"SSLType IMAPS\nCertificateFile {authorization_server.ca_file}"
+    rc = recipe("clients/mbsyncrc", "SSLType IMAPS", certificate)
+    result = run(programs.find("mbsync"), "-c", str(rc), "-a")
+    if "no worthy mechs" in result.stderr:
+        programs.missing("Cyrus SASL has no XOAUTH2")
+    ok(result)
+    assert count(maildir) == 2
+
+
+def test_offlineimap(recipe: Callable[..., Path], maildir: Path, authorization_server: AuthorizationServer) -> None:
+    rc = recipe("clients/offlineimaprc", "OS-DEFAULT", str(authorization_server.ca_file))
+    ok(run(programs.find("offlineimap"), "-c", str(rc), "-o", "-u", "basic"))
+    assert count(maildir) == 2
+
+
+def test_neomutt(recipe: Callable[..., Path], authorization_server: AuthorizationServer, sink: SmtpSink) -> None:
+    rc = recipe("clients/neomuttrc")
+    rc.write_text(f"{rc.read_text()}\nset ssl_ca_certificates_file = {authorization_server.ca_file}")
+    before = len(sink.messages)
+    ok(run(programs.find("neomutt"), "-F", str(rc), "-n", "-s", "recipe", "bob@example.org", stdin="Hello.\n"))
+    assert b"Subject: recipe" in sink.messages[before]
+    assert "Message 2" in on_a_terminal("neomutt", "-F", str(rc), "-n", until="Message 2")
+
+
+def test_aerc(recipe: Callable[..., Path]) -> None:
+    programs.find("aerc")
+    recipe("clients/aerc-accounts.conf", to=".config/aerc/accounts.conf")
+    assert "Message 2" in on_a_terminal("aerc", until="Message 2")
+
+
+def on_a_terminal(*command: str, until: str) -> str:
+    """What a program shows on a terminal, until it shows that; then it is ended."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execvpe(command[0], command, {**os.environ, "TERM": "xterm"})
+    shown, deadline = "", time.monotonic() + 20
+    try:
+        while until not in shown and time.monotonic() < deadline:
+            if select.select([terminal], [], [], 0.2)[0]:
+                shown += os.read(terminal, 65536).decode(errors="replace")
+    except OSError:  # the program has ended
+        pass
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(pid, 9)
+        os.waitpid(pid, 0)
+        os.close(terminal)
+    return shown
+
+
+# -- SMTP
+
+
+def test_msmtp(recipe: Callable[..., Path], authorization_server: AuthorizationServer, sink: SmtpSink) -> None:
+    rc = recipe("clients/msmtprc", "defaults", f"defaults\ntls_trust_file {authorization_server.ca_file}")
+    before = len(sink.messages)
+    ok(run(programs.find("msmtp"), "-C", str(rc), "bob@example.org", stdin=MESSAGE))
+    assert b"Subject: recipe" in sink.messages[before]
