@@ -16,6 +16,7 @@ from servers.authorization_server import AuthorizationServer
 from servers.browser import Browser
 from servers.certificates import Certificates
 from servers.dovecot import Dovecot
+from servers.smtp_sink import SmtpSink
 
 
 @pytest.fixture(scope="session")
@@ -42,6 +43,24 @@ def authorization_server(
 def dovecot(certificates: Certificates, authorization_server: AuthorizationServer) -> Iterator[Dovecot]:
     """Dovecot as most tests want it. Its maildrops are shared: use a user of your own."""
     with Dovecot(certificates, authorization_server) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def smtp_sink() -> Iterator[SmtpSink]:
+    with SmtpSink() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def mail_server(
+    certificates: Certificates, authorization_server: AuthorizationServer, smtp_sink: SmtpSink
+) -> Iterator[Dovecot]:
+    """A Dovecot for POP3, IMAP and submission; each takes tokens with a scope of its own and no others."""
+    for name in ("imap", "submission"):
+        if not any(Path(directory, name).exists() for directory in ("/usr/lib/dovecot", "/usr/libexec/dovecot")):
+            programs.missing(f"Dovecot has no {name}")
+    with Dovecot(certificates, authorization_server, relay_port=smtp_sink.port) as server:
         yield server
 
 

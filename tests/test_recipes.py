@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import os
-import pty
 import re
-import select
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,9 +13,9 @@ import pytest
 from product import ADDRESS, Completed, Product, run
 from servers import programs
 from servers.authorization_server import AuthorizationServer
-from servers.certificates import Certificates
 from servers.dovecot import Dovecot
 from servers.smtp_sink import SmtpSink
+from terminal import on_a_terminal
 
 CONTRIB = Path(__file__).resolve().parents[1] / "contrib"
 MESSAGE = f"From: <{ADDRESS}>\nTo: <bob@example.org>\nSubject: recipe\n\nHello.\n"
@@ -27,29 +23,13 @@ AS_NOBODY = ["unshare", "--user", "--map-user=65534", "--map-group=65534"]
 """Whoever runs the tests, under the name of somebody who is not root: root gets no mail from fdm and getmail."""
 
 
-@pytest.fixture(scope="module")
-def sink() -> Iterator[SmtpSink]:
-    with SmtpSink() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def server(certificates: Certificates, authorization_server: AuthorizationServer, sink: SmtpSink) -> Iterator[Dovecot]:
-    """POP3, IMAP and submission; each takes tokens with a scope of its own and no others."""
-    for name in ("imap", "submission"):
-        if not any(Path(directory, name).exists() for directory in ("/usr/lib/dovecot", "/usr/libexec/dovecot")):
-            programs.missing(f"Dovecot has no {name}")
-    with Dovecot(certificates, authorization_server, relay_port=sink.port) as running:
-        yield running
-
-
 @pytest.fixture
 def maildir(
-    home: Path, monkeypatch: pytest.MonkeyPatch, authorization_server: AuthorizationServer, server: Dovecot
+    home: Path, monkeypatch: pytest.MonkeyPatch, authorization_server: AuthorizationServer, mail_server: Dovecot
 ) -> Path:
     monkeypatch.setenv("SSL_CERT_FILE", str(authorization_server.ca_file))  # what OpenSSL and Go read; our own do not
-    server.clear(ADDRESS)
-    server.add_messages(ADDRESS, 2)
+    mail_server.clear(ADDRESS)
+    mail_server.add_messages(ADDRESS, 2)
     directory = home / "Maildir"
     for name in ("cur", "new", "tmp"):
         (directory / name).mkdir(parents=True)
@@ -57,24 +37,24 @@ def maildir(
 
 
 @pytest.fixture
-def signed_in(product: Product, authorization_server: AuthorizationServer, server: Dovecot) -> Product:
-    product.use(authorization_server, server, more='imap_scope = "imap"\nsmtp_scope = "smtp"')
+def signed_in(product: Product, authorization_server: AuthorizationServer, mail_server: Dovecot) -> Product:
+    product.use(authorization_server, mail_server, more='imap_scope = "imap"\nsmtp_scope = "smtp"')
     result = product.login(authorization_server, ADDRESS, "--also", "imap,smtp")
     assert result.returncode == 0, result.stderr
     return product
 
 
 @pytest.fixture
-def recipe(server: Dovecot, home: Path, maildir: Path, signed_in: Product) -> Callable[..., Path]:
+def recipe(mail_server: Dovecot, home: Path, maildir: Path, signed_in: Product) -> Callable[..., Path]:
     """recipe(FILE, OLD, NEW, ...): a file of contrib for these servers; OLD is replaced where it must be."""
 
     def prepare(name: str, *more: str, to: str = "") -> Path:
         text = (CONTRIB / name).read_text().replace("you@gmail.com", ADDRESS)
         text = text.replace("you%40gmail.com", ADDRESS.replace("@", "%40"))
         ports = {
-            "pop": (995, server.pop3s_port),
-            "imap": (993, server.imaps_port),
-            "smtp": (587, server.submission_port),
+            "pop": (995, mail_server.pop3s_port),
+            "imap": (993, mail_server.imaps_port),
+            "smtp": (587, mail_server.submission_port),
         }
         for kind, (standard, port) in ports.items():
             text = re.sub(rf"\b{standard}\b", str(port), text.replace(f"{kind}.gmail.com", "localhost"))
@@ -115,9 +95,9 @@ def test_getmail(recipe: Callable[..., Path], maildir: Path) -> None:
 
 
 def test_mpop(
-    recipe: Callable[..., Path], maildir: Path, server: Dovecot, authorization_server: AuthorizationServer
+    recipe: Callable[..., Path], maildir: Path, mail_server: Dovecot, authorization_server: AuthorizationServer
 ) -> None:
-    more = f"tls on\nport {server.pop3s_port}\ntls_trust_file {authorization_server.ca_file}"
+    more = f"tls on\nport {mail_server.pop3s_port}\ntls_trust_file {authorization_server.ca_file}"
     ok(run(programs.find("mpop"), "-C", str(recipe("mpoprc/google", "tls on", more)), "-a"))
     assert count(maildir) == 2
 
@@ -162,12 +142,12 @@ def test_offlineimap(recipe: Callable[..., Path], maildir: Path, authorization_s
     assert count(maildir) == 2
 
 
-def test_neomutt(recipe: Callable[..., Path], authorization_server: AuthorizationServer, sink: SmtpSink) -> None:
+def test_neomutt(recipe: Callable[..., Path], authorization_server: AuthorizationServer, smtp_sink: SmtpSink) -> None:
     rc = recipe("clients/neomuttrc")
     rc.write_text(f"{rc.read_text()}\nset ssl_ca_certificates_file = {authorization_server.ca_file}")
-    before = len(sink.messages)
+    before = len(smtp_sink.messages)
     ok(run(programs.find("neomutt"), "-F", str(rc), "-n", "-s", "recipe", "bob@example.org", stdin="Hello.\n"))
-    assert b"Subject: recipe" in sink.messages[before]
+    assert b"Subject: recipe" in smtp_sink.messages[before]
     assert "Message 2" in on_a_terminal("neomutt", "-F", str(rc), "-n", until="Message 2")
 
 
@@ -177,31 +157,24 @@ def test_aerc(recipe: Callable[..., Path]) -> None:
     assert "Message 2" in on_a_terminal("aerc", until="Message 2")
 
 
-def on_a_terminal(*command: str, until: str) -> str:
-    """What a program shows on a terminal, until it shows that; then it is ended."""
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.execvpe(command[0], command, {**os.environ, "TERM": "xterm"})
-    shown, deadline = "", time.monotonic() + 20
-    try:
-        while until not in shown and time.monotonic() < deadline:
-            if select.select([terminal], [], [], 0.2)[0]:
-                shown += os.read(terminal, 65536).decode(errors="replace")
-    except OSError:  # the program has ended
-        pass
-    finally:
-        with suppress(ProcessLookupError):
-            os.kill(pid, 9)
-        os.waitpid(pid, 0)
-        os.close(terminal)
-    return shown
-
-
 # -- SMTP
 
 
-def test_msmtp(recipe: Callable[..., Path], authorization_server: AuthorizationServer, sink: SmtpSink) -> None:
+def test_msmtp(recipe: Callable[..., Path], authorization_server: AuthorizationServer, smtp_sink: SmtpSink) -> None:
     rc = recipe("clients/msmtprc", "defaults", f"defaults\ntls_trust_file {authorization_server.ca_file}")
-    before = len(sink.messages)
+    before = len(smtp_sink.messages)
     ok(run(programs.find("msmtp"), "-C", str(rc), "bob@example.org", stdin=MESSAGE))
-    assert b"Subject: recipe" in sink.messages[before]
+    assert b"Subject: recipe" in smtp_sink.messages[before]
+
+
+# -- what does not work is said
+
+
+def test_a_sign_in_without_imap(
+    recipe: Callable[..., Path], product: Product, authorization_server: AuthorizationServer
+) -> None:
+    assert product.login(authorization_server, ADDRESS, "--also", "none").returncode == 0
+    rc = recipe("clients/mbsyncrc", "SSLType IMAPS", f"SSLType IMAPS\nCertificateFile {authorization_server.ca_file}")
+    result = run(programs.find("mbsync"), "-c", str(rc), "-a")
+    assert result.returncode != 0
+    assert f"does not include IMAP\n  Run: oauth2-pop3 login {ADDRESS} --also imap\n" in result.stderr

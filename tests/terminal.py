@@ -1,0 +1,29 @@
+"""A program on a terminal of its own, as a person sees it."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import time
+from contextlib import suppress
+
+
+def on_a_terminal(*command: str, until: str = "", timeout: float = 20) -> str:
+    """What a program shows, until it shows that, or ends; then it is ended."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execvpe(command[0], command, {**os.environ, "TERM": "xterm"})
+    shown, deadline = "", time.monotonic() + timeout
+    try:
+        while not (until and until in shown) and time.monotonic() < deadline:
+            if select.select([terminal], [], [], 0.2)[0]:
+                shown += os.read(terminal, 65536).decode(errors="replace")
+    except OSError:  # the program has ended
+        pass
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(pid, 9)
+        os.waitpid(pid, 0)
+        os.close(terminal)
+    return shown
