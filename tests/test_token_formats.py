@@ -69,14 +69,6 @@ def test_json_and_header(signed_in: Product) -> None:
     assert printed(signed_in, "--format", "token") == token
 
 
-def test_a_line_that_is_too_long_for_some(signed_in: Product) -> None:
-    cache = signed_in.state / "access" / ADDRESS
-    cache.write_text(f"{signed_in.stored()['expires_at']}\n{'x' * 4000}\n")
-    result = signed_in.run("token", ADDRESS, "--format", "xoauth2", check=True)
-    assert "mpop before 1.4.22" in result.stderr
-    assert "x" * 100 not in result.stderr
-
-
 def test_nothing_is_printed_where_there_is_no_token(
     product: Product, authorization_server: AuthorizationServer
 ) -> None:
