@@ -9,10 +9,14 @@ PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
 packages=
 for pair in dovecot:dovecot-core fetchmail:fetchmail mpop:mpop chromium:chromium certutil:libnss3-tools \
-    dnsmasq:dnsmasq-base node:nodejs npm:npm; do
+    dnsmasq:dnsmasq-base node:nodejs npm:npm \
+    fdm:fdm mbsync:isync neomutt:neomutt msmtp:msmtp offlineimap:offlineimap3 aerc:aerc; do
     command -v "${pair%%:*}" >/dev/null || packages="$packages ${pair#*:}"
 done
-[ -e /usr/lib/dovecot/pop3 ] || [ -e /usr/libexec/dovecot/pop3 ] || packages="$packages dovecot-pop3d"
+for pair in pop3:dovecot-pop3d imap:dovecot-imapd submission:dovecot-submissiond; do
+    [ -e "/usr/lib/dovecot/${pair%%:*}" ] || [ -e "/usr/libexec/dovecot/${pair%%:*}" ] || packages="$packages ${pair#*:}"
+done
+ls /usr/lib/*/sasl2/libkdexoauth2.so >/dev/null 2>&1 || packages="$packages libsasl2-modules-kdexoauth2"
 [ -x /usr/bin/getmail ] || packages="$packages getmail6"
 python3 -c 'import ensurepip' 2>/dev/null || packages="$packages python3 python3-venv"
 

@@ -51,6 +51,11 @@ def test_oauthbearer_has_the_server_in_it(signed_in: Product, dovecot: Dovecot) 
     ).decode()
     assert "\x01host=imap.example.org\x01port=993\x01" in message
     assert signed_in.run("token", ADDRESS, "--host", "x").returncode == 64
+    for port in ("0", "65536", "x", "-1", "9" * 5000):
+        assert signed_in.run("token", ADDRESS, "--format", "oauthbearer", "--port", port).returncode == 64
+    # Once: it could carry fields of its own
+    result = signed_in.run("token", ADDRESS, "--format", "oauthbearer", "--host", "x\x01auth=Bearer y")
+    assert (result.returncode, result.stdout) == (78, "")
 
 
 def test_for_another_mailbox(signed_in: Product) -> None:

@@ -29,10 +29,10 @@ _SEPARATOR = "\x01"
 def initial_response(mechanism: str, user: str, access_token: str, *, host: str, port: int) -> bytes:
     """The client's first message, not yet in base64. user: the mailbox; host, port: the server's, as dialled.
 
-    "" and 0 leave them out. Raises ConfigError where the user's name holds what would break out of its field.
+    "" and 0 leave them out. Raises ConfigError where one of them holds what would break out of its field.
     """
-    if any(ord(c) < 32 or ord(c) == 127 or "\ud800" <= c <= "\udfff" for c in user + access_token):
-        raise ConfigError("the user name or the access token holds a control character, or is not text")
+    if any(ord(c) < 32 or ord(c) == 127 or "\ud800" <= c <= "\udfff" for c in user + access_token + host):
+        raise ConfigError("the user name, the host or the access token holds a control character, or is not text")
     bearer = f"auth=Bearer {access_token}"
     if mechanism == XOAUTH2:
         parts = [f"user={user}", bearer]

@@ -91,6 +91,7 @@ protocol submission {
   }
 }
 service imap-login {
+  chroot =
   inet_listener imap {
     port = $imap_port
   }
@@ -100,6 +101,7 @@ service imap-login {
   }
 }
 service submission-login {
+  chroot =
   inet_listener submission {
     port = $submission_port
   }

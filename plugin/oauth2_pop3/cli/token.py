@@ -37,7 +37,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="for imap or smtp, which the sign-in must have asked for (login --also)",
     )
     parser.add_argument("--host", metavar="HOST", default="", help="of oauthbearer, if not the provider's POP3 server")
-    parser.add_argument("--port", metavar="PORT", type=_number, default=0, help="of oauthbearer, in the same way")
+    parser.add_argument("--port", metavar="PORT", type=_port, default=0, help="of oauthbearer, in the same way")
     parser.add_argument(
         "--min-validity",
         metavar="SECONDS",
@@ -115,6 +115,12 @@ def remark(user: str, token: str, *, always: bool = False) -> None:
         return
     if text := sasl.remark_on_length(user, token):
         print(f"oauth2-pop3: {text}", file=sys.stderr)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text[:6]) < 65536:
+        raise ArgumentTypeError(f"{text!r} is no port")
+    return int(text[:6])
 
 
 def _number(text: str) -> int:
