@@ -9,14 +9,20 @@ import time
 from contextlib import suppress
 
 
-def on_a_terminal(*command: str, until: str = "", timeout: float = 20) -> str:
-    """What a program shows, until it shows that, or ends; then it is ended."""
+def on_a_terminal(*command: str, typed: dict[str, str] | None = None, until: str = "", timeout: float = 20) -> str:
+    """What a program shows, until it shows that, or ends; then it is ended.
+
+    typed: keys, each by the words that are to be waited for first, in order.
+    """
     pid, terminal = pty.fork()
     if pid == 0:
         os.execvpe(command[0], command, {**os.environ, "TERM": "xterm"})
+    to_type = list((typed or {}).items())
     shown, deadline = "", time.monotonic() + timeout
     try:
         while not (until and until in shown) and time.monotonic() < deadline:
+            if to_type and to_type[0][0] in shown:
+                os.write(terminal, to_type.pop(0)[1].encode())
             if select.select([terminal], [], [], 0.2)[0]:
                 shown += os.read(terminal, 65536).decode(errors="replace")
     except OSError:  # the program has ended

@@ -151,10 +151,16 @@ def test_neomutt(recipe: Callable[..., Path], authorization_server: Authorizatio
     assert "Message 2" in on_a_terminal("neomutt", "-F", str(rc), "-n", until="Message 2")
 
 
-def test_aerc(recipe: Callable[..., Path]) -> None:
+def test_aerc(recipe: Callable[..., Path], home: Path, smtp_sink: SmtpSink) -> None:
     programs.find("aerc")
     recipe("clients/aerc-accounts.conf", to=".config/aerc/accounts.conf")
-    assert "Message 2" in on_a_terminal("aerc", until="Message 2")
+    (home / ".config/aerc/aerc.conf").write_text("[compose]\neditor=true\n")
+    before = len(smtp_sink.messages)
+    compose = ':compose -H "To: bob@example.org" -H "Subject: recipe"\r'
+    # aerc draws changed cells alone, and so not always a whole word
+    shown = on_a_terminal("aerc", typed={"Message 2": compose, "end this email?": "y"}, until="ssage sent")
+    assert "Message 2" in shown
+    assert "Subject: recipe" in smtp_sink.messages[before].decode()
 
 
 # -- SMTP

@@ -6,6 +6,8 @@ import socketserver
 import threading
 from typing import Self
 
+EXTENSIONS = b"250-localhost\r\n250 8BITMIME\r\n"
+
 
 class SmtpSink:
     """The part of RFC 5321 that a relay speaks. messages: the text of each that was taken."""
@@ -22,7 +24,7 @@ class SmtpSink:
                     if command == b"DATA":
                         self.wfile.write(b"354 go on\r\n")
                         messages.append(b"".join(iter(self.rfile.readline, b".\r\n")))
-                    self.wfile.write(b"221 bye\r\n" if command == b"QUIT" else b"250 ok\r\n")
+                    self.wfile.write({b"QUIT": b"221 bye\r\n", b"EHLO": EXTENSIONS}.get(command, b"250 ok\r\n"))
 
         self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Session)
         self._server.daemon_threads = True

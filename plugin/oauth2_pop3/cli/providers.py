@@ -13,7 +13,8 @@ from oauth2_pop3.errors import one_line
 
 _KEYS = (
     "name", "title", "issuer", "authorization_endpoint", "token_endpoint", "device_authorization_endpoint",
-    "revocation_endpoint", "scope", "pop3_host", "pop3_port", "domains", "mechanisms", "note", "unsupported",
+    "revocation_endpoint", "scope", "imap_scope", "smtp_scope", "pop3_host", "pop3_port", "domains", "mechanisms",
+    "note", "unsupported",
 )  # fmt: skip
 
 
