@@ -7,11 +7,11 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
+from oauth2_pop3 import host_file
 from oauth2_pop3.errors import ConfigError
 from oauth2_pop3.host_file import SIZE_LIMIT, HostFile, write_new
 
@@ -125,31 +125,87 @@ def test_a_full_disk_leaves_it_as_it_was(rc: Path, monkeypatch: pytest.MonkeyPat
     assert names(rc.parent) == {"rc"}
 
 
-def test_killed_at_any_moment(rc: Path) -> None:
-    """Either the old file or the new one, and the old one is somewhere whole whenever the new one is there."""
-    code = (
-        "import sys; from oauth2_pop3.host_file import HostFile\n"
-        "print('ready', flush=True)\n"
-        "while True:\n"
-        f"    HostFile.read({str(rc)!r}).replace({NEW * 50000!r}[:sys.maxsize])\n"
-        f"    HostFile.read({str(rc)!r}).undo()\n"
-    )
-    script = rc.parent / "script.py"
-    script.write_text(code)
-    for round_ in range(12):
-        with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE) as process:
-            assert process.stdout is not None
-            process.stdout.readline()
-            time.sleep(0.01 + round_ * 0.004)
-            process.send_signal(signal.SIGKILL)
-        now = rc.read_bytes()
-        assert now in (OLD, NEW * 50000)
-        if now != OLD:
-            assert any(path.read_bytes() == OLD for path in rc.parent.glob("rc.before-oauth2-pop3*"))
-        rc.write_bytes(OLD)
-        for path in rc.parent.glob("*rc.*"):
-            if path != rc and path != script:
+_STEPS = """
+import os, signal, sys
+from oauth2_pop3.host_file import HostFile
+
+left = 0
+
+def step(event, _):
+    global left
+    if event == "open" or event.startswith("os."):
+        left -= 1
+        if not left:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+fsync, write = os.fsync, os.write
+os.fsync = lambda descriptor: step("os.fsync", descriptor) or fsync(descriptor)
+sys.addaudithook(step)
+number = 0
+for line in sys.stdin:
+    # A child a line: it is killed before its numberth call of the system.
+    number, action = line.split()
+    child = os.fork()
+    if not child:
+        file = HostFile.read(sys.argv[1])
+        left = int(number)
+        file.replace(b"new") if action == "replace" else file.undo()
+        os._exit(0)
+    print(os.waitpid(child, 0)[1], flush=True)
+"""
+
+
+@pytest.mark.parametrize("action", ["replace", "undo"])
+def test_killed_at_every_step(action: str, rc: Path) -> None:
+    """The old file or the new one, and the other one is whole somewhere; what was begun can be done again."""
+    if action == "undo":
+        HostFile.read(str(rc)).replace(NEW)
+    before, after = (OLD, NEW) if action == "replace" else (NEW, OLD)
+    start = {path.name: path.read_bytes() for path in rc.parent.iterdir()}
+    seen = set()
+    with subprocess.Popen(
+        [sys.executable, "-c", _STEPS, str(rc)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for number in range(1, 99):
+            print(number, action, file=process.stdin, flush=True)
+            status = int(process.stdout.readline())
+            now = rc.read_bytes()
+            seen.add(now)
+            assert now in (before, after)
+            others = [path.read_bytes() for path in rc.parent.glob("rc.*")]
+            assert OLD in (now, *others)
+            assert stat.S_IMODE(rc.stat().st_mode) == 0o640
+            if not status:
+                break
+            assert os.WTERMSIG(status) == signal.SIGKILL
+            if action == "replace":
+                HostFile.read(str(rc)).replace(NEW)
+            elif HostFile.has_backup(rc):
+                HostFile.read(str(rc)).undo()
+            assert rc.read_bytes() == after, "begun again, it is done"
+            for path in rc.parent.iterdir():
                 path.unlink()
+            for name, content in start.items():
+                (rc.parent / name).write_bytes(content)
+            rc.chmod(0o640)
+    assert number > 8
+    assert seen == {before, after}
+
+
+def test_what_comes_in_behind_the_rename_leaves_the_backup(rc: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once, an error at the last sync took the backup away, and with it the passwords."""
+
+    def interrupted(_: Path) -> None:
+        if rc.read_bytes() == NEW:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(host_file, "_sync", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        HostFile.read(str(rc)).replace(NEW)
+    assert rc.read_bytes() == NEW
+    assert rc.with_name("rc.before-oauth2-pop3").read_bytes() == OLD
 
 
 def test_write_new(tmp_path: Path) -> None:

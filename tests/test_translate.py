@@ -97,11 +97,12 @@ def test_output_elsewhere(product: Product, rc: Path) -> None:
     assert there.returncode == 78
     assert "is there already" in there.stderr
     assert product.run("translate", str(rc), str(rc), "--output", "-").returncode == 64
+    assert product.run("translate", str(rc), "--output", "-", "--json").returncode == 64
 
 
 def test_json(product: Product, rc: Path) -> None:
     [result] = json.loads(product.run("translate", str(rc), "--json", check=True).stdout)
-    assert list(result) == ["file", "dialect", "changed", "written", "backup", "diff", "accounts"]
+    assert list(result) == ["file", "dialect", "changed", "written", "backup", "diff", "remarks", "accounts"]
     assert (result["dialect"], result["changed"], result["written"]) == ("fetchmailrc", True, False)
     assert [account["outcome"] for account in result["accounts"]] == ["translated", "left", "left"]
     assert list(result["accounts"][0]) == [

@@ -17,7 +17,7 @@ from oauth2_pop3.dialects.fetchmailrc import FetchmailRc
 from oauth2_pop3.dialects.getmailrc import GetmailRc
 from oauth2_pop3.dialects.mpoprc import MpopRc
 from oauth2_pop3.errors import ConfigError, OAuth2Pop3Error, UsageError
-from oauth2_pop3.source_text import Edit, SourceText
+from oauth2_pop3.source_text import Edit, SourceText, commented_passwords
 from oauth2_pop3.tokens import Token
 from oauth2_pop3.translation import Row, TranslatedFile, Wishes, translate
 from oauth2_pop3_hooks import manager
@@ -74,7 +74,7 @@ class LinesFile(DialectFile):
 
 @pytest.fixture(autouse=True)
 def _dialect(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(manager, "dialects", lambda: {"lines": Lines})
+    monkeypatch.setattr(manager, "dialects", lambda: {"lines": Lines, "fetchmailrc": FetchmailRc})
 
 
 def run(*lines: str, **wishes: object) -> TranslatedFile:
@@ -194,6 +194,27 @@ def test_no_password_in_the_diff() -> None:
     assert "-pop3 pop.gmail.com ann@gmail.com ********" in result.diff
     assert "+pop3 pop.gmail.com ann@gmail.com oauth2-pop3" in result.diff
     assert result.holds_passwords
+
+
+def test_a_password_in_a_comment_is_masked_and_told_of() -> None:
+    text = (
+        b"# password = old-one\n#pass 'old-two'\n; Passwd: old-three\r\n"
+        b"poll pop.gmail.com proto pop3 # pass old-four\n user ann@gmail.com password new # PASSWORD old-five\n"
+        b"# the password\n# no passw0rd\n"
+    )
+    spans = commented_passwords(text.decode())
+    assert [text[start:end] for start, end in spans] == [
+        b"old-one",
+        b"'old-two'",
+        b"old-three",
+        b"old-four",
+        b"old-five",
+    ]
+    result = translate("fetchmailrc", text.replace(b";", b"#"), Wishes())
+    assert "old-" not in result.diff
+    assert result.diff.count("********") >= 6
+    assert "line 1, 2, 3, 4, 5" in result.remarks[0]
+    assert b"old-four" in result.content, "a comment is the person's"
 
 
 def test_what_is_left_for_the_person(home: Path) -> None:

@@ -101,3 +101,10 @@ def test_nothing_changes() -> None:
     source = SourceText("rc", b"a\nb\n")
     assert unified_diff(source, [], []) == ""
     assert unified_diff(source, [Edit(0, 1, "a")], []) == ""
+
+
+def test_masks_and_edits_that_meet() -> None:
+    """A mask that an edit cuts is kept on both sides of it, and masks that overlap are one."""
+    source = SourceText("rc", b"one two three four\n")
+    lines = unified_diff(source, [Edit(4, 7, "2"), Edit(13, 13, "!")], [(2, 6), (5, 10), (12, 15)]).splitlines()
+    assert lines[-2:] == ["-on********re********our", "+on********2********re********!********our"]

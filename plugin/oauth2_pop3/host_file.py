@@ -48,6 +48,11 @@ class HostFile:
             raise ConfigError(f"{name} is larger than {SIZE_LIMIT >> 20} MiB: it is no configuration file")
         return cls(name, path, content, status)
 
+    @staticmethod
+    def has_backup(name: Path) -> bool:
+        """Whether `undo` would find one."""
+        return bool(_backups(Path(os.path.realpath(name))))
+
     def replace(self, content: bytes) -> Path:
         """Put other content in its place, in one rename; the backup that was made of the old one.
 
@@ -55,27 +60,19 @@ class HostFile:
         as they left it.
         """
         self._require_owner()
-        backup = self._backup()
-        try:
-            self._put(content)
-        except BaseException:
-            backup.unlink(missing_ok=True)
-            raise
+        backup = self._beside(BACKUP, self.content)
+        self._put(content, backup)
         return backup
 
     def undo(self) -> tuple[Path, Path]:
         """Put the newest backup back; (the backup, where the content of now is kept). Raises ConfigError."""
         self._require_owner()
-        backups = self._backups()
+        backups = _backups(self.path)
         if not backups:
             raise ConfigError(f"there is no backup of {self.name}", hint=f"It would be {self.path}{BACKUP}.")
         backup = HostFile.read(str(backups[-1]))
         kept = self._beside(UNDONE, self.content)
-        try:
-            self._put(backup.content)
-        except BaseException:
-            kept.unlink(missing_ok=True)
-            raise
+        self._put(backup.content, kept)
         backup.path.unlink()
         _sync(self.path.parent)
         return backup.path, kept
@@ -86,15 +83,6 @@ class HostFile:
                 f"{self.name} belongs to another user (uid {self.status.st_uid})", hint="Run this as that user."
             )
 
-    def _backups(self) -> list[Path]:
-        """From the oldest to the newest."""
-        first = Path(f"{self.path}{BACKUP}")
-        later = [(int(path.suffix[1:]), path) for path in self.path.parent.glob("*") if _is_later(path, first)]
-        return [*([first] if first.exists() else []), *(path for _, path in sorted(later))]
-
-    def _backup(self) -> Path:
-        return self._beside(BACKUP, self.content)
-
     def _beside(self, suffix: str, content: bytes) -> Path:
         """A new file beside this one, for the owner's eyes alone, synced."""
         base = f"{self.path}{suffix}"
@@ -104,7 +92,10 @@ class HostFile:
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise ConfigError(f"cannot write the backup {path}: {error.strerror}") from error
+            raise ConfigError(
+                f"cannot write the backup {path}: {error.strerror}",
+                hint="Nothing was changed. Check the directory's mode.",
+            ) from error
         try:
             with open(descriptor, "wb") as file:  # noqa: PTH123
                 os.fchmod(file.fileno(), 0o600)
@@ -120,8 +111,8 @@ class HostFile:
             raise
         return path
 
-    def _put(self, content: bytes) -> None:
-        """Replace the file, unless it is no longer what was read."""
+    def _put(self, content: bytes, copy: Path) -> None:
+        """Replace the file, unless it is no longer what was read. copy: the old content's, removed if that stays."""
         temporary = ""
         try:
             descriptor, temporary = tempfile.mkstemp(prefix=f".{self.path.name}.", dir=self.path.parent)
@@ -138,15 +129,14 @@ class HostFile:
                     hint="Run the command again.",
                 )
             Path(temporary).replace(self.path)
-            temporary = ""
             _sync(self.path.parent)
         except OSError as error:
             raise ConfigError(
-                f"cannot write {self.name}: {error.strerror}", hint="It is as it was. Check the directory's mode."
+                f"cannot write {self.name}: {error.strerror}", hint="Check the file, and the directory's mode."
             ) from error
         finally:
-            if temporary:
-                Path(temporary).unlink(missing_ok=True)
+            if not temporary or _unlinked(temporary):  # it was not renamed, whatever came in between
+                copy.unlink(missing_ok=True)
 
     def _give_to_owner(self, descriptor: int) -> None:
         status = os.fstat(descriptor)
@@ -155,13 +145,17 @@ class HostFile:
 
 
 def write_new(name: str, content: bytes) -> None:
-    """Write a file that is not there yet, for the owner's eyes alone. Raises ConfigError."""
+    """Write a file that is not there yet, for the owner's eyes alone: whole or not at all. Raises ConfigError."""
     try:
         descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with open(descriptor, "wb") as file:  # noqa: PTH123
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with open(descriptor, "wb") as file:  # noqa: PTH123
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
     except FileExistsError:
         raise ConfigError(f"{name} is there already", hint="Nothing is overwritten: name another file.") from None
     except (OSError, ValueError) as error:
@@ -169,9 +163,25 @@ def write_new(name: str, content: bytes) -> None:
         raise ConfigError(f"cannot write {name}: {reason}") from error
 
 
+def _backups(path: Path) -> list[Path]:
+    """The backups of a file, from the oldest to the newest."""
+    first = Path(f"{path}{BACKUP}")
+    later = [(int(other.suffix[1:]), other) for other in path.parent.glob("*") if _is_later(other, first)]
+    return [*([first] if first.exists() else []), *(other for _, other in sorted(later))]
+
+
 def _is_later(path: Path, first: Path) -> bool:
     """Whether it is NAME.2, NAME.3 ... of a backup's name."""
     return path.stem == first.name and path.suffix[1:].isdecimal() and path.suffix.isascii()
+
+
+def _unlinked(name: str) -> bool:
+    """Remove a file; whether it was there."""
+    try:
+        Path(name).unlink()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _sync(directory: Path) -> None:

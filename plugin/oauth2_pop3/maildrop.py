@@ -22,7 +22,7 @@ class Pop3Server:
     mechanism: str = "auto"
     preferred: tuple[str, ...] = ()
     initial_response: bool = False
-    ca_certs: str = ""
+    ca_certs: str | tuple[str, ...] = ""
     certfile: str = ""
     keyfile: str = ""
     ciphers: str = ""

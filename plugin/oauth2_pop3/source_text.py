@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 from oauth2_pop3.errors import DialectError
+
+_PASSWORD = re.compile(r"pass\w*+(?:[ \t=:]++(?=[^\r\n])|(?=[\"']))", re.IGNORECASE)
+_COMMENT = re.compile(r"^[ \t]*;|(?:^|[\s;:,])#", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -78,6 +82,20 @@ class SourceText:
             pieces += [self.text[at : edit.start], edit.text]
             at = edit.end
         return "".join([*pieces, self.text[at:]]).encode("iso-8859-1")
+
+
+def commented_passwords(text: str) -> Iterator[tuple[int, int]]:
+    """Where comments have what may be a password, such as a setting that was commented out: to the line's end."""
+    line_end = 0
+    comment: re.Match[str] | None = None
+    for word in _PASSWORD.finditer(text):
+        if word.start() >= line_end:
+            line_start = text.rfind("\n", 0, word.start()) + 1
+            line_end = end if (end := text.find("\n", word.start())) >= 0 else len(text)
+            comment = _COMMENT.search(text, line_start, line_end)
+        if comment and comment.end() <= word.start() and word.end() < line_end:
+            yield word.end(), line_end - (text[line_end - 1] == "\r")
+            comment = None
 
 
 def readable(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import ssl
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from oauth2_pop3.errors import ConfigError
@@ -22,24 +22,30 @@ def is_loopback(host: str) -> bool:
 
 
 def client_context(
-    *, ca_certs: str = "", certfile: str = "", keyfile: str = "", ciphers: str = "", at_least: str = "1.2"
+    *,
+    ca_certs: str | Sequence[str] = "",
+    certfile: str = "",
+    keyfile: str = "",
+    ciphers: str = "",
+    at_least: str = "1.2",
 ) -> ssl.SSLContext:
     """Make a context that verifies the server's chain and name (RFC 8314 section 3, RFC 7817).
 
     ca_certs: a PEM file that replaces the system's certificate authorities, or a directory of them as c_rehash(1)
-    makes it. certfile, keyfile: the client's own. at_least: "1.2" or "1.3". Raises ConfigError.
+    makes it; or several of these. certfile, keyfile: the client's own. at_least: "1.2" or "1.3". Raises ConfigError.
     """
+    first, *more = (ca_certs,) if isinstance(ca_certs, str) else ca_certs or ("",)
+    place = first
     try:
-        place = Path(ca_certs).expanduser() if ca_certs else None
-        if place is not None and place.is_dir():
-            context = ssl.create_default_context(capath=str(place))
-        else:
-            context = ssl.create_default_context(cafile=str(place) if place else None)
+        cafile, capath = _location(place)
+        context = ssl.create_default_context(cafile=cafile, capath=capath)
+        for place in more:
+            context.load_verify_locations(*_location(place))
     except RuntimeError:
-        raise ConfigError(f"ca_certs, {ca_certs}, names a home directory that nobody has") from None
+        raise ConfigError(f"ca_certs, {place}, names a home directory that nobody has") from None
     except OSError as error:
         raise ConfigError(
-            f"cannot read the certificate authorities of ca_certs, {ca_certs}: {error.strerror or error}"
+            f"cannot read the certificate authorities of ca_certs, {place}: {error.strerror or error}"
         ) from error
     context.minimum_version = ssl.TLSVersion.TLSv1_3 if at_least == "1.3" else ssl.TLSVersion.TLSv1_2
     try:
@@ -53,6 +59,12 @@ def client_context(
     except ssl.SSLError as error:
         raise ConfigError(f"OpenSSL knows none of the ciphers {ciphers!r}") from error
     return context
+
+
+def _location(ca_certs: str) -> tuple[str | None, str | None]:
+    """It as cafile and capath."""
+    path = Path(ca_certs).expanduser()
+    return (None, str(path)) if ca_certs and path.is_dir() else (str(path) if ca_certs else None, None)
 
 
 def fingerprint_matches(certificate: bytes, fingerprints: Collection[str]) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
@@ -20,12 +20,15 @@ from oauth2_pop3.config import Config
 from oauth2_pop3.dialects import Dialect, DialectAccount, DialectFile, SignIn
 from oauth2_pop3.errors import ConfigError, OAuth2Pop3Error, TokenNotFound, UsageError
 from oauth2_pop3.providers import APP_GRANTS
+from oauth2_pop3.source_text import SourceText, commented_passwords
 from oauth2_pop3.stores import TokenStore
 from oauth2_pop3.tls import is_loopback
 from oauth2_pop3.unified_diff import unified_diff
 from oauth2_pop3_hooks import manager
 
 _NAME = "oauth2-pop3"
+_SHOWN = 5
+"""Lines that one remark lists."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,13 +50,17 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class TranslatedFile:
-    """A file, translated in memory. diff: unified, passwords masked; "" where nothing changes."""
+    """A file, translated in memory.
+
+    diff: unified, passwords masked; "" where nothing changes. remarks: on the whole file.
+    """
 
     dialect: str
     content: bytes
     diff: str
     rows: tuple[Row, ...]
     holds_passwords: bool = False
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,13 +99,23 @@ def translate(name: str, content: bytes, wishes: Wishes) -> TranslatedFile:
             rows[number] = replace(row, outcome="left", why=why, remarks=(), todo=())
         elif remarks:
             rows[number] = replace(row, remarks=(*row.remarks, *remarks))
+    commented = list(commented_passwords(file.source.text))
     return TranslatedFile(
         dialect=dialect.name,
         content=after,
-        diff=unified_diff(file.source, translation.edits, file.secrets),
+        diff=unified_diff(file.source, translation.edits, [*file.secrets, *commented]),
         rows=tuple(rows),
         holds_passwords=bool(file.secrets),
+        remarks=_remark_on_comments(file.source, commented) if translation.edits else (),
     )
+
+
+def _remark_on_comments(source: SourceText, commented: Sequence[tuple[int, int]]) -> tuple[str, ...]:
+    lines = [str(source.line(start)) for start, _ in commented]
+    if not lines:
+        return ()
+    where = ", ".join([*lines[:_SHOWN], *(["..."] if len(lines) > _SHOWN else [])])
+    return (f"Comments stay as they are, and there may be an old password in one (line {where}): take it out by hand.",)
 
 
 def _dialect(name: str, content: bytes, wishes: Wishes) -> Dialect:
@@ -276,7 +293,8 @@ def _domain(address: str) -> str:
 @cache
 def _command() -> str:
     """What to call us by: cron's PATH is short, so by the whole path, unless we are where everybody looks."""
-    if shutil.which(_NAME, path="/usr/local/bin:/usr/bin:/bin"):
+    if shutil.which(_NAME, path="/usr/bin:/bin"):
         return _NAME
-    found = os.path.abspath(sys.argv[0]) if Path(sys.argv[0]).name == _NAME else shutil.which(_NAME)  # noqa: PTH100
-    return found if found and not any(c.isspace() for c in found) else _NAME
+    if Path(sys.argv[0]).name == _NAME:
+        return os.path.abspath(sys.argv[0])  # noqa: PTH100 - a link stays one
+    return shutil.which(_NAME) or _NAME

@@ -29,16 +29,13 @@ def unified_diff(source: SourceText, edits: Sequence[Edit], secrets: Sequence[tu
         for begin, end, own in hunk:
             body += [f" {lines.shown(number)}" for number in range(at, begin)]
             old = [lines.shown(number) for number in range(begin, end + 1)]
-            kept = [mask for mask in lines.masks(begin, end) if not any(_holds(edit, mask) for edit in own)]
-            new = lines.edited(begin, end, sorted([*own, *kept]))
-            while old and new and old[0] == new[0]:
-                body.append(f" {old.pop(0)}")
-                new.pop(0)
-            tail: list[str] = []
-            while old and new and old[-1] == new[-1]:
-                tail.insert(0, f" {old.pop()}")
-                new.pop()
-            body += [*(f"-{line}" for line in old), *(f"+{line}" for line in new), *tail]
+            new = lines.edited(begin, end, sorted([*own, *_outside(lines.masks(begin, end), own)]))
+            head = _alike(old, new)
+            tail = _alike(old[head:][::-1], new[head:][::-1])
+            body += [f" {line}" for line in old[:head]]
+            body += [f"-{line}" for line in old[head : len(old) - tail]]
+            body += [f"+{line}" for line in new[head : len(new) - tail]]
+            body += [f" {line}" for line in old[len(old) - tail :]]
             gained += len(new) - len(old)
             at = end + 1
         body += [f" {lines.shown(number)}" for number in range(at, last + 1)]
@@ -79,8 +76,28 @@ def _hunks(changes: Iterator[_Change]) -> Iterator[list[_Change]]:
     yield hunk
 
 
-def _holds(edit: Edit, mask: Edit) -> bool:
-    return edit.start <= mask.start and mask.end <= edit.end
+def _alike(old: Sequence[str], new: Sequence[str]) -> int:
+    """How many lines both begin with."""
+    return next(
+        (n for n, (one, other) in enumerate(zip(old, new, strict=False)) if one != other), min(len(old), len(new))
+    )
+
+
+def _outside(masks: Sequence[Edit], edits: Sequence[Edit]) -> Iterator[Edit]:
+    """What edits leave of masks, both in order: what an edit takes out or puts in needs none."""
+    number = 0
+    for mask in masks:
+        at = mask.start
+        while number < len(edits) and edits[number].start < mask.end:
+            edit = edits[number]
+            if edit.start > at:
+                yield Edit(at, edit.start, MASK)
+            at = max(at, edit.end)
+            if edit.end > mask.end:
+                break  # it may reach into the next one
+            number += 1
+        if at < mask.end:
+            yield Edit(at, mask.end, MASK)
 
 
 class _Lines:
@@ -89,7 +106,7 @@ class _Lines:
     def __init__(self, source: SourceText, secrets: Sequence[tuple[int, int]]) -> None:
         self._source = source
         self._masks: dict[int, list[Edit]] = {}
-        for start, end in sorted(secrets):
+        for start, end in _merged(secrets):
             for number in range(source.line(start), source.line(max(start, end - 1)) + 1):
                 self._masks.setdefault(number, []).append(Edit(start, end, MASK))
         starts = list(source.line_starts)
@@ -114,6 +131,17 @@ class _Lines:
             at = max(at, min(edit.end, end))
         text = "".join([*pieces, self._source.text[at:end]])
         return [_line(line) for line in text.removesuffix("\n").split("\n")] if text else []
+
+
+def _merged(spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Spans in order, those that overlap as one."""
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if merged and start < merged[-1][1]:
+            merged[-1] = merged[-1][0], max(end, merged[-1][1])
+        else:
+            merged.append((start, end))
+    return merged
 
 
 def _line(text: str) -> str:

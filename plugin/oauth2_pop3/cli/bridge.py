@@ -18,7 +18,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("port", metavar="PORT", type=_port, help="its port: a number, pop3 or pop3s")
     parser.add_argument("--account", metavar="ADDRESS", default="", help="whose token opens it, if not USER's own")
     parser.add_argument("--starttls", action="store_true", help="TLS by STLS, and not from the first octet")
-    parser.add_argument("--ca-certs", metavar="PATH", default="", help="certificate authorities: a file or directory")
+    parser.add_argument(
+        "--ca-certs",
+        metavar="PATH",
+        action="append",
+        default=[],
+        help="certificate authorities: a file or directory; repeatable",
+    )
     parser.add_argument("--server-hostname", metavar="NAME", default="", help="the name in the server's certificate")
     parser.add_argument(
         "--fingerprint", metavar="HEX", action="append", default=[], help="one that the certificate must have besides"
@@ -44,7 +50,7 @@ def run(options: Namespace) -> None:
         starttls=options.starttls,
         timeout=options.timeout,
         mechanism=options.mechanism,
-        ca_certs=options.ca_certs,
+        ca_certs=tuple(options.ca_certs),
         certfile=options.certfile,
         keyfile=options.keyfile,
         fingerprints=tuple(options.fingerprint),

@@ -4,15 +4,16 @@ Shows what would change, as a unified diff and a table of the file's accounts, a
 Without FILE it looks where the hosts look. Passwords are never shown. Exit codes: 0, 64 the command line, 78 a file
 that cannot be read or written (it is then as it was).
 
-With --json: a list of objects, one a file, with file, dialect, changed, written, backup, diff, and accounts: line,
-name, protocol, server, port, username, outcome (translated, already, left), address, provider, why, remarks, todo.
-A file that cannot be read has file and error instead.
+With --json: a list of objects, one a file, with file, dialect, changed, written, backup, diff, remarks, and accounts:
+line, name, protocol, server, port, username, outcome (translated, already, left), address, provider, why, remarks,
+todo. A file that cannot be read has file and error instead; with --undo each has file and kept. Names may be added.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
@@ -21,7 +22,12 @@ from typing import TYPE_CHECKING
 from oauth2_pop3.errors import ConfigError, OAuth2Pop3Error, UsageError, one_line
 
 if TYPE_CHECKING:
+    from oauth2_pop3.dialects import Dialect
     from oauth2_pop3.translation import Row, TranslatedFile, Wishes
+
+
+_NOT_IN_USE = re.compile(r"^\.|~$|\.(bak|old|orig|save|rej|dpkg-\w+)$|\.(before|after)-oauth2-pop3")
+"""Names of files in a host's directory that are copies: of editors, of packages, of ours."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -48,6 +54,8 @@ def run(options: Namespace) -> int:
     gc.disable()  # a large file is many small objects, and none of them is garbage before the end
     if options.output and len(options.files) != 1:
         raise UsageError("--output wants exactly one FILE")
+    if options.output == "-" and options.json:
+        raise UsageError("--output - and --json both want standard output", hint="Name a file for --output.")
     wishes = Wishes(dialect=options.dialect, only=options.only, keep_type=options.keep_type)
     code, objects, met = 0, [], set[str]()
     for name in options.files or _found(wishes, undo=options.undo):
@@ -69,7 +77,6 @@ def run(options: Namespace) -> int:
 
 def _found(wishes: Wishes, *, undo: bool) -> list[str]:
     """The files that the hosts would read. Raises ConfigError where there is none."""
-    from oauth2_pop3.host_file import BACKUP, HostFile
     from oauth2_pop3.translation import dialects
 
     found, looked = [], []
@@ -79,22 +86,37 @@ def _found(wishes: Wishes, *, undo: bool) -> list[str]:
         for location in dialect.locations:
             looked.append(location)
             config_home = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
-            path = Path(location.replace("~/.config", config_home)).expanduser()
-            inside = path.is_dir()
-            for file in sorted(path.iterdir()) if inside and os.access(path, os.R_OK) else [path]:
-                if not file.is_file() or BACKUP in file.name:
-                    continue
-                if not os.access(file, os.R_OK):
-                    print(f"oauth2-pop3: {file} cannot be read by this user and is left out", file=sys.stderr)
-                elif undo:
-                    found += [str(file)] if Path(f"{os.path.realpath(file)}{BACKUP}").exists() else []
-                elif not inside or dialect.recognises(str(file), HostFile.read(str(file)).content):
-                    found.append(str(file))
+            place = Path(location.replace("~/.config", config_home)).expanduser()
+            try:
+                inside = sorted(place.iterdir()) if place.is_dir() else None
+                files = [place] if inside is None else [file for file in inside if not _NOT_IN_USE.search(file.name)]
+                found += [str(file) for file in files if _is_one(file, dialect, undo=undo, sure=inside is None)]
+            except OSError as error:
+                print(f"oauth2-pop3: {place} is left out: {error.strerror}", file=sys.stderr)
     if not found:
         raise ConfigError(
             f"no {'backup' if undo else 'file'} was found; looked at {', '.join(looked)}", hint="Name the file."
         )
     return found
+
+
+def _is_one(file: Path, dialect: Dialect, *, undo: bool, sure: bool) -> bool:
+    """Whether a file that was found is one to take. sure: it is where the host has its file, and no other."""
+    from oauth2_pop3.host_file import HostFile
+
+    if not file.is_file():
+        return False
+    if not os.access(file, os.R_OK):
+        print(f"oauth2-pop3: {file} cannot be read by this user and is left out", file=sys.stderr)
+        return False
+    if undo:
+        return HostFile.has_backup(file)
+    if sure:
+        return True
+    try:
+        return dialect.recognises(str(file), HostFile.read(str(file)).content)
+    except ConfigError:  # getmail's memory of a large mailbox, perhaps
+        return False
 
 
 def _undo(name: str) -> dict[str, object]:
@@ -133,6 +155,7 @@ def _translate(name: str, options: Namespace, wishes: Wishes, met: set[str]) -> 
         "written": bool(backup),
         "backup": backup,
         "diff": result.diff,
+        "remarks": list(result.remarks),
         "accounts": [_object(row) for row in result.rows],
     }
 
@@ -144,8 +167,9 @@ def _table(name: str, result: TranslatedFile, *, written: bool, backup: str) -> 
         lines += _entry(row)
     if not result.rows:
         lines.append("  there is no account in it")
+    lines += [f"  {remark}" for remark in result.remarks]
     if written:
-        holds = " It still has the passwords, and only you can read it." if result.holds_passwords else ""
+        holds = " It still has the passwords, and only its owner can read it." if result.holds_passwords else ""
         lines += [f"Written. The backup is {backup}.{holds}", f"To put it back: oauth2-pop3 translate {name} --undo"]
     elif result.diff:
         lines.append("Nothing was changed yet: add --write.")

@@ -108,10 +108,11 @@ class FetchmailFile(DialectFile):
         if record.get("authenticate") not in ("", "any", "password"):
             return f"It signs in by {record.get('authenticate')}: take that out, and translate again."
         for name in _MOVED:
-            if re.search(r"\s|%[hp]", value := record.get(name)):
+            value = record.get(name)
+            if _unfit(self._path(value) if name in _FILES else value):
                 return (
-                    f"{name} is {readable(value)!r}, and fetchmail cannot hand that to a plugin: use a name without "
-                    "white space and without %h or %p."
+                    f"{name} is {readable(value)!r}, and fetchmail cannot hand that to a plugin: name a file by a "
+                    "whole path without white space, %h or %p, and translate again."
                 )
         return ""
 
@@ -127,7 +128,7 @@ class FetchmailFile(DialectFile):
         chosen: list[int] = []
         for numbers in by_entry.values():
             if wanted := [number for number in numbers if number in sign_ins]:
-                if why := self._not_together(numbers, sign_ins):
+                if why := self._not_at_all(sign_ins[wanted[0]]) or self._not_together(numbers, sign_ins):
                     remarks |= {number: [why] for number in wanted}
                 else:
                     chosen += numbers
@@ -142,6 +143,17 @@ class FetchmailFile(DialectFile):
             remarks[number] = self._remarks(record)
         edits += [self._replaced(option.values[-1], PASSWORD) for option in leaving]
         return Translation(edits, remarks)
+
+    @staticmethod
+    def _not_at_all(sign_in: SignIn) -> str:
+        """Why fetchmail could not run the bridge: it splits a plugin at white space, and knows no quotes."""
+        for what, value in (("path of oauth2-pop3", sign_in.command), ("provider's ca_certs", sign_in.ca_certs)):
+            if _unfit(value):
+                return (
+                    f"The {what} is {value}, and fetchmail cannot hand white space, %h or %p to a plugin: make a "
+                    "symbolic link without them, use that, and translate again."
+                )
+        return ""
 
     def _not_together(self, numbers: list[int], sign_ins: Mapping[int, SignIn]) -> str:
         """Why the users of an entry cannot share one bridge; "" if they can."""
@@ -162,14 +174,13 @@ class FetchmailFile(DialectFile):
             arguments.append("--starttls")
         if sign_in.address.lower() != readable(record.get("user")).lower():
             arguments += ["--account", sign_in.address]
-        moved = {}
         for name, option in _MOVED.items():
             if value := record.get(name):
-                moved[option] = self._path(value) if name in _FILES else value
-        if sign_in.ca_certs:
-            moved.setdefault("--ca-certs", as_source(sign_in.ca_certs))
-        for option, value in moved.items():
-            arguments += [option, value]
+                if name == "sslkey" and not record.get("sslcert"):
+                    option = "--certfile"  # both are in one file then, for fetchmail too
+                arguments += [option, self._path(value) if name in _FILES else value]
+        if sign_in.ca_certs and "--ca-certs" not in arguments:
+            arguments += ["--ca-certs", as_source(sign_in.ca_certs)]
         if record.get("sslproto").lower().startswith("tls1.3"):
             arguments += ["--tls-min-version", "1.3"]
         return " ".join(arguments)
@@ -289,6 +300,11 @@ class FetchmailFile(DialectFile):
         if proto not in ("", "auto", "ssl23", "tls1.2+") and not proto.startswith("tls1.3"):
             remarks.append(f"sslproto {readable(proto)}: the bridge speaks TLS 1.2 or later.")
         return remarks
+
+
+def _unfit(argument: str) -> bool:
+    """Whether fetchmail cannot hand it to a plugin."""
+    return re.search(r"\s|%[hp]", argument) is not None
 
 
 def _port_of_bridge(plugin: list[str]) -> int:

@@ -13,7 +13,8 @@ from oauth2_pop3.source_text import SourceText
 
 _QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
 _UNQUOTED = re.compile(r"[^=;:, \t\r\n]+")
-_BETWEEN = re.compile(r"[ \t\r;:,]+|(?:#[^\n]*)?\\?\n")
+_BETWEEN = re.compile(r"(?:[ \t\r;:,]+|(?:#[^\n]*)?\\?\n)+")
+_ON_THE_LAST_LINE = re.compile(r"[ \t\r;:,]+")  # a comment wants a line end
 _NUMBER = re.compile(r"-?[0-9]+")
 
 NOISE = frozenset(("with", "and", "has", "wants", "options"))
@@ -65,10 +66,11 @@ def words(source: SourceText) -> Iterator[Word]:
     text = source.text
     if (nul := text.find("\0")) >= 0:
         raise source.error(nul, "there is a NUL in the file")
-    at, state = 0, ""
+    at, state, last_line = 0, "", text.rfind("\n") + 1
     while at < len(text):
         first = text[at]
-        if first in " \t\r\n;:,#\\" and (between := _BETWEEN.match(text, at)):
+        separator = _BETWEEN if at < last_line else _ON_THE_LAST_LINE
+        if first in " \t\r\n;:,#\\" and (between := separator.match(text, at)):
             at = between.end()
             continue
         if first == "=":

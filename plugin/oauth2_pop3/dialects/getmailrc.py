@@ -20,6 +20,8 @@ _POP3 = re.compile(r"(Simple|BrokenUIDL|Multidrop)POP3(SSL)?Retriever")
 _GONE = ("password", "password_command", "use_xoauth2", "use_apop", "ssl_version")
 _NUMBERS = ("port", "timeout")
 _FILES = ("ca_certs", "certfile", "keyfile")
+_OURS_ALONE = ("account", "mechanism", "starttls", "unique_ids", "allow_insecure_loopback")
+"""Options that only our type has: getmail warns of them and goes on."""
 _TRUE = ("true", "yes", "on", "1")
 _SYSTEM_CA = "/etc/ssl/certs/ca-certificates.crt"
 
@@ -108,6 +110,9 @@ class GetmailFile(DialectFile):
         for name in ("type", "server", "username"):
             if len(self._options[name].values) > 1:
                 return f"Its {name} goes over several lines: write it on one, and translate again."
+        for name in (*_OURS_ALONE, *(() if "Multidrop" in kind else ("envelope_recipient",))):
+            if name in self._options:
+                return f"It has {name}, which means nothing to {kind} and much to oauth2-pop3: take it out first."
         for name in _NUMBERS:
             if (value := self._get(name)) and not (value.isascii() and value.isdecimal() and 0 < int(value) < 65536):
                 return f"{name} = {value}: write it as a number, and translate again."

@@ -15,7 +15,7 @@ SPACE = " \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f"
 
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|$)")
 _HEADER = re.compile(r"\[(.+)\]", re.DOTALL)
-_OPTION = re.compile(r"(.*?)\s*([=:])\s*(.*)$", re.DOTALL | re.ASCII)
+_OPTION = re.compile(r"([^=:]*)[=:]\s*(.*)$", re.DOTALL | re.ASCII)
 
 
 @dataclass(eq=False)
@@ -88,6 +88,6 @@ def _option(source: SourceText, bare: str, first: int, line: tuple[int, int]) ->
         raise source.error(
             first, "NAME = VALUE is expected, or a line that is indented more than the option it belongs to"
         )
-    value = match[3].strip(SPACE)
-    begin = first + match.start(3)
+    value = match[2].strip(SPACE)
+    begin = first + match.start(2)
     return Option(name, [line], [(begin, begin + len(value))], (first + len(match[1].rstrip(SPACE)), begin), [value])

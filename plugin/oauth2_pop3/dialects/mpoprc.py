@@ -52,8 +52,16 @@ class MpopFile(DialectFile):
         self._all = parse(source)
         self._sections = [section for section in self._all if section.name]
         self.accounts = [self._account(section) for section in self._sections]
-        passwords = (s for section in self._all for s in section.statements if s.command in ("password", "eval"))
-        self.secrets = [statement.raw for statement in passwords if statement.argument]
+        self.secrets = [
+            statement.raw
+            for section in self._all
+            for statement in section.statements
+            if statement.argument
+            and (
+                statement.command in ("password", "eval")
+                or (statement.command == "passwordeval" and not _is_our_helper(statement.argument))
+            )
+        ]
 
     def _account(self, section: Section) -> DialectAccount:
         settings = {command: statement.argument for command, statement in section.settings.items()}
@@ -191,7 +199,10 @@ def _written(key: str, value: str) -> str:
 def _is_ours(settings: Mapping[str, str]) -> bool:
     if settings.get("password") or settings.get("auth") not in _SINCE:
         return False
-    command = settings.get("passwordeval", "")
+    return _is_our_helper(settings.get("passwordeval", ""))
+
+
+def _is_our_helper(command: str) -> bool:
     if "oauth2-pop3" not in command:
         return False
     try:  # shlex is slow, and seldom needed
