@@ -145,6 +145,10 @@ def test_what_fetchmail_refuses_is_refused(fetchmail: str, tmp_path: Path, conte
         (b"poll x port pop3\n", 1, 13, "number after port"),
         (b"poll a user b\ndefaults keep\n", 2, 1, "more than one `defaults`"),
         (b"poll a port 0\n", 1, 1, "port of a"),
+        (b"poll a user b idle\npoll c user d\n", 1, 15, "idle is for a file of one account"),
+        (b"poll a user b folder c d idle\n", 1, 26, "idle is for a file of one account"),
+        (b"poll a interface eth0 user b\n", 1, 1, "interface of a is none"),
+        (b"poll a interface eth0/1.2.3.4.5 user b\n", 1, 1, "interface of a is none"),
         (b"poll a user b pass c\0d\n", 1, 21, "NUL"),
     ],
 )

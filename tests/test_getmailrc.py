@@ -6,6 +6,7 @@ import configparser
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -141,12 +142,32 @@ def test_what_the_parser_refuses_is_refused_and_what_it_takes_is_read_alike(cont
         (b"[retriever]\ntype = x\nnothing\n", 3, 1, "NAME = VALUE is expected"),
         (b"[retriever]\ntype = x\n", 3, 1, "no .destination. with a type"),
         (b"[retriever]\n[destination]\ntype = x\n", 4, 1, "no type in .retriever."),
+        (b"[retriever]\ntype = SimplePOP3Retriever\n[destination]\ntype = x\n", 5, 1, "no server in .retriever."),
+        (b"[retriever]\ntype = x\n[destination]\ntype = Maildir\n", 5, 1, "no path in .destination."),
+        (b"[retriever]\ntype=x\nuse_apop = si\n[destination]\ntype=x\n", 3, 12, "true or false is expected"),
+        (b"[retriever]\ntype=x\n[destination]\ntype=x\n[options]\nverbose=x\n", 6, 9, "a whole number is expected"),
     ],
 )
 def test_where_and_what(content: bytes, line: int, column: int, words: str) -> None:
     with pytest.raises(DialectError, match=words) as caught:
         read(content)
     assert (caught.value.line, caught.value.column) == (line, column)
+
+
+@pytest.mark.parametrize("option", ["starttls = no", "unique_ids = false", "envelope_recipient = delivered-to:1"])
+def test_an_option_that_would_come_to_mean_something(option: str) -> None:
+    """getmail's own type ignores it with a warning; ours would do what it says."""
+    account = read((CORPUS / "plain.rc").read_bytes().replace(b"password", f"{option}\npassword".encode())).accounts[0]
+    assert option.split()[0] in account.obstacle
+
+
+@pytest.mark.parametrize("content", [b"[x]\na" + b" " * 300_000 + b"y\n", b"[x]\n" + b"[" * 300_000])
+def test_no_quadratic_time(content: bytes) -> None:
+    """Minutes, once."""
+    began = time.process_time()
+    with pytest.raises(DialectError):
+        read((CORPUS / "plain.rc").read_bytes() + content)
+    assert time.process_time() - began < 10
 
 
 def test_no_part_of_a_password_is_shown() -> None:

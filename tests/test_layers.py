@@ -124,7 +124,7 @@ def test_a_module_imports_only_lower_layers(module: str) -> None:
         assert layer(imported) < layer(part), f"{module} imports {name}, which is no lower layer"
 
 
-_PARTS = ("mpoprc_syntax", "fetchmailrc_lexer", "fetchmailrc_syntax", "getmailrc_syntax")
+_PARTS = ("mpoprc_syntax", "fetchmailrc_lexer", "fetchmailrc_syntax", "fetchmailrc_records", "getmailrc_syntax")
 
 
 @pytest.mark.parametrize("folder", ["grants", "discovery", "stores", "dialects", "hosts", "token_files"])

@@ -86,7 +86,7 @@ _PIECES = st.sampled_from(
     ['"', "'", " ", "\n", "=", "here ", "there ", "x ", " 12 ", "user ", "pass ", " no ", "is a=b c * here ",
      "is a=b=c ", "poll ", "defaults ", "proto ", "auth ", "#", "\\", "\\\n", " proto apop ", " proto sdps ",
      " auth password ", " auth pass ", " service nothing ", " lmtp ", " folder a b ", " pass8 ", " nopass8bits ",
-     "Keep "]
+     "Keep ", " idle ", " folder a b idle ", " interface eth0 ", " interface eth0/1.2.3.4/255.0.0.0 "]
 )  # fmt: skip
 
 

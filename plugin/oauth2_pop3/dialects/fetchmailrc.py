@@ -13,7 +13,8 @@ from pathlib import Path, PurePath
 
 from oauth2_pop3.dialects import Dialect, DialectAccount, DialectFile, SignIn, Translation, is_our_command
 from oauth2_pop3.dialects.fetchmailrc_lexer import Word, quoted
-from oauth2_pop3.dialects.fetchmailrc_syntax import Entry, Option, Parser, Record, port, records
+from oauth2_pop3.dialects.fetchmailrc_records import Record, port, records
+from oauth2_pop3.dialects.fetchmailrc_syntax import Entry, Option, Parser
 from oauth2_pop3.source_text import Edit, SourceText, as_source, readable
 
 PASSWORD = "'oauth2-pop3'"

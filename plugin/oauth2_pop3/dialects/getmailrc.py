@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from oauth2_pop3.dialects import Dialect, DialectAccount, DialectFile, SignIn, Translation, is_our_command
-from oauth2_pop3.dialects.getmailrc_syntax import Option, parse
+from oauth2_pop3.dialects.getmailrc_syntax import Option, check, parse
 from oauth2_pop3.source_text import Edit, SourceText, as_source, readable
 
 _OUR_TYPE = "oauth2-pop3"
@@ -47,10 +47,7 @@ class GetmailFile(DialectFile):
     def __init__(self, source: SourceText) -> None:
         self.source = source
         sections = parse(source)
-        for section in ("retriever", "destination"):
-            if "type" not in sections.get(section, {}):
-                what = f"[{section}] with a type" if section not in sections else f"type in [{section}]"
-                raise source.error(len(source.text), f"there is no {what}", directive=section)
+        check(source, sections)
         self._options = sections["retriever"]
         self._uses_netrc = self._text_of(sections.get("options", {}), "use_netrc").lower() in _TRUE
         self.accounts = [self._account()]
@@ -101,7 +98,7 @@ class GetmailFile(DialectFile):
 
     def _obstacle(self, kind: str) -> str:
         if not _POP3.fullmatch(kind):
-            return f"Its type {kind} does what oauth2-pop3 does not."
+            return f"Its type {kind} is none of those that oauth2-pop3 can take the place of."
         if self._uses_netrc:
             return "It takes its user from .netrc (use_netrc): write username into the file, and translate again."
         for name in ("server", "username"):

@@ -6,12 +6,23 @@ No interpolation, no comments behind a value; a line that is indented more than 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from oauth2_pop3.source_text import SourceText, readable
 
 SPACE = " \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f"
 """White space, as far as it is ASCII."""
+
+_SWITCHES = frozenset(
+    ("read_all", "delete", "delivered_to", "received", "message_log_verbose", "message_log_syslog", "fingerprint",
+     "use_netrc", "to_oldmail_on_each_mail", "only_oldmail_file", "skip_imap_fetch_size", "mark_read")
+)  # fmt: skip
+_NUMBERS = frozenset(
+    ("delete_after", "delete_bigger_than", "max_message_size", "max_messages_per_session", "max_bytes_per_session",
+     "verbose")
+)  # fmt: skip
+_SWITCHES_OF_A_RETRIEVER = frozenset(("delete_dup_msgids", "use_apop", "use_xoauth2"))
 
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|$)")
 _HEADER = re.compile(r"\[(.+)\]", re.DOTALL)
@@ -78,6 +89,50 @@ def parse(source: SourceText) -> Sections:
             raise source.error(first, f"the option {readable(option.name)} is there twice", directive=option.name)
         section[option.name] = option
     return sections
+
+
+def check(source: SourceText, sections: Sections) -> None:
+    """Refuse what getmail refuses of what is written there; it also looks at the machine, for paths and commands."""
+    destination = sections.get("destination", {})
+    has_path = "type" in destination and destination["type"].value in ("Maildir", "Mboxrd", "MDA_external")
+    all_required = {
+        "retriever": _required_of_a_retriever(sections),
+        "destination": ["type", "path"] if has_path else ["type"],
+    }
+    for section, required in all_required.items():
+        for name in required:
+            if name not in sections.get(section, {}):
+                what = f"[{section}] with a {name}" if section not in sections else f"{name} in [{section}]"
+                raise source.error(len(source.text), f"there is no {what}", directive=section)
+    for section, names in {"options": _SWITCHES, "retriever": _SWITCHES_OF_A_RETRIEVER}.items():
+        for option in _options(sections, section, names):
+            if option.value.lower() not in ("true", "yes", "on", "1", "false", "no", "off", "0"):
+                raise source.error(
+                    option.values[0][0], f"{option.name}: true or false is expected", directive=option.name
+                )
+    for option in _options(sections, "options", _NUMBERS):
+        try:
+            int(option.value)
+        except ValueError:
+            raise source.error(
+                option.values[0][0], f"{option.name}: a whole number is expected", directive=option.name
+            ) from None
+
+
+def _required_of_a_retriever(sections: Sections) -> list[str]:
+    options = sections.get("retriever", {})
+    kind = options["type"].value if "type" in options else ""
+    if not re.fullmatch(r"(Simple|BrokenUIDL|Multidrop)(POP3|IMAP)(SSL)?Retriever", kind):
+        return ["type"]
+    netrc = sections.get("options", {}).get("use_netrc")
+    required = ["type", "server"]
+    if netrc is None or netrc.value.lower() not in ("true", "yes", "on", "1"):
+        required.append("username")
+    return [*required, "envelope_recipient"] if kind.startswith("Multidrop") else required
+
+
+def _options(sections: Sections, section: str, names: Collection[str]) -> list[Option]:
+    return [option for name, option in sections.get(section, {}).items() if name in names]
 
 
 def _option(source: SourceText, bare: str, first: int, line: tuple[int, int]) -> Option:
