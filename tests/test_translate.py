@@ -1,4 +1,4 @@
-"""`translate`: the command, and the real hosts before and after it."""
+"""`translate`: the command."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hosts import Fetchmail, Mpop, said
-from product import ADDRESS, Getmail, Product
-from servers.authorization_server import AuthorizationServer
-from servers.dovecot import Dovecot
+from product import Product
 
 FETCHMAILRC = """\
 # mine
@@ -171,96 +168,3 @@ def test_one_that_cannot_be_read_does_not_stop_the_others(product: Product, rc: 
     assert result.returncode == 78
     assert "hunter2" not in rc.read_text()
     assert bad.read_text() == "host x\n"
-
-
-# -- the hosts: half of the mailbox with the password, the rest with OAuth 2.0, and the password again
-
-
-@pytest.fixture
-def mailbox(product: Product, authorization_server: AuthorizationServer, dovecot: Dovecot) -> Product:
-    product.use(authorization_server, dovecot)
-    dovecot.clear(ADDRESS)
-    dovecot.add_messages(ADDRESS, 6)
-    return product
-
-
-def move(product: Product, server: AuthorizationServer, file: Path, *arguments: str) -> None:
-    """Translate, and do what is left for the person."""
-    result = product.run("translate", str(file), "--write", *arguments)
-    assert result.returncode == 0, said(result)
-    assert f"To do: Run: oauth2-pop3 login {ADDRESS}" in result.stdout
-    assert Dovecot.password not in file.read_text() + result.stdout
-    assert product.login(server).returncode == 0
-
-
-def test_fetchmail(mailbox: Product, authorization_server: AuthorizationServer, dovecot: Dovecot, home: Path) -> None:
-    fetchmail = Fetchmail(home)
-    fetchmail.configure(
-        f"poll localhost proto pop3 port {dovecot.pop3s_port} uidl # here\n"
-        f"  user '{ADDRESS}' there password '{Dovecot.password}' ssl sslcertck\n"
-        f"  sslcertfile {authorization_server.ca_file} keep {{mda}}\n"
-    )
-    original = fetchmail.rc.read_text()
-    result = fetchmail.run("-vv")
-    assert result.returncode == 0, said(result)
-    assert len(fetchmail.message_ids()) == 6
-    dovecot.add_messages(ADDRESS, 5)
-    move(mailbox, authorization_server, fetchmail.rc)
-    result = fetchmail.run()
-    assert result.returncode == 0, said(result)
-    assert len(fetchmail.message_ids()) == len(set(fetchmail.message_ids())) == 11
-    assert fetchmail.run().returncode == 1, "nothing is new"
-    assert mailbox.run("translate", str(fetchmail.rc), "--undo").returncode == 0
-    assert fetchmail.rc.read_text() == original
-    dovecot.add_messages(ADDRESS, 2)
-    assert fetchmail.run().returncode == 0
-    assert len(set(fetchmail.message_ids())) == 13
-
-
-def test_mpop(mailbox: Product, authorization_server: AuthorizationServer, dovecot: Dovecot, home: Path) -> None:
-    mpop = Mpop(home)
-    mpop.configure(
-        f"account ann\nhost localhost\nport {dovecot.pop3s_port}\nuser {ADDRESS}\npassword {Dovecot.password}\n"
-        f"tls on\ntls_starttls off\ntls_trust_file {authorization_server.ca_file}\nkeep on\n{{delivery}}\n"
-    )
-    original = mpop.rc.read_text()
-    result = mpop.run()
-    assert result.returncode == 0, said(result)
-    assert len(mpop.message_ids()) == 6
-    dovecot.add_messages(ADDRESS, 5)
-    move(mailbox, authorization_server, mpop.rc)
-    result = mpop.run()
-    assert result.returncode == 0, said(result)
-    assert len(mpop.message_ids()) == len(set(mpop.message_ids())) == 11
-    assert mailbox.run("translate", str(mpop.rc), "--undo").returncode == 0
-    assert mpop.rc.read_text() == original
-    dovecot.add_messages(ADDRESS, 2)
-    assert mpop.run().returncode == 0
-    assert len(set(mpop.message_ids())) == 13
-
-
-@pytest.mark.parametrize("keep_type", [False, True])
-def test_getmail(
-    keep_type: bool, mailbox: Product, authorization_server: AuthorizationServer, dovecot: Dovecot, getmail: Getmail
-) -> None:
-    retriever = (
-        f"type = SimplePOP3SSLRetriever\nserver = localhost\nport = {dovecot.pop3s_port}\nusername = {ADDRESS}\n"
-        f"password = {Dovecot.password}\nca_certs = {authorization_server.ca_file}\n"
-    )
-    file = getmail.configure(retriever)
-    original = file.read_text()
-    assert getmail.run().returncode == 0
-    assert len(getmail.message_ids()) == 6
-    seen = getmail.seen_files()
-    dovecot.add_messages(ADDRESS, 5)
-    move(mailbox, authorization_server, file, *(["--keep-type"] if keep_type else []))
-    result = getmail.run()
-    assert result.returncode == 0, said(result)
-    assert result.stderr == ""
-    assert len(getmail.message_ids()) == len(set(getmail.message_ids())) == 11
-    assert getmail.seen_files() == seen
-    assert mailbox.run("translate", str(file), "--undo").returncode == 0
-    assert file.read_text() == original
-    dovecot.add_messages(ADDRESS, 2)
-    assert getmail.run().returncode == 0
-    assert len(set(getmail.message_ids())) == 13

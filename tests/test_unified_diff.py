@@ -7,8 +7,8 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oauth2_pop3.source_text import Edit, SourceText
-from oauth2_pop3.unified_diff import MASK, unified_diff
+from oauth2_pop3.source_text import MASK, Edit, SourceText
+from oauth2_pop3.unified_diff import unified_diff
 
 
 def applied(diff: str, old: list[str]) -> list[str]:
@@ -40,12 +40,12 @@ def applied(diff: str, old: list[str]) -> list[str]:
 def edited_texts(draw: st.DrawFn) -> tuple[str, list[Edit]]:
     lines = draw(st.lists(st.text("ab c", max_size=4), min_size=1, max_size=40))
     text = "".join(f"{line}\n" for line in lines)
-    places = sorted(draw(st.lists(st.integers(0, len(text) - 1), max_size=8)))
+    places = sorted(draw(st.lists(st.integers(0, len(text)), max_size=8)))
     edits = [
         Edit(start, end, draw(st.text("xy\n", max_size=3)))
         for start, end in zip(places[::2], places[1::2], strict=False)
     ]
-    ends = [*(after.start for after in edits[1:]), len(text)]
+    ends = [*(after.start for after in edits[1:]), len(text) + 1]
     edits = [edit for edit, end in zip(edits, ends, strict=False) if edit.end < end]
     return text, edits
 
@@ -58,7 +58,7 @@ def test_it_leads_from_the_old_to_the_new(case: tuple[str, list[Edit]]) -> None:
     diff = unified_diff(source, edits, [])
     if new == text:
         return
-    assert "".join(f"{line}\n" for line in applied(diff, text.splitlines())) == new
+    assert applied(diff, text.splitlines()) == new.splitlines(), "whether the last line has an end is not shown"
 
 
 def test_a_line_taken_out_and_one_put_in() -> None:
@@ -108,3 +108,9 @@ def test_masks_and_edits_that_meet() -> None:
     source = SourceText("rc", b"one two three four\n")
     lines = unified_diff(source, [Edit(4, 7, "2"), Edit(13, 13, "!")], [(2, 6), (5, 10), (12, 15)]).splitlines()
     assert lines[-2:] == ["-on********re********our", "+on********2********re********!********our"]
+
+
+def test_lines_put_in_behind_the_last_one() -> None:
+    """A traceback, once."""
+    diff = unified_diff(SourceText("rc", b"1\n2\n"), [Edit(4, 4, "3\n4\n")], [])
+    assert diff == "--- rc\n+++ rc (translated)\n@@ -1,2 +1,4 @@\n 1\n 2\n+3\n+4\n"

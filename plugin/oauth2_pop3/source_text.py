@@ -10,17 +10,21 @@ from functools import cached_property
 
 from oauth2_pop3.errors import DialectError
 
+MASK = "********"
+"""What is shown in the place of a secret."""
+
 _PASSWORD = re.compile(r"pass\w*+(?:[ \t=:]++(?=[^\r\n])|(?=[\"']))", re.IGNORECASE)
 _COMMENT = re.compile(r"^[ \t]*;|(?:^|[\s;:,])#", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Edit:
-    """Replace what stands from start to end (offsets) by text."""
+    """Replace what stands from start to end (offsets) by text. shown: that text without a secret, if it has one."""
 
     start: int
     end: int
     text: str = ""
+    shown: str = ""
 
 
 class SourceText:

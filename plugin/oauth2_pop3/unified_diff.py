@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from oauth2_pop3.source_text import Edit, SourceText, readable
+from oauth2_pop3.source_text import MASK, Edit, SourceText, readable
 
-MASK = "********"
 _CONTEXT = 3
 
 _Change = tuple[int, int, list[Edit]]
@@ -28,7 +27,7 @@ def unified_diff(source: SourceText, edits: Sequence[Edit], secrets: Sequence[tu
         at, gained = first, 0
         for begin, end, own in hunk:
             body += [f" {lines.shown(number)}" for number in range(at, begin)]
-            old = [lines.shown(number) for number in range(begin, end + 1)]
+            old = [lines.shown(number) for number in range(begin, min(end, lines.count) + 1)]
             new = lines.edited(begin, end, sorted([*own, *_outside(lines.masks(begin, end), own)]))
             head = _alike(old, new)
             tail = _alike(old[head:][::-1], new[head:][::-1])
@@ -109,11 +108,10 @@ class _Lines:
         for start, end in _merged(secrets):
             for number in range(source.line(start), source.line(max(start, end - 1)) + 1):
                 self._masks.setdefault(number, []).append(Edit(start, end, MASK))
-        starts = list(source.line_starts)
-        if len(starts) > 1 and starts[-1] == len(source.text):
-            starts.pop()
+        starts = source.line_starts
         self._spans = list(pairwise([*starts, len(source.text)]))
-        self.count = len(self._spans)
+        # Behind the last line end there is no line to show, but lines may be inserted there.
+        self.count = len(starts) - (starts[-1] == len(source.text))
 
     def shown(self, number: int) -> str:
         return "\n".join(self.edited(number, number, self.masks(number, number)))
@@ -127,7 +125,7 @@ class _Lines:
         start, end = self._spans[first - 1][0], self._spans[last - 1][1]
         pieces, at = [], start
         for edit in edits:
-            pieces += [self._source.text[at : max(at, edit.start)], edit.text]
+            pieces += [self._source.text[at : max(at, edit.start)], edit.shown or edit.text]
             at = max(at, min(edit.end, end))
         text = "".join([*pieces, self._source.text[at:end]])
         return [_line(line) for line in text.removesuffix("\n").split("\n")] if text else []

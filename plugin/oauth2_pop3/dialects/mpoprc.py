@@ -12,7 +12,7 @@ from pathlib import PurePath
 
 from oauth2_pop3.dialects import Dialect, DialectAccount, DialectFile, SignIn, Translation, is_our_command
 from oauth2_pop3.dialects.mpoprc_syntax import LINE_LIMIT, Section, Statement, integer, parse
-from oauth2_pop3.source_text import Edit, SourceText, as_source, readable
+from oauth2_pop3.source_text import MASK, Edit, SourceText, as_source, readable
 
 _SINCE = {"xoauth2": (1, 4, 11), "oauthbearer": (1, 4, 5)}
 """The mpop that has a mechanism (its NEWS)."""
@@ -56,11 +56,7 @@ class MpopFile(DialectFile):
             statement.raw
             for section in self._all
             for statement in section.statements
-            if statement.argument
-            and (
-                statement.command in ("password", "eval")
-                or (statement.command == "passwordeval" and not _is_our_helper(statement.argument))
-            )
+            if statement.command == "eval" or _shown(statement.command, statement.argument) == MASK
         ]
 
     def _account(self, section: Section) -> DialectAccount:
@@ -137,14 +133,14 @@ class MpopFile(DialectFile):
                 continue
             if key in result and statement == section.own[key]:
                 start, end = statement.raw
-                edits.append(Edit(start, end, " " * (start == end) + _written(key, result[key])))
+                blank = " " * (start == end)
+                edits.append(Edit(start, end, blank + _written(key, result[key]), blank + _shown(key, result[key])))
             elif key == "password" and "passwordeval" in missing:
                 # In the place of what it replaces.
                 missing.remove("passwordeval")
-                first = self.source.text.index("password", statement.start)
-                edits.append(
-                    Edit(first, statement.raw[1], f"passwordeval {_written('passwordeval', result['passwordeval'])}")
-                )
+                first, value = self.source.text.index("password", statement.start), result["passwordeval"]
+                written, shown = (f"passwordeval {of('passwordeval', value)}" for of in (_written, _shown))
+                edits.append(Edit(first, statement.raw[1], written, shown))
             else:
                 edits.append(Edit(statement.start, statement.end))
         return [*edits, *self._inserted(section, {key: result[key] for key in missing})]
@@ -157,10 +153,14 @@ class MpopFile(DialectFile):
         text = self.source.text
         indent = text[like.start : text.index(like.command, like.start)] if like else ""
         end = self.source.line_end
-        lines = "".join(f"{indent}{key} {_written(key, value)}".rstrip() + end for key, value in values.items())
-        if text[neighbour.end - 1] != "\n":  # the last line of the file has no end
-            lines = end + lines.removesuffix(end)
-        return [Edit(neighbour.end, neighbour.end, lines)]
+        last = text[neighbour.end - 1] != "\n"  # the last line of the file has no end
+        written, shown = (
+            (end if last else "")
+            + end.join(f"{indent}{key} {of(key, value)}".rstrip() for key, value in values.items())
+            + ("" if last else end)
+            for of in (_written, _shown)
+        )
+        return [Edit(neighbour.end, neighbour.end, written, shown)]
 
 
 def _statements_for(inherited: _Values, target: _Values, own: _Values) -> _Values:
@@ -194,6 +194,12 @@ def _written(key: str, value: str) -> str:
     if key == "auth" and not value:
         return "on"  # says the same, and is easier to read
     return f'"{value}"' if value and (" " in value or "\t" in value or value[0] == '"') else value
+
+
+def _shown(key: str, value: str) -> str:
+    """As _written, for the diff: an account that stays may get a password that another one had."""
+    secret = value and (key == "password" or (key == "passwordeval" and not _is_our_helper(value)))
+    return MASK if secret else _written(key, value)
 
 
 def _is_ours(settings: Mapping[str, str]) -> bool:
