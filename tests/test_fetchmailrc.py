@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from oauth2_pop3.dialects.fetchmailrc import FetchmailFile, FetchmailRc
 from oauth2_pop3.dialects.fetchmailrc_lexer import quoted, unescaped
 from oauth2_pop3.errors import DialectError
 from oauth2_pop3.source_text import SourceText
+from oauth2_pop3.unified_diff import unified_diff
 from servers import programs
 
 Dump = dict[str, Any]
@@ -84,10 +86,10 @@ def differs_as_it_must(content: bytes, fetchmail: str, directory: Path) -> None:
         for key, option in (("sslcommonname", "--server-hostname"), ("sslfingerprint", "--fingerprint")):
             assert (option in arguments) == bool(old[key])
             assert not old[key] or arguments[arguments.index(option) + 1] == old[key]
-        for key, option in (("sslcert", "--certfile"), ("sslkey", "--keyfile")):
-            assert (option in arguments) == bool(old[key])
+        for key, option in (("sslcert", "--certfile"), ("sslkey", "--keyfile" if old["sslcert"] else "--certfile")):
             assert not old[key] or arguments[arguments.index(option) + 1].endswith(old[key].rpartition("/")[2])
-        assert ("--ca-certs" in arguments) == bool(old["sslcertfile"] or old["sslcertpath"])
+        assert ("--certfile" in arguments) == bool(old["sslcert"] or old["sslkey"])
+        assert arguments.count("--ca-certs") == bool(old["sslcertfile"]) + bool(old["sslcertpath"])
 
 
 def _port(entry: Dump) -> int:
@@ -195,6 +197,37 @@ def test_somebody_else_s_account_and_our_own_authorities() -> None:
     bridge = "/opt/bin/oauth2-pop3 bridge %h 995 --account person@gmail.com --ca-certs /etc/ca.pem"
     assert f'plugin "{bridge}"' in result
     assert read(result.encode()).accounts[0].uses_oauth2_pop3
+
+
+def test_what_fetchmail_cannot_hand_to_a_plugin() -> None:
+    file = read((CORPUS / "plain.rc").read_bytes())
+    for odd in (SignIn(address="ann@gmail.com", command="/My Files/oauth2-pop3"),
+                SignIn(address="ann@gmail.com", ca_certs="/x%p")):  # fmt: skip
+        translation = file.translate({0: odd})
+        assert not translation.edits
+        assert "symbolic link" in translation.remarks[0][0]
+    beside = FetchmailFile(SourceText("/My Files/rc", b"poll pop.gmail.com proto pop3 user a ssl sslcertfile ca.pem"))
+    assert "whole path without white space" in beside.accounts[0].obstacle
+
+
+def test_no_tls_setting_is_dropped() -> None:
+    """Two places of authorities stay two, and a key alone has the certificate in it."""
+    text = b"poll pop.gmail.com proto pop3 user a@gmail.com pass x ssl sslcertpath /d sslcertfile /f sslkey /k\n"
+    assert b'bridge %h 995 --ca-certs /d --ca-certs /f --certfile /k"' in translated(text)
+
+
+@pytest.mark.parametrize("content", [b"# " * 150_000, b"poll x user y " + b"pass z " * 50_000])
+def test_no_quadratic_time(content: bytes) -> None:
+    """Minutes, once."""
+    began = time.process_time()
+    try:
+        file = read(content)
+    except DialectError:
+        return
+    finally:
+        assert time.process_time() - began < 10
+    unified_diff(file.source, file.translate({0: SignIn(address="y")}).edits, file.secrets)
+    assert time.process_time() - began < 10
 
 
 def test_the_passwords_leave_the_file() -> None:

@@ -16,6 +16,7 @@ from oauth2_pop3.dialects import SignIn, mpoprc
 from oauth2_pop3.dialects.mpoprc import MpopFile, MpopRc
 from oauth2_pop3.errors import DialectError
 from oauth2_pop3.source_text import SourceText
+from oauth2_pop3.unified_diff import unified_diff
 from servers import programs
 
 Dump = dict[str, str]
@@ -163,11 +164,31 @@ def test_the_passwords_leave_the_file() -> None:
     assert translated(read(content)).count(b"for-all") == 1
 
 
+def test_a_carriage_return_without_a_line_feed_stays_a_part_of_the_name() -> None:
+    file = read(b"account a\nhost pop.gmail.com\ntls on\nuser a@gmail.com\r")
+    again = read(translated(file, {0: SignIn(address="a@gmail.com")}))
+    assert again.accounts[0].username == file.accounts[0].username == "a@gmail.com\r"
+
+
+def test_a_password_that_moves_to_another_account_is_not_shown() -> None:
+    content = (
+        b"account a\nhost pop.gmail.com\ntls on\nuser a@gmail.com\npassword hunter2\n"
+        b"account b : a\nhost pop.example.net\nuser b\n"
+    )
+    file = read(content)
+    edits = file.translate({0: SignIn(address="a@gmail.com")}).edits
+    assert file.source.edited(edits).endswith(
+        b"user b\nauth\npassword hunter2\npasswordeval\n".replace(b"auth\n", b"auth on\n")
+    )
+    assert "hunter2" not in unified_diff(file.source, edits, file.secrets)
+
+
 def test_secrets_are_all_passwords() -> None:
     content = b'defaults\npassword one\naccount a\npassword "two three"\neval echo password four\npassword\n'
+    content += b"passwordeval echo five\npasswordeval oauth2-pop3 token a@b\n"
     file = read(content)
     assert [file.source.text[start:end] for start, end in file.secrets] == [
-        "one", '"two three"', "echo password four",
+        "one", '"two three"', "echo password four", "echo five",
     ]  # fmt: skip
 
 

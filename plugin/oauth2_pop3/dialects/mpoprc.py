@@ -154,8 +154,10 @@ class MpopFile(DialectFile):
         indent = text[like.start : text.index(like.command, like.start)] if like else ""
         end = self.source.line_end
         last = text[neighbour.end - 1] != "\n"  # the last line of the file has no end
+        # A carriage return there belongs to the value, and a line feed behind it would take it away.
+        before = "" if not last else "\r\n" if text.endswith("\r") else end
         written, shown = (
-            (end if last else "")
+            before
             + end.join(f"{indent}{key} {of(key, value)}".rstrip() for key, value in values.items())
             + ("" if last else end)
             for of in (_written, _shown)
@@ -219,8 +221,9 @@ def _is_our_helper(command: str) -> bool:
 
 
 def _obstacle(settings: Mapping[str, str]) -> str:
-    if not settings.get("user"):
-        return "It names no user."
+    for name in ("host", "user"):
+        if not settings.get(name):
+            return f"It names no {name}."
     if "eval" in settings:
         return "A line `eval` may say anything: write what it prints instead of it, and translate again."
     if settings.get("socket"):
