@@ -60,7 +60,7 @@ class SourceText:
         start = self.line_starts[number - 1]
         return start, self.line_starts[number] if number < len(self.line_starts) else len(self.text)
 
-    @property
+    @cached_property
     def line_end(self) -> str:
         """The line end that the file uses: that of its first line."""
         first = self.text.find("\n")

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from operator import attrgetter
 
 from oauth2_pop3.source_text import MASK, Edit, SourceText, readable
 
 _CONTEXT = 3
 
+_place = attrgetter("start", "end")
 _Change = tuple[int, int, list[Edit]]
 
 
 def unified_diff(source: SourceText, edits: Sequence[Edit], secrets: Sequence[tuple[int, int]]) -> str:
     """The diff of a file and of what the edits make of it. secrets: spans of the file that are not shown."""
-    edits = sorted(edit for edit in edits if source.text[edit.start : edit.end] != edit.text)
+    edits = sorted((edit for edit in edits if source.text[edit.start : edit.end] != edit.text), key=_place)
     if not edits:
         return ""
     lines = _Lines(source, secrets)
@@ -28,7 +30,7 @@ def unified_diff(source: SourceText, edits: Sequence[Edit], secrets: Sequence[tu
         for begin, end, own in hunk:
             body += [f" {lines.shown(number)}" for number in range(at, begin)]
             old = [lines.shown(number) for number in range(begin, min(end, lines.count) + 1)]
-            new = lines.edited(begin, end, sorted([*own, *_outside(lines.masks(begin, end), own)]))
+            new = lines.edited(begin, end, sorted([*own, *_outside(lines.masks(begin, end), own)], key=_place))
             head = _alike(old, new)
             tail = _alike(old[head:][::-1], new[head:][::-1])
             body += [f" {line}" for line in old[:head]]

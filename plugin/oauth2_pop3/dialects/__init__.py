@@ -10,7 +10,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePath
 from typing import ClassVar
 
 from oauth2_pop3.source_text import Edit, SourceText
@@ -97,4 +96,4 @@ class Dialect(ABC):
 
 def is_our_command(words: Sequence[str], subcommand: str) -> bool:
     """Tell whether a command line runs a subcommand of oauth2-pop3, wherever that is installed."""
-    return len(words) > 1 and PurePath(words[0]).name == "oauth2-pop3" and words[1] == subcommand
+    return len(words) > 1 and words[0].rpartition("/")[2] == "oauth2-pop3" and words[1] == subcommand

@@ -77,15 +77,16 @@ class FetchmailFile(DialectFile):
         where = record.user.definition if record.user and record.user.definition else None
         protocol = record.get("protocol") or "auto"
         plugin = record.get("plugin").split()
+        ours = is_our_command(plugin, "bridge")
         return DialectAccount(
             line=self.source.line(where.start if where else record.entry.head[0].start),
             name=readable(record.entry.name),
             protocol="pop3" if protocol.lower() in ("pop3", "apop", "rpop", "kpop", "sdps") else protocol.lower(),
             server=readable(record.get("via") or record.entry.name),
-            port=_port_of_bridge(plugin) if is_our_command(plugin, "bridge") else port(record),
+            port=_port_of_bridge(plugin) if ours else port(record),
             username=readable(record.get("user")),
-            uses_oauth2_pop3=is_our_command(plugin, "bridge"),
-            obstacle=self._obstacle(record),
+            uses_oauth2_pop3=ours,
+            obstacle="" if ours else self._obstacle(record),
         )
 
     @cached_property
@@ -212,10 +213,11 @@ class FetchmailFile(DialectFile):
         """Behind the last option of the server: on the same line, or on lines of their own if that has one."""
         last = entry.last
         start = entry.options[-1].start if entry.options else last.start
-        line = self.source.line_span(start)[0]
-        indent = self.source.text[line:start]
-        alone = bool(entry.options) and not indent.strip() and line > entry.head[0].start
-        separator = f"{self.source.line_end}{indent}" if alone else " "
+        line, indent = self.source.line_span(start)[0], start
+        while indent > line and self.source.text[indent - 1] in " \t":
+            indent -= 1
+        alone = bool(entry.options) and indent == line > entry.head[0].start
+        separator = f"{self.source.line_end}{self.source.text[indent:start]}" if alone else " "
         return Edit(last.end, last.end, "".join(separator + text for text in texts) + self._space(last.end))
 
     def _user_edits(self, record: Record, leaving: set[Option]) -> list[Edit]:

@@ -9,6 +9,7 @@ from oauth2_pop3.dialects.fetchmailrc_lexer import Word, words
 from oauth2_pop3.source_text import SourceText, readable
 
 _FLAGS = frozenset(("uidl", "checkalias", "dns", "tracepolls"))
+_SERVER_NEGATED = _FLAGS | {"envelope"}
 _SERVER_STRING = frozenset(
     ("via", "principal", "esmtpname", "esmtppassword", "qvirtual", "interface", "monitor", "plugin", "plugout")
 )
@@ -120,16 +121,16 @@ class Parser:
             self._take("bouncemail", "spambounce", "softbounce", "syslog", "invisible", "showdots", after="set")
 
     def _entry(self, entry: Entry) -> Entry:
-        while option := self._option(_SERVER, ("envelope", *_FLAGS)):
+        while option := self._option(_SERVER, _SERVER_NEGATED):
             entry.options.append(option)
-        while option := self._option(_USER, tuple(_USER_FLAGS)):
+        while option := self._option(_USER, _USER_FLAGS):
             if not entry.users:
                 entry.users.append(User(None))
             entry.users[0].options.append(option)
         if not entry.users:
             while (word := self._peek()) and word.kind == "user":
                 user = User(self._user())
-                while option := self._option(_USER, tuple(_USER_FLAGS)):
+                while option := self._option(_USER, _USER_FLAGS):
                     user.options.append(option)
                 entry.users.append(user)
         word = self._peek()
@@ -153,7 +154,7 @@ class Parser:
         self._take("here", after="the local names")
         return self._made("local", first, ())
 
-    def _option(self, names: frozenset[str], flags: tuple[str, ...]) -> Option | None:
+    def _option(self, names: frozenset[str], flags: frozenset[str]) -> Option | None:
         """An option of these, if one comes next. flags: those that `no` may stand before."""
         first, word = self._at, self._peek()
         if word is None:
