@@ -168,3 +168,29 @@ def test_one_that_cannot_be_read_does_not_stop_the_others(product: Product, rc: 
     assert result.returncode == 78
     assert "hunter2" not in rc.read_text()
     assert bad.read_text() == "host x\n"
+
+
+def test_copies_in_a_host_s_directory_are_left_alone(product: Product) -> None:
+    """Once, an editor's copy was translated too, and a large memory of seen mail stopped everything."""
+    directory = product.home / ".getmail"
+    directory.mkdir()
+    text = (
+        "[retriever]\ntype = SimplePOP3SSLRetriever\nserver = pop.gmail.com\nusername = ann@gmail.com\npassword = x\n"
+        "[destination]\ntype = Maildir\npath = ~/Maildir/\n"
+    )
+    for name in ("getmailrc", "work", "getmailrc~", "work.bak", ".work.swp", "work.after-oauth2-pop3"):
+        (directory / name).write_text(text)
+    with (directory / "oldmail-x").open("wb") as file:
+        file.truncate(17 << 20)
+    result = json.loads(product.run("translate", "--json", "--write", check=True).stdout)
+    assert [Path(one["file"]).name for one in result] == ["getmailrc", "work"]
+    result = json.loads(product.run("translate", "--json", "--undo", check=True).stdout)
+    assert [Path(one["file"]).name for one in result] == ["getmailrc", "work"]
+    assert (directory / "work").read_text() == text
+
+
+def test_no_line_of_a_comment_shows_a_password(product: Product, rc: Path) -> None:
+    rc.write_text(FETCHMAILRC.replace("# mine", '# password "gmx-secret"'))
+    result = product.run("translate", str(rc), check=True)
+    assert no_secret(result.stdout)
+    assert "there may be an old password in one (line 1): take it out by hand" in result.stdout

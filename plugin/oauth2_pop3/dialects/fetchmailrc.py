@@ -6,6 +6,7 @@ moves to the bridge's arguments, and fetchmail is told to leave TLS alone (`no s
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from functools import cached_property
@@ -191,7 +192,7 @@ class FetchmailFile(DialectFile):
         """fetchmail's relative paths begin at the file's directory, and a plugin's where fetchmail was started."""
         if name.startswith(("/", "-")) or not name:
             return name
-        return as_source(str(Path(self.source.file).absolute().parent / readable(name)))
+        return os.fsencode(Path(self.source.file).expanduser().absolute().parent).decode("iso-8859-1") + f"/{name}"
 
     def _server_edits(self, record: Record, plugin: str) -> list[Edit]:
         edits, missing = [], [f"plugin {quoted(plugin)}"]
