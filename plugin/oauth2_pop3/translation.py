@@ -18,10 +18,9 @@ from oauth2_pop3 import accounts, providers
 from oauth2_pop3.accounts import Account
 from oauth2_pop3.config import Config
 from oauth2_pop3.dialects import Dialect, DialectAccount, DialectFile, SignIn
-from oauth2_pop3.errors import ConfigError, OAuth2Pop3Error, TokenNotFound, UsageError
+from oauth2_pop3.errors import ConfigError, OAuth2Pop3Error, UsageError
 from oauth2_pop3.providers import APP_GRANTS
 from oauth2_pop3.source_text import SourceText, commented_passwords
-from oauth2_pop3.stores import TokenStore
 from oauth2_pop3.tls import is_loopback
 from oauth2_pop3.unified_diff import unified_diff
 from oauth2_pop3_hooks import manager
@@ -155,7 +154,7 @@ class _Decisions:
     def __init__(self, wishes: Wishes) -> None:
         self._config = config = wishes.config
         self._of: dict[str, Account] = {}
-        self._stores: dict[str, TokenStore] = {}
+        self._signed_in: dict[str, Collection[str]] = {}
         self._by_server: dict[str, list[str]] = {}
         self._only = {address.lower() for address in wishes.only}
         self._rows = {
@@ -271,14 +270,11 @@ class _Decisions:
     def _todo(self, account: Account) -> tuple[str, ...]:
         if account.provider.grant in APP_GRANTS:
             return ()
-        try:
-            name = account.token_store_name
-            if name not in self._stores:
-                self._stores[name] = account.store
-            self._stores[name].load(account.key)
+        store = account.token_store_name
+        if store not in self._signed_in:
+            self._signed_in[store] = frozenset(account.store.accounts())
+        if account.key in self._signed_in[store]:
             return ()
-        except TokenNotFound:
-            pass
         by_domain = providers.for_domain(self._rows, _domain(account.address))
         known = account.address.lower() in self._config.accounts or by_domain == account.provider.name
         command = f"oauth2-pop3 login {account.address}" + ("" if known else f" --provider {account.provider.name}")

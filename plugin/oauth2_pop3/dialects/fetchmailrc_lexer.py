@@ -12,7 +12,7 @@ from typing import NamedTuple
 from oauth2_pop3.source_text import SourceText
 
 _QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
-_UNQUOTED = re.compile(r"[^=;:, \t\r\n]+")
+_UNQUOTED = re.compile(r"([^=;:, \t\r\n]+)[ \t]*")  # with the blanks behind it, which spares most of the other matches
 _BETWEEN = re.compile(r"(?:[ \t\r;:,]+|(?:#[^\n]*)?\\?\n)+")
 _ON_THE_LAST_LINE = re.compile(r"[ \t\r;:,]+")  # a comment wants a line end
 _NUMBER = re.compile(r"-?[0-9]+")
@@ -79,14 +79,14 @@ def words(source: SourceText) -> Iterator[Word]:
             continue
         unquoted = _UNQUOTED.match(text, at)
         assert unquoted  # noqa: S101 - whatever is no separator is a word
-        end, word = unquoted.end(), unquoted[0]
+        (word,), end, behind = unquoted.groups(), unquoted.end(1), unquoted.end()
         if first in "\"'" and (quoted := _QUOTED.match(text, at)) and quoted.end() >= end:
             yield Word("string", unescaped(quoted[0][1:-1]), at, quoted.end())
             at, state = quoted.end(), ""
             continue
         if state == "name":
             yield Word("string", unescaped(word), at, end)
-            at, state = end, ""
+            at, state = behind, ""
             continue
         if word[:2] == "no" and (negated := _NEGATED.fullmatch(word)):
             yield Word("no", "no", at, at + 2)
@@ -102,7 +102,7 @@ def words(source: SourceText) -> Iterator[Word]:
         elif known[0]:
             yield Word(known[0], known[1], at, end)
             state = state if known[2] is None else known[2]
-        at = end
+        at = behind
 
 
 def _known() -> dict[str, tuple[str, str, str | None]]:

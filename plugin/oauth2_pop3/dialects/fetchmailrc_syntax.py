@@ -33,6 +33,17 @@ _USER_NUMBER = frozenset(
 _USER = frozenset(
     {"to", "is", "antispam", "lmtp"} | _USER_FLAGS | _USER_STRING | _USER_STRINGS | _USER_NUMBER
 )  # fmt: skip
+_TAKES_ONE: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys((*_FLAGS, *_USER_FLAGS, "lmtp"), ()),
+    **dict.fromkeys((*_SERVER_STRING, *_USER_STRING), ("string",)),
+    **dict.fromkeys((*_SERVER_NUMBER, *_USER_NUMBER), ("number",)),
+    "service": ("string", "number"),
+    "protocol": ("protocol-name", "sdps", "kpop"),
+    "authenticate": ("auth-type",),
+    "bad-header": ("accept", "reject"),
+}
+"""What kind of word an option takes; () for none."""
+_TAKES_SEVERAL = {**dict.fromkeys(("aka", "localdomains", *_USER_STRINGS), "string"), "antispam": "number"}
 _SECRET = frozenset(("password", "esmtppassword"))
 
 
@@ -167,37 +178,27 @@ class Parser:
             return self._made(following.kind, first, (), negated=True)
         if word.kind not in names:
             return None
-        self._next()
-        return self._made(word.kind, first, tuple(self._values(word.kind)))
+        self._at += 1
+        kinds = _TAKES_ONE.get(word.kind)
+        if kinds is None:
+            values = tuple(self._values(word.kind))
+        else:
+            values = (self._take(*kinds, after=word.kind),) if kinds else ()
+        return self._made(word.kind, first, values)
 
     def _values(self, name: str) -> Iterator[Word]:
-        """The words that an option takes."""
-        if name in _SERVER_STRING or name in _USER_STRING:
-            yield self._take("string", after=name)
-        elif name in _SERVER_NUMBER or name in _USER_NUMBER:
-            yield self._take("number", after=name)
-        elif name == "service":
-            yield self._take("string", "number", after=name)
-        elif name == "protocol":
-            yield self._take("protocol-name", "sdps", "kpop", after=name)
-        elif name == "authenticate":
-            yield self._take("auth-type", after=name)
-        elif name == "bad-header":
-            yield self._take("accept", "reject", after=name)
-        elif name == "envelope":
+        """The words of an option that takes more than one."""
+        if name == "envelope":
             if (word := self._peek()) and word.kind == "number":
                 yield self._next()
             yield self._take("string", after=name)
-        elif name in ("aka", "localdomains") or name in _USER_STRINGS:
-            yield self._take("string", after=name)
-            while (word := self._peek()) and word.kind == "string":
-                yield self._next()
-        elif name == "antispam":
-            yield self._take("number", after=name)
-            while (word := self._peek()) and word.kind == "number":
-                yield self._next()
         elif name in ("to", "is"):
             yield from self._names(name)
+        else:
+            kind = _TAKES_SEVERAL[name]
+            yield self._take(kind, after=name)
+            while (word := self._peek()) and word.kind == kind:
+                yield self._next()
 
     def _names(self, name: str) -> Iterator[Word]:
         word = self._take("string", after=name)
