@@ -15,6 +15,9 @@ import pytest
 
 from product import ADDRESS, Getmail, Product
 from servers.authorization_server import (
+    NATIVE_PASSWORD,
+    PASSWORD,
+    SERVICE_ACCOUNT,
     SERVICE_JWT,
     SERVICE_SECRET,
     SERVICE_USERNAME,
@@ -160,6 +163,61 @@ def test_a_service_account_that_is_none(product: Product, home: object) -> None:
     result = product.run("login", "ann@example.org", "--provider", "google", "--service-account-file", "/nowhere.json")
     assert result.returncode == 78
     assert "/nowhere.json" in result.stderr
+
+
+def test_a_service_account_opens_each_mailbox_with_a_token_of_its_own(
+    product: Product, authorization_server: AuthorizationServer, dovecot: Dovecot, getmail: Getmail
+) -> None:
+    """RFC 7523, from the JSON key file to mail in a maildir: `sub` is the mailbox."""
+    product.use(authorization_server, dovecot, more=APP)
+    product.configure(re.sub("client_id.*\n", "", product.config_file.read_text()))
+    key = {
+        "type": "service_account",
+        "private_key": authorization_server.private_key_file.read_text(),
+        "client_email": SERVICE_ACCOUNT,
+        "token_uri": f"{authorization_server.issuer}/token",
+    }
+    key_file = product.home / "service-account.json"
+    key_file.write_text(json.dumps(key))
+    key_file.chmod(0o600)
+    mailboxes = ("ida@example.org", "kim@example.org")
+    for mailbox in mailboxes:
+        dovecot.add_messages(mailbox, 1)
+        result = product.run("login", mailbox, "--service-account-file", str(key_file))
+        assert result.returncode == 0, result.stderr
+    assert len({product.token(mailbox) for mailbox in mailboxes}) == 2
+    assert product.run("check", "--all").returncode == 0
+    getmail.oauth2(dovecot, mailboxes[1])
+    assert getmail.run().returncode == 0
+    assert len(getmail.messages()) == 1
+    key_file.write_text(json.dumps(key | {"client_email": "another@a-project.iam.gserviceaccount.com"}))
+    strange = product.run("login", "lou@example.org", "--service-account-file", str(key_file))
+    assert strange.returncode == 76, "the server does verify it"
+    assert "may not read lou@example.org" in strange.stderr
+    assert {request["client_id"] for request in authorization_server.token_requests()} == {"service-account"}
+
+
+def test_the_password_grant_where_the_row_allows_it(
+    product: Product, authorization_server: AuthorizationServer, dovecot: Dovecot, getmail: Getmail
+) -> None:
+    address = "pat@example.org"
+    dovecot.add_messages(address, 1)
+    product.use(authorization_server, dovecot, client=NATIVE_PASSWORD, more='grants = ["password"]')
+    password = product.home / "password"
+    for word, code in (("a-wrong-word", 77), (PASSWORD, 0)):
+        password.write_text(word)
+        result = product.run("login", address, "--grant", "password", "--password-command", f"cat {password}")
+        assert result.returncode == code, result.stderr
+        assert "RFC 9700" in result.stderr
+        assert word not in result.stdout + result.stderr, "nor where the server says it back"
+    password.unlink()
+    product.expire(address)
+    getmail.oauth2(dovecot, address)
+    assert getmail.run().returncode == 0
+    assert len(getmail.messages()) == 1
+    grants = [request["grant_type"] for request in authorization_server.token_requests()]
+    assert grants == ["password", "password", "refresh_token"]
+    assert not [file for file in product.home.rglob("*") if file.is_file() and PASSWORD.encode() in file.read_bytes()]
 
 
 def test_password_is_not_allowed_unless_the_row_says_so(stack: Stack) -> None:

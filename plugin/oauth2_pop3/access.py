@@ -66,15 +66,17 @@ def require_protocol(account: Account, protocol: str) -> None:
         )
 
 
-def renew(address: str) -> Token:
+def renew(address: str) -> None:
     """Get a new access token, however long the present one would still be good: what keeps a refresh token alive.
 
-    Raises what access_token does.
+    Where the grant has none there is nothing to do. Raises what access_token does.
     """
     account = accounts.load(address)
+    if account.provider.grant in APP_GRANTS:
+        return
     with AccountLock(account.key):
         try:
-            return _refresh(account, _stored(account))
+            _refresh(account, _stored(account))
         except OAuth2Pop3Error as error:
             _record_fault(account, error)
             raise
@@ -187,15 +189,20 @@ def _record_fault(account: Account, error: OAuth2Pop3Error) -> None:
     history.record_fault(account.key, error)
 
 
-def _needs_a_person(account: Account, error: AuthorizationRequired) -> AuthorizationRequired:
-    """Say which command mends it, and tell the plugins."""
+def tell_person(account: Account, reason: str) -> str:
+    """Tell plugins and notify_command that an account needs a person; the command that mends it."""
     command = f"oauth2-pop3 login {account.address}"
-    hint = error.hint if command in error.hint else f"{error.hint} Run: {command}".strip()
-    complete = AuthorizationRequired(error.message, code=error.code, hint=hint)
-    manager.authorization_required(account.address, error.message, command)
+    manager.authorization_required(account.address, reason, command)
     config = Config.load()
     if config.notify_command:
         from oauth2_pop3.notification import notify
 
-        notify(account.address, error.message, command, config)
-    return complete
+        notify(account.address, reason, command, config)
+    return command
+
+
+def _needs_a_person(account: Account, error: AuthorizationRequired) -> AuthorizationRequired:
+    """Say which command mends it, and tell the plugins."""
+    command = tell_person(account, error.message)
+    hint = error.hint if command in error.hint else f"{error.hint} Run: {command}".strip()
+    return AuthorizationRequired(error.message, code=error.code, hint=hint)

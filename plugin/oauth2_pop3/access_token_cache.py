@@ -16,6 +16,8 @@ import time
 DEFAULT_MIN_VALIDITY = 60
 """Seconds that an access token must still be good for: time to connect and to sign in."""
 
+CLOCK_SKEW = 300
+"""Seconds by which a clock may go back before what was written ahead of it is taken for wrong."""
 _SIZE_LIMIT = 65536
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789@._+-")
 
@@ -61,7 +63,10 @@ def read(account: str, min_validity: float = DEFAULT_MIN_VALIDITY) -> str | None
         if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
             return None
         expires_at, token, rest = os.read(descriptor, _SIZE_LIMIT).decode("ascii").split("\n")
-        if rest or not token or not float(expires_at) - time.time() > min_validity:
+        now = time.time()
+        if rest or not token or not float(expires_at) - now > min_validity:
+            return None
+        if status.st_mtime > now + CLOCK_SKEW:  # the clock was wrong then, or is now: expires_at says nothing
             return None
     except (OSError, ValueError):
         return None

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from oauth2_pop3 import access, accounts
+from oauth2_pop3.accounts import Account
 from oauth2_pop3.client_assertion import warning
 from oauth2_pop3.config import Config
 from oauth2_pop3.errors import AuthorizationRequired, OAuth2Pop3Error
@@ -37,20 +38,30 @@ def check(address: str, *, days: float, connect: bool) -> Finding:
     try:
         account = accounts.load(address)
         token = access.access_token(address)
+    except OAuth2Pop3Error as error:  # whoever needs to know has been told by now
+        return Finding(address, error)
+    try:
         if connect and account.provider.pop3_host:
             check_maildrop(account, token)
-        if ends_soon := warning(account.provider, account.key_password()):
-            raise AuthorizationRequired(ends_soon)
-        end = forecast(account.provider, account.store.load(account.key))
-        if end.at is not None and end.at - time.time() < days * 86400:
-            left = max(0.0, (end.at - time.time()) / 86400)
-            raise AuthorizationRequired(
-                f"the sign-in of {account.address} is expected to end in {left:.1f} days: {end.why}",
-                hint=f"Run: oauth2-pop3 login {account.address}",
-            )
+        _require_time_left(account, days)
     except OAuth2Pop3Error as error:
+        if error.exit_code == AuthorizationRequired.exit_code:
+            access.tell_person(account, error.message)
         return Finding(address, error)
     return Finding(address)
+
+
+def _require_time_left(account: Account, days: float) -> None:
+    """Raise AuthorizationRequired where a certificate or the sign-in ends soon."""
+    if ends_soon := warning(account.provider, account.key_password()):
+        raise AuthorizationRequired(ends_soon)
+    end = forecast(account.provider, account.store.load(account.key))
+    if end.at is not None and end.at - time.time() < days * 86400:
+        left = max(0.0, (end.at - time.time()) / 86400)
+        raise AuthorizationRequired(
+            f"the sign-in of {account.address} is expected to end in {left:.1f} days: {end.why}",
+            hint=f"Run: oauth2-pop3 login {account.address}",
+        )
 
 
 def refresh(address: str, *, jitter: float) -> Finding:

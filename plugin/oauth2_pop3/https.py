@@ -20,7 +20,7 @@ import requests
 import requests.adapters
 
 from oauth2_pop3.errors import ConfigError, NetworkError, OAuth2Pop3Error, OAuthError
-from oauth2_pop3.tls import client_context, is_loopback
+from oauth2_pop3.tls import client_context, is_loopback, untrusted
 
 SIZE_LIMIT = 1 << 20
 """Bytes: token answers and metadata are a few kilobytes."""
@@ -186,10 +186,8 @@ def _exchange(
             ) as answer:
                 body = _bounded(answer, host, size_limit)
     except requests.exceptions.SSLError as error:
-        raise OAuthError(
-            f"the TLS certificate of {host} is not to be trusted: {_reason(error)}",
-            hint="Nothing was sent. If the server has a certificate authority of its own, name it in ca_certs.",
-        ) from None
+        message, hint = untrusted(host, _reason(error))
+        raise OAuthError(message, hint=hint) from None
     except requests.exceptions.Timeout:
         raise NetworkError(f"{host} did not answer in time") from None
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:

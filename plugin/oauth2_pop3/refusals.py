@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -15,6 +15,8 @@ _REGISTRATION = frozenset(
      "unsupported_response_type", "invalid_client_metadata", "redirect_uri_mismatch", "deleted_client"}
 )  # fmt: skip
 """Errors of RFC 6749 section 5.2 that signing in again does not mend: the client or its settings are wrong."""
+_GO_ON = frozenset({"authorization_pending", "slow_down"})
+"""RFC 8628 section 3.5: no refusals, whatever else stands in the answer; `code` says which to whoever polls."""
 
 
 @cache
@@ -24,9 +26,17 @@ def _table() -> list[dict[str, object]]:
     return rows
 
 
-def explain(answer: Mapping[str, object], *, account: str, provider: str = "") -> OAuthError | NetworkError:
-    """Make an error of a refusal (RFC 6749 sections 4.1.2.1, 5.2): its meaning, the server's words, the remedy."""
+def explain(
+    answer: Mapping[str, object], *, account: str, provider: str = "", secrets: Iterable[str] = ()
+) -> OAuthError | NetworkError:
+    """Make an error of a refusal (RFC 6749 sections 4.1.2.1, 5.2): its meaning, the server's words, the remedy.
+
+    secrets: what was sent and must not be shown, though the server may say it back.
+    """
+    answer = {key: _without(secrets, value) for key, value in answer.items()}
     code = _text(answer.get("error"), 80) or "an error without a code"
+    if code in _GO_ON:
+        return OAuthError(f"the person has not agreed yet ({code})", code=code)
     description = _text(answer.get("error_description"), 300)
     suberror = _text(answer.get("suberror"), 80) or _text(answer.get("error_subtype"), 80)
     numbers = answer.get("error_codes")
@@ -52,6 +62,14 @@ def _fits(row: Mapping[str, object], said: str, code: str, provider: str) -> boo
         and row.get("error", code) == code
         and (not provider or str(row.get("provider", provider)) == provider)
     )
+
+
+def _without(secrets: Iterable[str], value: object) -> object:
+    """A text in which each of them is struck out."""
+    for secret in secrets:
+        if secret and isinstance(value, str):
+            value = value.replace(secret, "...")
+    return value
 
 
 def _text(value: object, limit: int) -> str:

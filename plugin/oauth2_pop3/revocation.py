@@ -46,7 +46,8 @@ def revoke(
             continue
         if "error" not in answer:
             raise OAuthError(f"{provider.revocation_endpoint} answered {response.status}")
-        refusal = refusals.explain(answer, account=account, provider=provider.name)
+        secrets = token_endpoint.secrets(form, basic)
+        refusal = refusals.explain(answer, account=account, provider=provider.name, secrets=secrets)
         if isinstance(refusal, AuthorizationRequired):
             raise OAuthError(refusal.message, code=refusal.code)
         raise refusal

@@ -52,7 +52,7 @@ def choose_grant(provider: Provider, *, wanted: str, screen: bool) -> str:
     """The grant to sign in by: what was asked for, what the provider's row names, what this machine allows.
 
     wanted: "" leaves it open. screen: whether a browser can be shown here, or was said to be elsewhere. Raises
-    ConfigError where the row does not allow the grant.
+    ConfigError where the row does not allow the grant, and what metadata.complete does.
     """
     grant = wanted or provider.grant
     if grant:
@@ -63,10 +63,12 @@ def choose_grant(provider: Provider, *, wanted: str, screen: bool) -> str:
         return grant
     if provider.service_account_file:
         return "jwt_bearer"
-    can_do_device = provider.device_authorization_endpoint and not provider.device_grant_note
-    if not screen and can_do_device and (not provider.grants or "device_code" in provider.grants):
-        return "device_code"
-    return "authorization_code"
+    refused = provider.device_grant_note or (provider.grants and "device_code" not in provider.grants)
+    if screen or refused:
+        return "authorization_code"
+    if provider.issuer and not provider.authorization_endpoint:  # what the row leaves out, the metadata may have
+        provider, _ = metadata.complete(provider)
+    return "device_code" if provider.device_authorization_endpoint else "authorization_code"
 
 
 def register(account: Account) -> Account | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from oauth2_pop3 import access
 from oauth2_pop3.accounts import Account
 from oauth2_pop3.discovery import metadata
-from oauth2_pop3.errors import OAuth2Pop3Error
+from oauth2_pop3.errors import OAuth2Pop3Error, TokenNotFound
 from oauth2_pop3.revocation import revoke
 
 
@@ -20,9 +20,12 @@ class SignedOut:
 
 
 def sign_out(account: Account) -> SignedOut:
-    """End an account's sign-in. Raises TokenNotFound where there is none, TokenStoreError."""
-    token = account.store.load(account.key)
+    """End an account's sign-in. Raises TokenNotFound where there is none, TokenStoreError where it cannot be deleted.
+
+    Tokens that cannot be read are deleted too, and the fault says so.
+    """
     try:
+        token = account.store.load(account.key)
         provider, _ = metadata.complete(account.provider)
         revoked = revoke(
             provider,
@@ -33,6 +36,8 @@ def sign_out(account: Account) -> SignedOut:
             key_password=account.key_password(),
         )
         outcome = SignedOut(revoked)
+    except TokenNotFound:
+        raise
     except OAuth2Pop3Error as error:
         outcome = SignedOut(False, error)
     access.forget(account)

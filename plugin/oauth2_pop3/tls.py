@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import ssl
+import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -76,13 +77,18 @@ def fingerprint_matches(certificate: bytes, fingerprints: Collection[str]) -> bo
     return any(fingerprint.replace(":", "").strip().lower() in digests for fingerprint in fingerprints)
 
 
+def untrusted(host: str, reason: str) -> tuple[str, str]:
+    """The same of a certificate, by OpenSSL's reason."""
+    hint = "If the server has a certificate authority of its own, name it in ca_certs."
+    if "not yet valid" in reason or "expired" in reason:
+        hint = f"Is this machine's clock right? It says {time.strftime('%Y-%m-%d')}."
+    return f"the TLS certificate of {host} is not to be trusted: {reason}", f"Nothing was sent. {hint}"
+
+
 def explain(error: ssl.SSLError, host: str) -> tuple[str, str]:
     """What a failed handshake means, and what to do: (message, hint)."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return (
-            f"the TLS certificate of {host} is not to be trusted: {error.verify_message}",
-            "Nothing was sent. If the server has a certificate authority of its own, name it in ca_certs.",
-        )
+        return untrusted(host, error.verify_message)
     return (
         f"no TLS connection to {host}: {error.reason or error}",
         "Check the port: 995 speaks TLS, 110 does not.",

@@ -9,6 +9,8 @@ from oauth2_pop3 import https, refusals
 from oauth2_pop3.errors import ConfigError, OAuthError
 from oauth2_pop3.providers import Provider
 
+_SECRETS = ("assertion", "client_assertion", "client_secret", "code", "code_verifier", "device_code", "password",
+            "refresh_token", "token")  # fmt: skip
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
@@ -43,6 +45,11 @@ def client_authentication(
     if client_secret and provider.token_endpoint_auth_method != "none":
         complete["client_secret"] = client_secret
     return complete, None
+
+
+def secrets(form: Mapping[str, str], basic: tuple[str, str] | None) -> list[str]:
+    """What of a request nobody may see, should the server say it back in its refusal."""
+    return [form[key] for key in _SECRETS if key in form] + ([basic[1]] if basic else [])
 
 
 def ask(
@@ -86,7 +93,7 @@ def post(
     )
     answer = response.json()
     if "error" in answer:
-        raise refusals.explain(answer, account=account, provider=provider.name)
+        raise refusals.explain(answer, account=account, provider=provider.name, secrets=secrets(form, basic))
     if response.status != 200 or not answer:
         raise OAuthError(
             f"{url} answered {response.status} and no JSON object",

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 
+from oauth2_pop3.access_token_cache import CLOCK_SKEW
 from oauth2_pop3.errors import OAuthError, TokenStoreError
 
 LONGEST_LIFETIME = 10 * 365 * 86400
@@ -77,8 +78,12 @@ class Token:
         )
 
     def valid_for(self) -> float:
-        """Seconds until the access token ends; negative when it has."""
-        return self.expires_at - time.time()
+        """Seconds until the access token ends; negative when it has, 0 where no clock can say.
+
+        A token from the future was issued while the clock was ahead, and would be taken for good until that day.
+        """
+        now = time.time()
+        return self.expires_at - now if self.obtained_at <= now + CLOCK_SKEW else 0.0
 
     def to_json(self) -> str:
         """The form in which stores keep it."""

@@ -34,6 +34,7 @@ NATIVE_SHORT = Client("native-short")  # its access tokens live for SHORT_LIFETI
 NATIVE_CONFIDENTIAL = Client("native-confidential", "a-secret-sent-in-the-body-0c1f")
 NATIVE_BASIC = Client("native-basic", "a-secret-sent-in-the-header-77ad")
 SERVICE_SECRET = Client("service-secret", "a-secret-of-a-service-3b90")
+NATIVE_PASSWORD = Client("native-password")  # the password grant, for PASSWORD alone
 SERVICE_JWT = Client("service-jwt")  # private_key_jwt, RS256: AuthorizationServer.private_key_file
 DOVECOT = Client("dovecot", "a-secret-to-introspect-with-5e21")
 
@@ -41,6 +42,8 @@ SECRETS = {
     client.client_id: client.client_secret for client in (NATIVE_CONFIDENTIAL, NATIVE_BASIC, SERVICE_SECRET, DOVECOT)
 }
 SHORT_LIFETIME = 3
+PASSWORD = "päss & wörd=1+1"
+SERVICE_ACCOUNT = "reader@a-project.iam.gserviceaccount.com"  # of the JWT bearer grant, with private_key_file
 SERVICE_USERNAME = "shared@example.org"  # whose maildrop a token of client_credentials opens
 SCOPE = "openid email offline_access mail"
 MAIL_SCOPE = "urn:ietf:params:oauth:scope:mail"  # opens Dovecot as `mail` does
@@ -49,7 +52,7 @@ MAIL_SCOPE = "urn:ietf:params:oauth:scope:mail"  # opens Dovecot as `mail` does
 class AuthorizationServer:
     """A running authorization server; as a context manager it starts and stops.
 
-    Any user name with any password signs in, and is the account's id, the claim `email` and Dovecot's user.
+    On its pages any user name with any password signs in: the account's id, the claim `email` and Dovecot's user.
     After stop() and start() it is at the same address and has forgotten every token.
     """
 
@@ -70,6 +73,8 @@ class AuthorizationServer:
             "private_key_file": str(self.private_key_file),
             "secrets": SECRETS,
             "service_username": SERVICE_USERNAME,
+            "service_account": SERVICE_ACCOUNT,
+            "password": PASSWORD,
             "token_request_log": str(self._token_request_log),
         }
         self._token_request_log.touch()

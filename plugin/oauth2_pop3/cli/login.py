@@ -273,13 +273,14 @@ def _protocols(text: str) -> tuple[str, ...]:
 
 
 def _show_device(authorization: DeviceAuthorization) -> None:
-    """Section 3.3 of RFC 8628: the URL and the code to a person, and a picture of both where there is one."""
+    """Section 3.3 of RFC 8628: the URL and the code to a person, and a picture of both, or of the URL alone."""
     from oauth2_pop3.cli.qr_code import qr_code
 
     _say("On any device, open this URL:")
     print(authorization.verification_uri, flush=True)
     _say(f"and enter the code  {authorization.user_code}")
-    if sys.stderr.isatty() and (picture := qr_code(authorization.verification_uri_complete)):
+    url = authorization.verification_uri_complete or authorization.verification_uri
+    if sys.stderr.isatty() and (picture := qr_code(url)):
         _say(f"\nor scan this:\n{picture}")
     _say("Check that the page shows the same code. Waiting ...")
 

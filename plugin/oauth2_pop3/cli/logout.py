@@ -18,9 +18,17 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> int:
     """Say which of the two happened; the account's settings stay in config.toml."""
     from oauth2_pop3 import accounts
+    from oauth2_pop3.errors import UsageError
+    from oauth2_pop3.providers import APP_GRANTS
     from oauth2_pop3.sign_out import sign_out
 
     account = accounts.load(options.account)
+    if account.mailbox and account.provider.grant not in APP_GRANTS:
+        raise UsageError(
+            f"{account.mailbox} has no sign-in of its own: the token of {account.address} opens it",
+            hint=f"To end that one, run: oauth2-pop3 logout {account.address}. To close this mailbox alone, take "
+            f'[accounts."{account.mailbox}"] out of config.toml.',
+        )
     outcome = sign_out(account)
     name = account.provider.display_name
     print(f"The tokens of {account.address} are deleted from this machine.")

@@ -103,15 +103,21 @@ def begin(
             f"no device_authorization_endpoint (RFC 8628) is known for {provider.display_name}", hint=other_way
         )
     # Section 3.1: the client authenticates as it does at the token endpoint, and errors look alike (section 3.2).
-    answer = token_endpoint.ask(
-        provider,
-        {"scope": provider.scope} if provider.scope else {},
-        client_id=client_id,
-        client_secret=client_secret,
-        account=account,
-        key_password=key_password,
-        endpoint=provider.device_authorization_endpoint,
-    )
+    try:
+        answer = token_endpoint.ask(
+            provider,
+            {"scope": provider.scope} if provider.scope else {},
+            client_id=client_id,
+            client_secret=client_secret,
+            account=account,
+            key_password=key_password,
+            endpoint=provider.device_authorization_endpoint,
+        )
+    except OAuthError as error:
+        if error.code != "unauthorized_client":
+            raise
+        # The client was registered for a browser alone, and the grant may have been our own choice.
+        raise OAuthError(error.message, code=error.code, hint=f"{error.hint} {other_way}") from error
     return DeviceAuthorization.from_response(answer)
 
 

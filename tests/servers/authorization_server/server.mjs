@@ -13,7 +13,8 @@ import { promisify } from 'node:util';
 
 console.log = console.info = console.error;
 console.warn = console.error;
-const { Provider } = await import('oidc-provider');
+const { Provider, errors } = await import('oidc-provider');
+const { jwtVerify } = await import('jose');
 
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 const settings = JSON.parse((await lines.next()).value);
@@ -24,6 +25,7 @@ writeFileSync(settings.private_key_file, privateKey.export({ type: 'pkcs8', form
 
 const MAIL_SCOPE = 'urn:ietf:params:oauth:scope:mail'; // of draft-ietf-mailmaint-oauth-public
 const DEVICE = 'urn:ietf:params:oauth:grant-type:device_code';
+const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
 
 /** An installed application: RFC 8252's loopback redirect, where any port matches. */
 const native = (client_id, more) => ({
@@ -50,6 +52,8 @@ const clients = [
   native('native-short', { token_endpoint_auth_method: 'none', access_token_lifetime: 3 }),
   native('native-confidential', { token_endpoint_auth_method: 'client_secret_post' }),
   native('native-basic', { token_endpoint_auth_method: 'client_secret_basic' }),
+  service('native-password', { token_endpoint_auth_method: 'none', grant_types: ['password', 'refresh_token'] }),
+  service('service-account', { token_endpoint_auth_method: 'none', grant_types: [JWT_BEARER] }),
   service('service-secret', { token_endpoint_auth_method: 'client_secret_post' }),
   service('service-jwt', {
     token_endpoint_auth_method: 'private_key_jwt',
@@ -118,6 +122,46 @@ async function mailByAnotherName(ctx, next) {
   }
 }
 
+/** The grants that oidc-provider leaves to whoever wants them (RFC 6749 section 4.3, RFC 7523 section 2.1). */
+function moreGrants(provider) {
+  const tokens = async (ctx, accountId, gty, withRefreshToken) => {
+    const { client, params } = ctx.oidc;
+    const scope = params.scope ?? 'mail';
+    const grant = new provider.Grant({ accountId, clientId: client.clientId });
+    grant.addOIDCScope(scope);
+    const common = { accountId, client, grantId: await grant.save(), gty, scope, expiresWithSession: false };
+    const token = new provider.AccessToken(common);
+    ctx.body = {
+      access_token: await token.save(), expires_in: token.expiration, token_type: token.tokenType, scope,
+      ...(withRefreshToken && { refresh_token: await new provider.RefreshToken(common).save() }),
+    };
+  };
+  provider.registerGrantType('password', async (ctx) => {
+    const { username, password } = ctx.oidc.params;
+    if (password !== settings.password) throw new errors.InvalidGrant(`the password ${password} is wrong`);
+    await tokens(ctx, username, 'password', true);
+  }, ['username', 'password', 'scope']);
+  provider.registerGrantType(JWT_BEARER, async (ctx) => {
+    const expected = { issuer: settings.service_account, audience: `${provider.issuer}/token`, algorithms: ['RS256'] };
+    const { payload } = await jwtVerify(ctx.oidc.params.assertion, publicKey, expected).catch((error) => {
+      throw new errors.InvalidGrant(error.message);
+    });
+    ctx.oidc.params.scope = payload.scope;
+    await tokens(ctx, payload.sub, JWT_BEARER, false);
+  }, ['assertion', 'scope']);
+}
+
+/** An assertion says by itself who asks (RFC 7523 section 2.1); oidc-provider wants a client_id beside it. */
+async function clientOfAnAssertion(ctx, next) {
+  if (ctx.path === '/token' && ctx.method === 'POST' && ctx.get('User-Agent') === 'oauth2-pop3') {
+    ctx.req.body = Buffer.concat(await ctx.req.toArray()).toString();
+    if (new URLSearchParams(ctx.req.body).get('grant_type') === JWT_BEARER) {
+      ctx.req.body += '&client_id=service-account';
+    }
+  }
+  await next();
+}
+
 let fault = { name: null, times: null };
 
 /** What is wrong with this request, by the last order; "" when nothing is. */
@@ -166,7 +210,9 @@ server.listen(settings.port, '127.0.0.1', async () => {
   const issuer = `https://127.0.0.1:${server.address().port}`;
   const provider = new Provider(issuer, configuration);
   provider.use(offlineAccessWithoutPrompt);
+  moreGrants(provider);
   provider.use(tokenRequests);
+  provider.use(clientOfAnAssertion);
   provider.use(mailByAnotherName);
   server.on('request', provider.callback());
   say({ issuer });
