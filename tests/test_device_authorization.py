@@ -257,6 +257,16 @@ def test_a_fault_after_slow_down(site: Site) -> None:
     assert time.pauses == [7, 12, 24, 48, 60, 12]
 
 
+@pytest.mark.parametrize("said", ["AADSTS90033: A transient error", "server_error", "temporarily_unavailable"])
+def test_waiting_is_no_fault_whatever_is_said_with_it(site: Site, said: str) -> None:
+    time = Time()
+    answer = {"error_description": said}
+    site.wait(
+        time, (400, {"error": "authorization_pending", **answer}), (400, {"error": "slow_down", **answer}), GRANTED
+    )
+    assert time.pauses == [7, 7, 12], "and not the longer pauses of a passing fault"
+
+
 def test_microsofts_words(site: Site) -> None:
     said = "AADSTS70016: OAuth 2.0 device flow error. Authorization is pending. Continue polling."
     pending = (400, {"error": "authorization_pending", "error_description": said, "error_codes": [70016]})

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import pty
 import re
 import signal
+import struct
 import subprocess
+import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,7 +45,13 @@ def device_login(product: Product, *arguments: str) -> Iterator[tuple[subprocess
     """`login` by the device authorization grant, the URL to open with its code in it, and the code."""
     command = [product.command, "login", ADDRESS, *arguments]
     with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell has its background jobs ignore Ctrl-C, the tests too if it runs them so.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -74,12 +84,49 @@ def test_device_code(stack: Stack, browser: Browser) -> None:
     assert product.token() != token
 
 
-def test_device_code_is_chosen_where_there_is_no_screen(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the row names the endpoint: what only the issuer's metadata names is not yet known then."""
+def test_the_picture_on_the_terminal_is_what_a_scanner_reads(stack: Stack) -> None:
+    """A real terminal's lines, painted as it would paint them; what is read from that leads to the sign-in."""
+    zxingcpp = pytest.importorskip("zxingcpp")
+    product, server, _ = stack
+    terminal, its_end = pty.openpty()
+    fcntl.ioctl(its_end, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 100, 0, 0))
+    with subprocess.Popen(
+        [product.command, "login", ADDRESS, "--grant", "device_code"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=its_end,
+        env={**os.environ, "LC_ALL": "C.UTF-8"},
+    ) as process:
+        os.close(its_end)
+        shown = b""
+        while b"Waiting" not in shown:
+            shown += os.read(terminal, 65536)
+        blocks = [line for line in shown.decode().splitlines() if line and set(line) <= set(" ▀▄█")]
+        scale = 4
+        rows: list[bytes] = []
+        for line in blocks:
+            for inks in ("▀█", "▄█"):  # the two halves of a character
+                row = b"".join((b"\xff" if character in inks else b"\0") * scale for character in line)
+                rows += [row] * scale
+        picture = memoryview(b"".join(rows)).cast("B", (len(rows), len(rows[0])))
+        [code] = zxingcpp.read_barcodes(picture)
+        assert code.text.startswith(f"{server.issuer}/device?user_code=")
+        server.approve_device(code.text, ADDRESS)
+        stdout, _ = process.communicate(timeout=60)
+    os.close(terminal)
+    assert process.returncode == 0
+    assert stdout.decode().endswith(f"{ADDRESS} is ready.\n")
+
+
+@pytest.mark.parametrize("by", ["row", "metadata"])
+def test_device_code_is_chosen_where_there_is_no_screen(by: str, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     product, server, dovecot = stack
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"):
         monkeypatch.delenv(name, raising=False)
-    product.use(server, dovecot, more=f'device_authorization_endpoint = "{server.issuer}/device/auth"')
+    if by == "row":
+        endpoints = ("authorization_endpoint", "auth"), ("device_authorization_endpoint", "device/auth")
+        row = "".join(f'{name} = "{server.issuer}/{path}"\n' for name, path in endpoints)
+        product.use(server, dovecot, more=f'{row}token_endpoint = "{server.issuer}/token"')
     with device_login(product) as (process, url, _):
         server.approve_device(url, ADDRESS)
         _, stderr = process.communicate(timeout=60)

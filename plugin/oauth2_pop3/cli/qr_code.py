@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import sys
 
@@ -26,8 +27,16 @@ def qr_code(url: str) -> str:
     except (ImportError, UnicodeError, LookupError, ValueError):  # ValueError: longer than the largest QR code holds
         return ""
     width, _ = code.symbol_size(border=_BORDER)
-    if width > shutil.get_terminal_size().columns:
+    if width > _columns():
         return ""
     lines = io.StringIO()
     code.terminal(lines, border=_BORDER, compact=True)
     return lines.getvalue().rstrip("\n")
+
+
+def _columns() -> int:
+    """Of standard error's terminal; shutil would ask standard output, which may be a pipe."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns
+    except (OSError, ValueError, AttributeError):
+        return shutil.get_terminal_size().columns
