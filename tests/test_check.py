@@ -6,11 +6,13 @@ import json
 import os
 import re
 import stat
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from oauth2_pop3 import check
 from oauth2_pop3.forecast import forecast
 from oauth2_pop3.providers import Provider
 from oauth2_pop3.tokens import Token
@@ -100,11 +102,11 @@ def test_what_the_server_says_of_the_refresh_token(lifetime: object, expected: i
 def test_status_has_a_stable_form(signed_in: Stack) -> None:
     product, _ = signed_in
     row = status(product)
-    assert row.keys() >= {
-        *("account", "provider", "state", "scope", "access_token_expires_at", "obtained_at", "signed_in_at"),
-        *("refreshable", "refresh_token_expires_at", "refresh_token_expires_why", "last_fault_at", "last_fault"),
-        *("detail", "grant", "uses"),
-    }
+    assert list(row) == [
+        *("account", "provider", "state", "grant", "uses", "scope", "access_token_expires_at", "obtained_at"),
+        *("signed_in_at", "refreshable", "refresh_token_expires_at", "refresh_token_expires_why", "last_fault_at"),
+        *("last_fault", "detail"),
+    ], "keys may be added here and in the help; none is taken away or renamed"
     assert row["state"] == "ready"
     assert row["refresh_token_expires_at"] is None
     shown = product.run("status", check=True).stdout
@@ -184,7 +186,66 @@ def test_an_end_that_is_near(signed_in: Stack) -> None:
     assert product.run("check", "--days", "soon").returncode == 64
 
 
+@pytest.mark.parametrize("command", ["status", "check", "discover", "providers", "token"])
+def test_the_help_has_every_key_of_the_json(command: str, signed_in: Stack) -> None:
+    product, _ = signed_in
+    arguments = {"token": [ADDRESS, "--format", "json"], "discover": [ADDRESS, "--json"]}.get(command, ["--json"])
+    answer = json.loads(product.run(command, *arguments, check=True).stdout)
+    row = answer[0] if isinstance(answer, list) else answer
+    words = re.findall(r"\w+", product.run(command, "--help", check=True).stdout)
+    assert row.keys() <= set(words)
+
+
+def test_a_person_is_told_of_an_end_that_is_near(signed_in: Stack, home: Path) -> None:
+    """Once: only by what `check` printed, which is nobody's where cron sends no mail."""
+    product, _ = signed_in
+    notifying(product, f"sh -c 'echo \"$OAUTH2_POP3_COMMAND: $OAUTH2_POP3_REASON\" >> {home}/told'")
+    edit(product, refresh_token_expires_at=int(time.time()) + 2 * DAY)
+    for _ in range(2):
+        assert product.run("check").returncode == 77
+    told = (home / "told").read_text()
+    assert told.startswith(f"oauth2-pop3 login {ADDRESS}: the sign-in of {ADDRESS} is expected to end in 2.0 days")
+    assert told.count("\n") == 1
+
+
+def test_a_person_is_told_where_the_mailbox_is_closed(signed_in: Stack, home: Path) -> None:
+    product, server = signed_in
+    notifying(product, f"sh -c 'echo \"$OAUTH2_POP3_REASON\" >> {home}/told'")
+    server.revoke(product.stored()["refresh_token"])
+    assert product.run("check").returncode == 77
+    assert "refused the access token" in (home / "told").read_text()
+
+
 # -- refresh
+
+
+def test_so_many_at_once_and_no_more() -> None:
+    at_work, most = 0, 0
+    lock = threading.Lock()
+
+    def act(address: str) -> check.Finding:
+        nonlocal at_work, most
+        with lock:
+            at_work += 1
+            most = max(most, at_work)
+        time.sleep(0.01)
+        with lock:
+            at_work -= 1
+        return check.Finding(address)
+
+    addresses = [f"{number}@example.org" for number in range(30)]
+    assert [finding.account for finding in check.each(addresses, act, at_once=3)] == addresses
+    assert most == 3
+
+
+@pytest.mark.usefixtures("home")
+def test_the_jitter_is_another_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    for _ in range(50):
+        assert check.refresh("nobody@example.org", jitter=60).exit_code == 77
+    assert len(set(pauses)) > 40
+    assert 0 <= min(pauses) < 20 < 40 < max(pauses) <= 60
 
 
 def test_refresh_uses_a_refresh_token_that_is_hardly_used(signed_in: Stack) -> None:

@@ -415,6 +415,12 @@ def test_a_refusal_at_the_first_step(site: Site, answer: Answer, kind: type[OAut
     assert type(caught.value) is kind
 
 
+def test_a_client_that_may_not_is_told_the_other_way(site: Site) -> None:
+    site.device = (400, {"error": "unauthorized_client"})
+    with pytest.raises(OAuthError, match=rf"oauth2-pop3 login {ANN} --no-browser"):
+        begin(site.provider, client_id="c", client_secret="", account=ANN)
+
+
 # --- the picture
 
 

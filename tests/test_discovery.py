@@ -26,7 +26,7 @@ from oauth2_pop3.discovered import MAIL_SCOPE, Discovered, ascii_domain, scope_t
 from oauth2_pop3.discovery import autoconfig, openid_configuration, pacc, srv
 from oauth2_pop3.errors import ConfigError, NetworkError, OAuthError, Pop3Error
 from product import Product
-from servers.authorization_server import NATIVE_PUBLIC, AuthorizationServer
+from servers.authorization_server import AuthorizationServer
 from servers.certificates import Certificates
 from servers.dns import NameServer
 from servers.dovecot import Dovecot
@@ -657,8 +657,10 @@ def test_the_command_finds_and_saves_what_login_works_with(
         assert part in printed
     assert product.config_file.read_text().startswith("# mine\n")
     assert set(Config.load().providers) == {"found-example"}
-    result = product.login(authorization_server, ADDRESS, "--client-id", NATIVE_PUBLIC.client_id)
+    result = product.login(authorization_server, ADDRESS)
     assert result.returncode == 0, result.stderr
+    assert "no client_id is needed" in result.stderr
+    assert "client_id" not in product.config_file.read_text()
     assert product.token(ADDRESS)
     assert find().source == "your config"
 

@@ -79,6 +79,30 @@ def test_a_provider_that_cannot_revoke(signed_in: Stack) -> None:
     assert not refused_at_the_server(server, refresh_token)
 
 
+@pytest.mark.parametrize("content", ["", "{", '{"version": 2, "access_token": "x", "expires_at": 1}'])
+def test_tokens_that_cannot_be_read_are_forgotten_too(content: str, signed_in: Stack) -> None:
+    """Once: they stayed for ever, and so did the readable copy of the access token."""
+    product, _ = signed_in
+    (product.state / "tokens" / f"{ADDRESS}.json").write_text(content)
+    result = product.run("logout", ADDRESS)
+    assert result.returncode == 74
+    assert "deleted from this machine" in result.stdout
+    assert "has not revoked them" in result.stderr
+    assert nothing_is_left(product)
+
+
+def test_a_mailbox_does_not_end_the_sign_in_of_the_person_who_opens_it(signed_in: Stack) -> None:
+    """Once: signing out of a shared mailbox revoked the person's own tokens."""
+    product, _ = signed_in
+    shared = "sales@example.org"
+    with product.config_file.open("a") as file:
+        file.write(f'[accounts."{shared}"]\naccount = "{ADDRESS}"\n')
+    result = product.run("logout", shared)
+    assert result.returncode == 64
+    assert f"oauth2-pop3 logout {ADDRESS}" in result.stderr
+    assert product.token()
+
+
 def test_a_server_that_refuses_to(signed_in: Stack) -> None:
     product, _ = signed_in
     product.configure(product.config_file.read_text().replace('client_id = "native-public"', 'client_id = "nobody"'))

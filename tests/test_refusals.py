@@ -99,6 +99,17 @@ def test_what_is_made_of_it(answer: dict[str, object], kind: type[OAuth2Pop3Erro
         assert error.code == answer["error"]
 
 
+def test_what_was_sent_is_not_shown_though_the_server_says_it_back() -> None:
+    secret = "s" * 400
+    answer = {"error": f"no {secret}", "error_description": f"{'x' * 200} {secret} is not known, nor {secret}"}
+    error = refusals.explain(answer, account=ANN, secrets=[secret, "rt", ""])
+    assert "sss" not in error.message
+    assert "is not known" in error.message
+    pending = refusals.explain({"error": "slow_down"}, account=ANN, secrets=["slow_down"])
+    assert isinstance(pending, OAuthError)
+    assert pending.code == "slow_down"
+
+
 HOSTILE = "\x1b]0;owned\x07\x9b2J\u202e\r\n\x00\ud800"
 
 

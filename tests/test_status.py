@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import time
 from dataclasses import replace
@@ -15,6 +16,7 @@ from oauth2_pop3.forecast import forecast
 from oauth2_pop3.providers import Provider
 from oauth2_pop3.tokens import Token
 from product import ADDRESS, Product
+from servers.authorization_server import AuthorizationServer
 
 DAY = 86400
 
@@ -91,6 +93,26 @@ def test_an_end_beyond_the_calendar(lifetime: int, product: Product) -> None:
     result = product.run("status")
     assert result.returncode == 0, result.stderr
     assert "end of the sign-in: beyond the calendar" in result.stdout
+
+
+# Once: the token of a machine that had started with a wrong clock was given out until the day the clock had shown
+@pytest.mark.parametrize("ahead", [3600, 400 * DAY])
+def test_a_clock_that_was_ahead_when_the_token_was_issued(
+    ahead: int, product: Product, authorization_server: AuthorizationServer
+) -> None:
+    product.use(authorization_server)
+    assert product.login(authorization_server).returncode == 0
+    wrong = product.token()
+    record = product.stored()
+    later = {key: record[key] + ahead for key in ("expires_at", "obtained_at", "signed_in_at")}
+    (product.state / "tokens" / f"{ADDRESS}.json").write_text(json.dumps(record | later))
+    cache = product.state / "access" / ADDRESS
+    cache.write_text(f"{later['expires_at']}\n{wrong}\n")
+    os.utime(cache, (later["obtained_at"], later["obtained_at"]))
+    right = product.token()
+    assert right != wrong
+    assert product.token() == right, "once is enough"
+    assert product.stored()["obtained_at"] <= time.time()
 
 
 # Once: AttributeError for every command but the plain `token`, since sys.stdin is None then

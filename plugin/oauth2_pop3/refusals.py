@@ -33,17 +33,18 @@ def explain(
 
     secrets: what was sent and must not be shown, though the server may say it back.
     """
-    answer = {key: _without(secrets, value) for key, value in answer.items()}
     code = _text(answer.get("error"), 80) or "an error without a code"
     if code in _GO_ON:
         return OAuthError(f"the person has not agreed yet ({code})", code=code)
-    description = _text(answer.get("error_description"), 300)
+    shown, description = (
+        _text(_without(secrets, answer.get(key)), limit) for key, limit in (("error", 80), ("error_description", 300))
+    )
     suberror = _text(answer.get("suberror"), 80) or _text(answer.get("error_subtype"), 80)
     numbers = answer.get("error_codes")
     codes = " ".join(f"AADSTS{number}" for number in numbers) if isinstance(numbers, list) else ""
     said = f"{code} {suberror} {codes} {description}"
     row = next((row for row in _table() if _fits(row, said, code, provider)), None)
-    words = f"{code}: {description}" if description else code
+    words = ": ".join(filter(None, (shown or code, description)))
     if row is None:
         return OAuthError(f"the authorization server refused: {words}", code=code)
     message = f"{row['meaning']} (the server said {words})"
@@ -65,9 +66,9 @@ def _fits(row: Mapping[str, object], said: str, code: str, provider: str) -> boo
 
 
 def _without(secrets: Iterable[str], value: object) -> object:
-    """A text in which each of them is struck out."""
+    """A text in which each of them is struck out, unless it is too short to be one and to be told from other words."""
     for secret in secrets:
-        if secret and isinstance(value, str):
+        if len(secret) > 3 and isinstance(value, str):
             value = value.replace(secret, "...")
     return value
 

@@ -1,7 +1,8 @@
 """List the providers that are known, from the package, plugins and your config.
 
-With --json: a list of objects with name, title, supported, pop3_host, pop3_port, scope, domains, issuer, the
-endpoints, mechanisms, note and, where there is no OAuth for POP3, unsupported.
+With --json: a list of objects with name, title, supported, issuer, authorization_endpoint, token_endpoint,
+device_authorization_endpoint, revocation_endpoint, scope, pop3_host, pop3_port, domains, mechanisms, note and, where
+there is no OAuth for POP3, unsupported.
 """
 
 from __future__ import annotations
