@@ -158,6 +158,16 @@ def test_a_line_for_each_that_is_not(signed_in: Stack) -> None:
     assert [(row["account"], row["exit_code"]) for row in rows] == [(ADDRESS, 0), (OTHER, 77)]
 
 
+@pytest.mark.parametrize("command", [("check",), ("check", "--all"), ("refresh", "--all", "--jitter", "0")])
+def test_a_config_that_got_lost_is_not_well(command: tuple[str, ...], signed_in: Stack) -> None:
+    """Once: silent and 0, for ever."""
+    product, _ = signed_in
+    product.config_file.unlink()
+    result = product.run(*command)
+    assert result.returncode == 78
+    assert str(product.config_file) in result.stderr
+
+
 def test_a_passing_fault(signed_in: Stack) -> None:
     product, server = signed_in
     server.fault("503")
@@ -338,12 +348,29 @@ def test_nothing_prints_a_token_but_token(
     commands = (
         *(("status",), ("status", "--json"), ("check", "--all"), ("check", "--json")),
         *(("refresh", "--all", "--jitter", "0"), ("providers",), ("discover", ADDRESS)),
-        ("login", ADDRESS, "--mailbox", "shared@example.org"),
-        *(("status", "--json"), ("logout", ADDRESS)),
+        *(("login", ADDRESS, "--mailbox", "shared@example.org"), ("token", "nobody@example.org")),
+        *(("import", str(product.home / "tokens")), ("import", str(product.home / "tokens"), "--replace")),
+        *(("translate", str(product.home / ".getmailrc")), ("refresh", ADDRESS, "--jitter", "0"), ("status", "--json")),
+        *(("check",), ("logout", ADDRESS), ("logout", ADDRESS), ("check",)),
     )
+    other = authorization_server.issue_tokens(ADDRESS)
+    secrets |= {other["access_token"], other["refresh_token"]}
+    (product.home / "tokens").write_text(
+        json.dumps(
+            {"token_uri": f"{authorization_server.issuer}/token", "user": ADDRESS, "client_id": "native-public"} | other
+        )
+    )
+    (product.home / ".getmailrc").write_text(
+        f"[retriever]\ntype = SimplePOP3SSLRetriever\nserver = localhost\n"
+        f"username = {ADDRESS}\npassword = hush-hush-hush\n"
+    )
+    secrets.add("hush-hush-hush")
     for command in commands:
+        if command[0] == "refresh" and "--all" not in command:
+            authorization_server.revoke(product.stored()["refresh_token"])  # from here on all are errors
         result = product.run(*command)
         said += result.stdout + result.stderr
+        assert "Traceback" not in result.stderr
         if (product.state / "tokens" / f"{ADDRESS}.json").exists():
             secrets |= {product.stored()[key] for key in ("access_token", "refresh_token")}
     assert len(secrets) > 2, "it was refreshed in between"

@@ -26,7 +26,7 @@ from oauth2_pop3.discovered import MAIL_SCOPE, Discovered, ascii_domain, scope_t
 from oauth2_pop3.discovery import autoconfig, openid_configuration, pacc, srv
 from oauth2_pop3.errors import ConfigError, NetworkError, OAuthError, Pop3Error
 from product import Product
-from servers.authorization_server import AuthorizationServer
+from servers.authorization_server import NATIVE_PUBLIC, AuthorizationServer
 from servers.certificates import Certificates
 from servers.dns import NameServer
 from servers.dovecot import Dovecot
@@ -375,6 +375,28 @@ def test_an_issuer_without_metadata_is_taken_with_the_endpoints_that_come_with_i
     assert "could not be compared" in result.trust
     assert result.provider.token_endpoint == "https://found.example/token"
     assert result.provider.issuer == ""
+
+
+def test_a_client_id_for_everybody_is_used(
+    names: Names, site: Site, dovecot: Dovecot, authorization_server: AuthorizationServer, product: Product
+) -> None:
+    """draft-ietf-mailmaint-autoconfig, OAuth2 requirements: the one given there, else registration."""
+    names()
+    client_id = f"<clientID>{NATIVE_PUBLIC.client_id}</clientID>"
+    site.put(AUTOCONFIG, xml(authorization_server.issuer, server_xml("localhost", dovecot.pop3s_port), client_id))
+    assert cli.main(["discover", ADDRESS, "--save"]) == 0
+    result = product.login(authorization_server, ADDRESS)
+    assert result.returncode == 0, result.stderr
+    assert {request["client_id"] for request in authorization_server.token_requests()} == {NATIVE_PUBLIC.client_id}
+
+
+@pytest.mark.parametrize("way", ["OAuth2", "OAuth", "OAUTHBEARER", "XOAUTH2"])
+def test_the_names_of_oauth(way: str, names: Names, site: Site) -> None:
+    names()
+    site.put(AUTOCONFIG, xml("as.found.example", server_xml("first.found.example", way="GSSAPI") + server_xml(way=way)))
+    found = autoconfig.look_up(autoconfig.locations(DOMAIN, ADDRESS)[0], ADDRESS, DOMAIN)
+    assert found is not None
+    assert (found.pop3_host, found.note) == ("pop.found.example", "")
 
 
 def test_an_issuer_without_metadata_and_endpoints_is_nobody(names: Names, site: Site) -> None:

@@ -12,7 +12,7 @@ from oauth2_pop3 import access, accounts
 from oauth2_pop3.accounts import Account
 from oauth2_pop3.client_assertion import warning
 from oauth2_pop3.config import Config
-from oauth2_pop3.errors import AuthorizationRequired, OAuth2Pop3Error
+from oauth2_pop3.errors import AuthorizationRequired, ConfigError, OAuth2Pop3Error
 from oauth2_pop3.forecast import forecast
 from oauth2_pop3.sign_in_checks import check_maildrop
 
@@ -81,7 +81,12 @@ def each(addresses: Iterable[str], act: Callable[[str], Finding], *, at_once: in
 
 
 def chosen(named: Sequence[str], config: Config, *, mailboxes: bool = True) -> list[str]:
-    """The accounts that were named, or all; without mailboxes, not those that another account's token opens."""
+    """The accounts that were named, or all; without mailboxes, not those that another account's token opens.
+
+    Raises ConfigError where there are none: to cron a config that got lost must not look as if all were well.
+    """
+    if not named and not config.accounts:
+        raise ConfigError(f"there is no account in {config.path}", hint="Run: oauth2-pop3 login ADDRESS")
     return list(named) or [row for row in sorted(config.accounts) if mailboxes or "account" not in config.accounts[row]]
 
 

@@ -177,6 +177,7 @@ class _Ladder:
         values: dict[str, object] = {
             "issuer": found.issuer,
             "scope": scope_to_ask(found.scope, document),
+            "client_id": found.client_id,
             "pop3_host": found.pop3_host,
             "pop3_port": found.pop3_port,
             "starttls": found.starttls,

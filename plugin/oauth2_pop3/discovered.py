@@ -22,7 +22,8 @@ class Discovered:
 
     source: what was asked, for a person. trust: who says so, and what was verified of it. issuer (RFC 8414): "" where
     the source names none. scope: space-separated. username: what POP3 is to be told, "" where nothing was said.
-    The endpoints: where the source names them and the issuer may have no metadata. note: what else to know.
+    The endpoints: where the source names them and the issuer may have no metadata. client_id: one that everybody may
+    use, "" where there is none. note: what else to know.
     Raises OAuthError where a host, a port or a URL is none.
     """
 
@@ -37,6 +38,7 @@ class Discovered:
     note: str = ""
     authorization_endpoint: str = ""
     token_endpoint: str = ""
+    client_id: str = ""
 
     def __post_init__(self) -> None:
         if not is_host_name(self.pop3_host):
@@ -48,7 +50,7 @@ class Discovered:
             # RFC 8414 section 2: an issuer has neither query nor fragment; only https is ever followed.
             if url and (not url.startswith("https://") or "#" in url or (key == "issuer" and "?" in url)):
                 raise OAuthError(f"{self.source} names the {key} {one_line(url, 100)!r}, which is no https:// URL")
-        for key in ("scope", "username", "note", "issuer", "authorization_endpoint", "token_endpoint"):
+        for key in ("scope", "username", "note", "issuer", "authorization_endpoint", "token_endpoint", "client_id"):
             if len(text := getattr(self, key)) > _TEXT_LIMIT or not text.isprintable():
                 raise OAuthError(f"{self.source} says what cannot be a {key}: {one_line(text, 100)!r}")
 

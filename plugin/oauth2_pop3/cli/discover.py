@@ -68,6 +68,7 @@ def lines(result: Result) -> list[str]:
         "POP3": f"{row.pop3_host}:{row.pop3_port}, {tls}" if row.pop3_host else "",
         "issuer": row.issuer or row.authorization_endpoint,
         "scope": row.scope,
+        "client_id": "" if result.known else row.client_id,
         "user name": result.username if result.username != result.address else "",
         "note": row.unsupported or result.note,
     }

@@ -88,6 +88,7 @@ def look_up(location: Location, address: str, domain: str, *, ca_certs: str = ""
         note=note,
         authorization_endpoint=_text(oauth2, "authURL"),
         token_endpoint=_text(oauth2, "tokenURL"),
+        client_id=_text(oauth2, "clientID"),
     )
 
 
@@ -109,7 +110,9 @@ def _issuer(text: str) -> str:
 
 
 def _takes_oauth2(server: Element) -> bool:
-    return any((way.text or "").strip().lower() == "oauth2" for way in server.iter("authentication"))
+    """By the draft's names, of which it has two, or by the SASL mechanism's own."""
+    ways = {(way.text or "").strip().lower() for way in server.iter("authentication")}
+    return bool(ways & {"oauth2", "oauth", "oauthbearer", "xoauth2"})
 
 
 def _text(element: Element | None, tag: str) -> str:
