@@ -24,8 +24,8 @@ _PORT = 995  # the draft names hosts alone: the port is that of implicit TLS
 def look_up(domain: str, *, resolver: dns.resolver.Resolver | None = None, ca_certs: str = "") -> Discovered | None:
     """What the domain publishes; None where it publishes nothing, or no POP3.
 
-    resolver: other than the system's. Raises NetworkError and OAuthError; the latter too where the digest in the DNS
-    is another than the document's.
+    resolver: other than the system's. Raises NetworkError and OAuthError; the latter too where the DNS has no digest,
+    or another than the document's.
     """
     host = f"ua-auto-config.{domain}"
     response = https.request(
@@ -60,7 +60,10 @@ def _digest_checked(domain: str, body: bytes, resolver: dns.resolver.Resolver | 
     """Compare the document to the digests in the DNS, any of which may be its own; what that says of trust."""
     records = [tags for text in _texts(f"_ua-auto-config.{domain}", resolver) if (tags := _tags(text))]
     if not records:
-        return "there is no TXT digest of it"
+        raise OAuthError(
+            f"there is no TXT record _ua-auto-config.{domain} with the document's digest",
+            hint="Whoever got hold of the name ua-auto-config alone could have published it; it is not used.",
+        )
     digest = hashlib.sha256(body).digest()
     for tags in records:
         try:
