@@ -138,7 +138,9 @@ function moreGrants(provider) {
   };
   provider.registerGrantType('password', async (ctx) => {
     const { username, password } = ctx.oidc.params;
-    if (password !== settings.password) throw new errors.InvalidGrant(`the password ${password} is wrong`);
+    if (password !== settings.password) {
+      throw new errors.CustomOIDCProviderError('invalid_grant', `the password ${password} is wrong`);
+    }
     await tokens(ctx, username, 'password', true);
   }, ['username', 'password', 'scope']);
   provider.registerGrantType(JWT_BEARER, async (ctx) => {
