@@ -350,7 +350,7 @@ def test_a_redirect_uri_that_cannot_be_listened_to_needs_a_terminal(
     product: Product, authorization_server: AuthorizationServer
 ) -> None:
     product.use(authorization_server, more='redirect_uri = "https://127.0.0.1/"')
-    result = product.run("login", ADDRESS)
+    result = product.run("login", ADDRESS, "--grant", "authorization_code")
     assert result.returncode == 64
     assert "terminal" in result.stderr
 

@@ -1,8 +1,8 @@
 """List the providers that are known, from the package, plugins and your config.
 
 With --json: a list of objects with name, title, supported, issuer, authorization_endpoint, token_endpoint,
-device_authorization_endpoint, revocation_endpoint, scope, pop3_host, pop3_port, domains, mechanisms, note and, where
-there is no OAuth for POP3, unsupported.
+device_authorization_endpoint, revocation_endpoint, scope, imap_scope, smtp_scope, pop3_host, pop3_port, domains,
+mechanisms, note and, where there is no OAuth for POP3, unsupported.
 """
 
 from __future__ import annotations
