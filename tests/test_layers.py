@@ -30,6 +30,8 @@ LAYERS = [
         "token_files",
     },
     {
+        "bridge_password",
+        "bridge_socket",
         "history",
         "providers",
         "refusals",
@@ -49,7 +51,7 @@ LAYERS = [
     {"sign_in_checks", "sign_out", "status"},
     {"check", "sign_in", "token_import"},
     {"bridge", "hosts"},
-    {"sandbox"},
+    {"bridge_listener", "sandbox"},
     {"cli"},
     {"__main__"},
 ]
@@ -63,6 +65,7 @@ HEAVY = {
     "argparse": {
         *("cli.login", "cli.token", "cli.status", "cli.providers", "cli.logout", "cli.getmail", "cli.sandbox"),
         *("cli.check", "cli.refresh", "cli.discover", "cli.import_tokens", "cli.translate", "cli.bridge"),
+        "cli.bridge_password",
     },
     "getmailcore": {"hosts.getmail6"},
     "dns": {"discovery.mx"},

@@ -2,7 +2,9 @@
 
 For clients that can do USER and PASS alone, fetchmail first of all: it greets, takes USER and PASS (or AUTH PLAIN),
 signs in upstream with the token of the account that USER named, and from then on passes octets on in both directions,
-so that every command after the sign-in is between the client and the real server.
+so that every command after the sign-in is between the client and the real server. Where anybody could have connected
+(bridge_socket), PASS must be the bridge password of the account or mailbox that USER names, and nothing is asked of
+the real server before it was.
 """
 
 from __future__ import annotations
@@ -10,10 +12,13 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+import select
 import sys
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from oauth2_pop3 import access, accounts
+from oauth2_pop3 import access, accounts, bridge_password
 from oauth2_pop3.errors import (
     AuthenticationRejected,
     AuthorizationRequired,
@@ -21,23 +26,36 @@ from oauth2_pop3.errors import (
     NetworkError,
     OAuth2Pop3Error,
     TokenNotFound,
+    TokenStoreLocked,
     UsageError,
+    one_line,
 )
 from oauth2_pop3.maildrop import Pop3Server, open_maildrop
 from oauth2_pop3.pop3 import Session
-from oauth2_pop3.relay import Relay
+from oauth2_pop3.relay import IDLE, Relay
 
+SIGN_IN_TIME = 60.0
+"""Seconds that a client may take until it has signed in, beside the time that the servers take."""
+ATTEMPTS = 3
+"""Sign-ins that may be refused on one connection; each wrong bridge password costs 1, 2, 4 seconds."""
+
+_COMMANDS_BEFORE_SIGN_IN = 30
 _LINE_LIMIT = 65536
 _BLOCK = 65536
+_CAPA = b"CAPA\r\n"
 _TAKEN_OVER = frozenset(("SASL", "STLS", "USER", "IMPLEMENTATION"))
 
 
 @dataclass
 class Client:
-    """The client's end: what it sends is read from one descriptor, what it gets is written to another."""
+    """The client's end: what it sends is read from one descriptor, what it gets is written to another.
+
+    seconds: how long it may still keep us waiting. Both of its methods raise UsageError where it takes longer.
+    """
 
     read_from: int
     write_to: int
+    seconds: float = SIGN_IN_TIME
     buffer: bytearray = field(default_factory=bytearray)
 
     def line(self) -> bytes | None:
@@ -45,45 +63,72 @@ class Client:
         while (end := self.buffer.find(b"\n")) < 0:
             if len(self.buffer) > _LINE_LIMIT:
                 raise UsageError("the client sent a line without an end")
-            try:
-                block = os.read(self.read_from, _BLOCK)
-            except ConnectionError:
+            if not self.more():
                 return None
-            if not block:
-                return None
-            self.buffer += block
+            if self.buffer.startswith(b"\x16\x03"):
+                raise UsageError("the client speaks TLS", hint="Switch it off there: nothing leaves this machine.")
         line = bytes(self.buffer[:end]).rstrip(b"\r")
         del self.buffer[: end + 1]
         return line
 
+    def more(self) -> bool:
+        """Read more into the buffer; False at the end of what it sends."""
+        self._wait(self.read_from, select.POLLIN)
+        try:
+            block = os.read(self.read_from, _BLOCK)
+        except OSError:
+            return False
+        self.buffer += block
+        return bool(block)
+
     def send(self, *lines: str) -> None:
-        """Send lines."""
+        """Send lines. Raises BrokenPipeError, ConnectionResetError where the client has gone."""
         data = "".join(f"{line}\r\n" for line in lines).encode("utf-8", "backslashreplace")
         while data:
-            data = data[os.write(self.write_to, data) :]
+            self._wait(self.write_to, select.POLLOUT)
+            data = data[os.write(self.write_to, data[: select.PIPE_BUF]) :]  # no more than poll(2) has promised
+
+    def _wait(self, descriptor: int, event: int) -> None:
+        poll = select.poll()
+        poll.register(descriptor, event)
+        began = time.monotonic()
+        ready = poll.poll(max(0.0, self.seconds) * 1000)
+        self.seconds -= time.monotonic() - began
+        if not ready:
+            raise UsageError("the client took too long")
 
 
 class Bridge:
-    """One connection. account: whose token opens USER's mailbox, if it is not USER's own (a shared mailbox)."""
+    """One connection.
 
-    def __init__(self, client: Client, server: Pop3Server, *, account: str = "") -> None:
+    account: whose token opens USER's mailbox, if it is not USER's own (a shared mailbox).
+    with_password: the client must give USER's bridge password; has_proved_itself: it has.
+    """
+
+    def __init__(self, client: Client, server: Pop3Server, *, account: str = "", with_password: bool = False) -> None:
+        self.has_proved_itself = False
         self._client = client
         self._server = server
         self._account = account
+        self._with_password = with_password
         self._session: Session | None = None
+        self._known: dict[str, tuple[str, ...]] = {}
+        self._refused = 0
 
     def run(self) -> None:
         """Serve the client to its end.
 
         Raises what connecting raises, before anything was said to the client: a host takes an end without a greeting
-        for a passing fault (fetchmail: exit code 2).
+        for a passing fault (fetchmail: exit code 2). UsageError where the client does what no POP3 client does.
         """
-        self._session = self._server.connect()
+        if not self._with_password:
+            self._session = self._server.connect()
+            self._known = dict(self._session.capabilities)
         try:
             self._client.send("+OK oauth2-pop3 at your service")
             if self._signed_in():
                 self._pass_on()
-        except BrokenPipeError:
+        except (BrokenPipeError, ConnectionResetError):
             pass  # the client has gone, and nobody is there to be told
         finally:
             if self._session is not None:
@@ -94,7 +139,11 @@ class Bridge:
     def _signed_in(self) -> bool:
         """Answer the client until it has signed in; False where it leaves."""
         user = ""
-        while (line := self._client.line()) is not None:
+        for _ in range(_COMMANDS_BEFORE_SIGN_IN):
+            if (line := self._client.line()) is None:
+                return False
+            if line.endswith((b" HTTP/1.1", b" HTTP/1.0", b" HTTP/2.0")):  # a web page that tries this port
+                raise UsageError("the client speaks HTTP")
             command, _, argument = line.decode("utf-8", "surrogateescape").partition(" ")
             match command.upper():
                 case "CAPA":
@@ -103,45 +152,71 @@ class Bridge:
                     user = argument.strip()
                     self._client.send("+OK")
                 case "PASS" if user:
-                    if self._sign_in(user):
+                    if self._sign_in(user, argument):
                         return True
                 case "AUTH":
-                    if (user := self._plain(argument)) and self._sign_in(user):
+                    if (plain := self._plain(argument)) and self._sign_in(*plain):
                         return True
                 case "QUIT":
                     self._client.send("+OK")
                     return False
                 case _:
                     self._client.send("-ERR USER and PASS are expected")
-        return False
+            if self._refused >= ATTEMPTS:
+                return False
+        raise UsageError(f"the client has not signed in within {_COMMANDS_BEFORE_SIGN_IN} commands")
 
     def _capabilities(self) -> list[str]:
-        """What the client may rely on: the server's own, but for what is taken over here."""
-        known = self._session.capabilities if self._session else {}
-        lines = [" ".join((name, *words)) for name, words in known.items() if name not in _TAKEN_OVER]
-        codes = [code for code in ("RESP-CODES", "AUTH-RESP-CODE") if code not in known]
-        return ["USER", "SASL PLAIN", *codes, *lines]
+        """What the client may rely on: the server's own, but for what is taken over here.
 
-    def _plain(self, argument: str) -> str:
-        """The user of AUTH PLAIN (RFC 4616, RFC 5034); "" where there is none, and the client has been told so."""
+        Before a bridge password was given the server was not asked: then what all servers with OAuth 2.0 have.
+        """
+        known = self._known or ({"TOP": (), "UIDL": ()} if self._with_password else {})
+        codes = [code for code in ("RESP-CODES", "AUTH-RESP-CODE") if code not in known]
+        return ["USER", "SASL PLAIN", *codes, *_lines(known)]
+
+    def _plain(self, argument: str) -> tuple[str, str] | None:
+        """User and password of AUTH PLAIN (RFC 4616, RFC 5034); None where there are none, and the client was told."""
         mechanism, _, response = argument.partition(" ")
         if mechanism.upper() != "PLAIN":
             self._client.send("-ERR PLAIN is the only mechanism here")
-            return ""
+            return None
         if not response:
             self._client.send("+ ")
             response = (self._client.line() or b"*").decode("ascii", "replace")
+        if response == "*":
+            self._client.send("-ERR given up, as you like")
+            return None
         try:
-            authzid, authcid, _ = base64.b64decode(response, validate=True).decode().split("\0")
+            authzid, authcid, password = base64.b64decode(response, validate=True).decode().split("\0")
         except (binascii.Error, ValueError):
             self._client.send("-ERR that is no PLAIN message")
-            return ""
-        if not (authzid or authcid):
+            return None
+        user = authzid or authcid
+        if not user:
             self._client.send("-ERR it names no user")
-        return authzid or authcid
+            return None
+        if self._with_password and authcid.lower() != user.lower():  # a password opens its own mailbox alone
+            password = ""
+        return user, password
 
-    def _sign_in(self, user: str) -> bool:
+    def _is_let_in(self, user: str, password: str) -> bool:
+        """Whether the password is the bridge password of USER; if not, every reason looks alike and takes as long."""
+        began = time.monotonic()
+        why = bridge_password.fault(user, password.encode("utf-8", "surrogateescape"))
+        if not why:
+            self.has_proved_itself = True
+            return True
+        _say(one_line(why))
+        time.sleep(max(0.0, began + 2**self._refused - time.monotonic()))
+        self._refused += 1
+        self._client.send("-ERR [AUTH] user or bridge password is wrong")
+        return False
+
+    def _sign_in(self, user: str, password: str) -> bool:
         """Sign in upstream and tell the client; a fault goes to standard error too, as some hosts show only that."""
+        if self._with_password and not self._is_let_in(user, password):
+            return False
         person = self._account or user
         mailbox = "" if person.lower() == user.lower() else user
 
@@ -156,8 +231,9 @@ class Bridge:
         except OAuth2Pop3Error as error:
             if connected is not None:
                 connected.close()
-            print(f"oauth2-pop3: {error}", file=sys.stderr, flush=True)  # noqa: T201
-            self._client.send(f"-ERR [{_code(error)}] {error}"[:500])
+            _say(str(error))
+            self._refused += 1
+            self._client.send(_cut(f"-ERR [{_code(error)}] {error}"))
             return False
         self._client.send("+OK")
         return True
@@ -167,11 +243,39 @@ class Bridge:
     def _pass_on(self) -> None:
         if self._session is None:
             return
+        self._answer_capa(self._session)
         connected, received = self._session.release()
         self._session = None
         with connected:
             client = self._client
             Relay(connected, client.read_from, client.write_to, received, bytes(client.buffer)).run()
+
+    def _answer_capa(self, session: Session) -> None:
+        """Answer a CAPA that comes at once, without what is taken over; from any other command on, octets pass."""
+        client = self._client
+        client.seconds = IDLE
+        while (begun := bytes(client.buffer[: len(_CAPA)]).upper()) == _CAPA or _CAPA.startswith(begun):
+            if begun != _CAPA:
+                if not client.more():
+                    return
+                continue
+            del client.buffer[: len(_CAPA)]
+            known = session.capa()
+            client.send(*(("+OK", *_lines(known), ".") if known else ("-ERR",)))
+
+
+def _lines(capabilities: Mapping[str, tuple[str, ...]]) -> list[str]:
+    return [" ".join((name, *words)) for name, words in capabilities.items() if name not in _TAKEN_OVER]
+
+
+def _cut(line: str) -> str:
+    """As much as fits into the 512 octets of a response (RFC 2449 section 4)."""
+    return line.encode("utf-8", "backslashreplace")[:510].decode("utf-8", "ignore")
+
+
+def _say(sentence: str) -> None:
+    """To the administrator."""
+    print(f"oauth2-pop3: {sentence}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def _code(error: OAuth2Pop3Error) -> str:
@@ -180,4 +284,4 @@ def _code(error: OAuth2Pop3Error) -> str:
         return "AUTH"
     if isinstance(error, MaildropLocked):
         return "LOGIN-DELAY" if "LOGIN-DELAY" in error.message else "IN-USE"
-    return "SYS/TEMP" if isinstance(error, NetworkError) else "SYS/PERM"
+    return "SYS/TEMP" if isinstance(error, NetworkError | TokenStoreLocked) else "SYS/PERM"

@@ -55,6 +55,36 @@ def private_directory(path: str) -> None:
         ) from error
 
 
+def read(path: str) -> bytes | None:
+    """A file that is this user's alone; None where there is none. Raises TokenStoreError where others could read it."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise TokenStoreError(f"cannot read {path}: {error.strerror}") from error
+    try:
+        status = os.fstat(descriptor)
+        mode = stat.S_IMODE(status.st_mode)
+        if not stat.S_ISREG(status.st_mode):
+            raise TokenStoreError(f"cannot read {path}: it is not a file")
+        if status.st_uid != os.geteuid():
+            raise TokenStoreError(f"{path} belongs to another user (uid {status.st_uid})")
+        if mode & 0o077:
+            raise TokenStoreError(
+                f"{path} can be read by others (mode {mode:04o})",
+                hint=f"Run: chmod 600 {path}; and if others use this machine, get a new one.",
+            )
+        content = b""
+        while block := os.read(descriptor, 65536):
+            content += block
+        return content
+    except OSError as error:
+        raise TokenStoreError(f"cannot read {path}: {error.strerror}") from error
+    finally:
+        os.close(descriptor)
+
+
 def write(path: str, content: bytes, mode: int = 0o600) -> None:
     """Replace a file in one rename, its content and its name synced to the disk. Raises TokenStoreError.
 

@@ -28,6 +28,7 @@ _COMMANDS = {
     "logout": "logout",
     "getmail": "getmail",
     "bridge": "bridge",
+    "bridge-password": "bridge_password",
     "sandbox": "sandbox",
 }
 """Each command and its module."""

@@ -1,13 +1,31 @@
-"""Be a POP3 server on standard input and output, and sign in to the real one with OAuth 2.0.
+"""Be a POP3 server for a client that knows USER and PASS alone, and sign in to the real one with OAuth 2.0.
 
-For fetchmail: plugin "oauth2-pop3 bridge %h 995", auth password, sslproto '', and any password. The account is the one
-that USER names. TLS to the real server is always verified. Exit codes: 0, and where the server cannot be reached 75, or
-76, 78; what the server or the authorization server refuses is told to the client by the codes of RFC 2449 and RFC 3206.
+The client is at standard input and output, or with --listen at a port of this machine. The account is the one that USER
+names. TLS to the real server is always verified; the client's own is to be off.
+
+fetchmail: plugin "oauth2-pop3 bridge %h 995", auth password, sslproto '', and any password.
+
+systemd (contrib/systemd), inetd, --listen: the client gives the password that `oauth2-pop3 bridge-password ACCOUNT` has
+printed, since any user of the machine could connect. That goes by what standard input is: a socket with an address or a
+path demands it, fetchmail's has neither. A wrong one costs 1, 2, then 4 seconds, and the third ends the connection; so
+do 60 seconds without a sign-in. A client on another machine is refused. Behind a program that listens and hands over a
+pipe, say --require-password.
+
+What goes wrong is told to the client by the codes of RFC 2449 and RFC 3206, and as a sentence on standard error, or in
+the system's log where inetd has made that the client's too. [AUTH]: a person must sign in again, or the bridge password
+is wrong. [SYS/TEMP]: later. [SYS/PERM]: the configuration. [IN-USE], [LOGIN-DELAY]: the maildrop is locked. Without a
+bridge password, a server that cannot be reached is an end before the greeting. Exit codes: 0; 64 the command line, or a
+client that does what no POP3 client does; 75, 76, 78 where the server cannot be reached or trusted.
 """
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from oauth2_pop3.maildrop import Pop3Server
 
 _PORTS = {"pop3": 110, "pop3s": 995}
 
@@ -37,14 +55,42 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--allow-insecure-loopback", action="store_true", help="no TLS, to a server on this machine alone"
     )
+    parser.add_argument(
+        "--listen", metavar="[ADDRESS:]PORT", type=_address, help="serve any number of clients at a loopback address"
+    )
+    parser.add_argument(
+        "--max-connections", metavar="N", type=_count, default=100, help="at once; others wait (%(default)s)"
+    )
+    parser.add_argument("--require-password", action="store_true", help="on standard input too, whatever it is")
 
 
 def run(options: Namespace) -> None:
-    """Serve the one client."""
+    """Serve the one client, or listen."""
+    from oauth2_pop3 import bridge_socket
+
+    server = _server(options)
+    passed = bridge_socket.passed()
+    if options.listen or (passed is not None and bridge_socket.listens(passed)):
+        from oauth2_pop3.bridge_listener import Listener
+
+        listener = passed or bridge_socket.listener(*options.listen)
+        where = bridge_socket.name_of(listener)
+        print(f"oauth2-pop3: listening on {where}; clients need bridge passwords", file=sys.stderr, flush=True)
+        Listener(listener, server, account=options.account, max_connections=options.max_connections).run()
+        return
     from oauth2_pop3.bridge import Bridge, Client
+
+    read_from, write_to = (passed.fileno(),) * 2 if passed else (0, 1)
+    bridge_socket.keep_standard_error_from(read_from)
+    with_password = bridge_socket.must_prove_itself(read_from) | bridge_socket.must_prove_itself(write_to)
+    client = Client(read_from, write_to)
+    Bridge(client, server, account=options.account, with_password=with_password or options.require_password).run()
+
+
+def _server(options: Namespace) -> Pop3Server:
     from oauth2_pop3.maildrop import Pop3Server
 
-    server = Pop3Server(
+    return Pop3Server(
         host=options.host,
         port=options.port,
         starttls=options.starttls,
@@ -58,7 +104,6 @@ def run(options: Namespace) -> None:
         tls_min_version=options.tls_min_version,
         allow_insecure_loopback=options.allow_insecure_loopback,
     )
-    Bridge(Client(0, 1), server, account=options.account).run()
 
 
 def _port(text: str) -> int:
@@ -66,3 +111,15 @@ def _port(text: str) -> int:
     if not 0 < port < 65536:
         raise ArgumentTypeError(f"{text!r} is no port")
     return port
+
+
+def _address(text: str) -> tuple[str, int]:
+    """[ADDRESS:]PORT; an IPv6 address may stand in brackets."""
+    address, _, port = text.rpartition(":")
+    return address.strip("[]") or "127.0.0.1", _port(port)
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()) or not 0 < int(text) <= 10_000:
+        raise ArgumentTypeError(f"{text!r} is no number of connections")
+    return int(text)

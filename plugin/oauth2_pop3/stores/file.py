@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from pathlib import Path
 from typing import ClassVar
 from urllib.parse import unquote
@@ -23,31 +21,14 @@ class FileStore(TokenStore):
 
     def load(self, account: str) -> Token:
         """Read the account's file, if it is ours alone."""
-        path = self._path(account)
+        path = str(self._path(account))
+        content = state_files.read(path)
+        if content is None:
+            raise TokenNotFound(f"nobody has signed in as {account} yet", hint=f"Run: oauth2-pop3 login {account}")
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-        except FileNotFoundError:
-            raise TokenNotFound(
-                f"nobody has signed in as {account} yet", hint=f"Run: oauth2-pop3 login {account}"
-            ) from None
-        except OSError as error:
-            raise TokenStoreError(f"cannot read {path}: {error.strerror}") from error
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            os.close(descriptor)
-            raise TokenStoreError(f"cannot read {path}: it is not a file")
-        with os.fdopen(descriptor, encoding="utf-8") as file:
-            if status.st_uid != os.geteuid():
-                raise TokenStoreError(f"{path} belongs to another user (uid {status.st_uid})")
-            if stat.S_IMODE(status.st_mode) & 0o077:
-                raise TokenStoreError(
-                    f"{path} can be read by others (mode {stat.S_IMODE(status.st_mode):04o})",
-                    hint=f"Run: chmod 600 {path}; and if others use this machine, sign in again.",
-                )
-            try:
-                return Token.from_json(file.read(), where=str(path))
-            except (OSError, UnicodeDecodeError) as error:
-                raise TokenStoreError(f"cannot read {path}: {error}") from error
+            return Token.from_json(content.decode(), where=path)
+        except UnicodeDecodeError as error:
+            raise TokenStoreError(f"cannot read {path}: {error}") from error
 
     def save(self, account: str, token: Token) -> None:
         """Write the account's file anew."""

@@ -1,0 +1,120 @@
+"""Who is at the other end of the bridge: whether they must prove themselves, by what the descriptors are.
+
+Nothing here is an option that somebody could forget. fetchmail gives its plugin one end of a socket pair that has no
+name, so nobody else can have the other. A socket with a name has been listened on, by inetd, systemd or the bridge
+itself, and any user of the machine may have connected to it.
+"""
+
+from __future__ import annotations
+
+import io
+import ipaddress
+import os
+import socket
+import stat
+import sys
+
+from oauth2_pop3.errors import UsageError
+
+_FRONTS = ("NCAT_REMOTE_ADDR", "SOCAT_PEERADDR")  # set by those that listen and hand over a pipe
+
+
+def must_prove_itself(descriptor: int) -> bool:
+    """Whether anybody could be at the other end. Raises UsageError where it is a peer on another machine."""
+    if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+        return any(name in os.environ for name in _FRONTS)
+    with socket.socket(fileno=os.dup(descriptor)) as end:
+        if end.family == socket.AF_UNIX:
+            try:
+                return bool(end.getsockname() or end.getpeername()) or any(name in os.environ for name in _FRONTS)
+            except OSError:  # whoever was there has gone
+                return True
+        try:
+            peer = str(end.getpeername()[0])
+        except (OSError, TypeError, IndexError):
+            peer = ""
+        if end.family not in (socket.AF_INET, socket.AF_INET6) or not _is_loopback(peer):
+            raise UsageError(
+                f"a connection from {peer or 'a peer that cannot be told'} was refused: the bridge is for this machine",
+                hint="Let it listen on 127.0.0.1 or ::1, and have the client connect to that.",
+            )
+    return True
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+    return (mapped or ip).is_loopback
+
+
+def passed() -> socket.socket | None:
+    """The socket that systemd passed on descriptor 3 and not on standard input (sd_listen_fds(3)), if it did.
+
+    Raises UsageError where it passed several.
+    """
+    if os.environ.get("LISTEN_PID") != str(os.getpid()):
+        return None
+    count = os.environ.get("LISTEN_FDS", "")
+    for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
+        os.environ.pop(name, None)
+    if count != "1":
+        raise UsageError(f"{count or 'no'} sockets were passed, and the bridge serves one")
+    return socket.socket(fileno=3)
+
+
+def listens(passed_socket: socket.socket) -> bool:
+    """Whether it is one that clients connect to, and not the connection of one."""
+    return bool(passed_socket.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+
+
+def name_of(listening: socket.socket) -> str:
+    """Where clients find it: address and port, or a path."""
+    name = listening.getsockname()
+    return f"{name[0]}, port {name[1]}" if isinstance(name, tuple) else os.fsdecode(name)
+
+
+def listener(address: str, port: int) -> socket.socket:
+    """Listen at a loopback address. Raises UsageError for any other, or where it is taken."""
+    address = "127.0.0.1" if address == "localhost" else address
+    if not _is_loopback(address):
+        raise UsageError(
+            f"{address} is not an address of this machine alone",
+            hint="Listen on 127.0.0.1 or ::1.",
+        )
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        return socket.create_server((address, port), family=family, backlog=1024)
+    except OSError as error:
+        raise UsageError(f"cannot listen on {address}, port {port}: {error.strerror}") from error
+
+
+def keep_standard_error_from(descriptor: int) -> None:
+    """Where standard error is the client's connection too, as inetd makes it, let it be the system's log instead."""
+    try:
+        ours, theirs = os.fstat(2), os.fstat(descriptor)
+    except OSError:
+        return
+    if stat.S_ISSOCK(theirs.st_mode) and os.path.samestat(ours, theirs):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 2)  # for the commands that config.toml names
+        os.close(null)
+        sys.stderr = io.TextIOWrapper(io.BufferedWriter(_SystemLog()), "utf-8", "backslashreplace", line_buffering=True)
+
+
+class _SystemLog(io.RawIOBase):
+    """Lines that go to syslog(3)."""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: object) -> int:
+        import syslog
+
+        octets = bytes(data)  # type: ignore[call-overload]
+        syslog.openlog("oauth2-pop3", syslog.LOG_PID, syslog.LOG_MAIL)
+        for line in octets.decode("utf-8", "replace").replace("\0", " ").splitlines():
+            syslog.syslog(syslog.LOG_WARNING, line)
+        return len(octets)
