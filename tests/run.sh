@@ -9,7 +9,7 @@ PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
 packages=
 for pair in dovecot:dovecot-core fetchmail:fetchmail mpop:mpop chromium:chromium certutil:libnss3-tools \
-    dnsmasq:dnsmasq-base node:nodejs npm:npm \
+    dnsmasq:dnsmasq-base node:nodejs npm:npm curl:curl systemd-socket-activate:systemd inetd:openbsd-inetd \
     fdm:fdm mbsync:isync neomutt:neomutt msmtp:msmtp offlineimap:offlineimap3 aerc:aerc; do
     command -v "${pair%%:*}" >/dev/null || packages="$packages ${pair#*:}"
 done
