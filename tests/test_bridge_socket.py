@@ -1,0 +1,379 @@
+"""The bridge on a socket: under systemd and inetd and by itself, by clients that nobody here wrote."""
+
+from __future__ import annotations
+
+import base64
+import os
+import poplib
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from hosts import Mpop
+from product import ADDRESS, Product, run
+from servers import programs
+from servers.authorization_server import AuthorizationServer
+from servers.dovecot import Dovecot
+
+OTHER = "bob@example.org"
+
+
+@pytest.fixture
+def signed_in(product: Product, authorization_server: AuthorizationServer, dovecot: Dovecot) -> Product:
+    product.use(authorization_server, dovecot)
+    assert product.login(authorization_server).returncode == 0
+    dovecot.clear(ADDRESS)
+    return product
+
+
+@pytest.fixture
+def password(signed_in: Product) -> str:
+    result = signed_in.run("bridge-password", ADDRESS, check=True)
+    assert len(result.stdout) == 27
+    return result.stdout.strip()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+Start = Callable[..., int]
+
+
+@pytest.fixture
+def start(
+    signed_in: Product, authorization_server: AuthorizationServer, dovecot: Dovecot, tmp_path: Path
+) -> Iterator[Start]:
+    """start(kind, *options): a bridge that listens as kind says; its port."""
+    with ExitStack() as stack:
+
+        def start_one(kind: str, *options: str, pop3: Dovecot = dovecot) -> int:
+            port = free_port()
+            arguments = [str(pop3.pop3s_port), "--ca-certs", str(authorization_server.ca_file), *options]
+            bridge = [signed_in.command, "bridge", "localhost", *arguments]
+            match kind:
+                case "listen":
+                    command = [*bridge, "--listen", str(port)]
+                case "systemd":
+                    activate = programs.find("systemd-socket-activate")
+                    passed = [f"--setenv={name}" for name in ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "PATH")]
+                    command = [activate, "--accept", "--inetd", *passed, "-l", f"127.0.0.1:{port}", *bridge]
+                case "inetd":
+                    program = programs.find("inetd")
+                    if os.geteuid() != 0:
+                        programs.missing("inetd wants root")
+                    words = " ".join(("/usr/bin/env", "env", *bridge))
+                    (tmp_path / "inetd.conf").write_text(f"127.0.0.1:{port} stream tcp nowait.1000 root {words}\n")
+                    command = [program, "-d", "-i", str(tmp_path / "inetd.conf")]
+                case _:
+                    raise ValueError(kind)
+            log = stack.enter_context((tmp_path / f"{kind}.log").open("wb"))
+            process = stack.enter_context(
+                subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+            )
+            stack.callback(_kill, process)
+            deadline = time.monotonic() + 10
+            while True:
+                with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                    return port
+                assert time.monotonic() < deadline, (tmp_path / f"{kind}.log").read_text()
+                time.sleep(0.02)
+
+        yield start_one
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(8)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def sign_in(port: int, user: str, password: str) -> poplib.POP3:
+    client = poplib.POP3("127.0.0.1", port, timeout=60)
+    try:
+        client.user(user)
+        client.pass_(password)
+    except BaseException:
+        client.close()
+        raise
+    return client
+
+
+def log_of(tmp_path: Path, kind: str) -> str:
+    return (tmp_path / f"{kind}.log").read_text()
+
+
+@pytest.mark.parametrize("kind", ["systemd", "inetd", "listen"])
+def test_right_wrong_and_no_password(
+    kind: str, start: Start, dovecot: Dovecot, signed_in: Product, home: Path, tmp_path: Path
+) -> None:
+    """By poplib, curl and mpop."""
+    mpop = Mpop(home)
+    dovecot.add_messages(ADDRESS, 3)
+    port = start(kind)
+    began = time.monotonic()
+    with pytest.raises(poplib.error_proto) as none:
+        sign_in(port, ADDRESS, "anything")
+    assert 1 <= time.monotonic() - began < 8
+    made = signed_in.run("bridge-password", ADDRESS, check=True).stdout.strip()
+    with pytest.raises(poplib.error_proto) as wrong:
+        sign_in(port, ADDRESS, "anything")
+    with pytest.raises(poplib.error_proto) as unknown:
+        sign_in(port, "nobody@example.com\x07" if kind == "listen" else "nobody@example.com", made)
+    assert str(none.value) == str(wrong.value) == str(unknown.value)
+    assert "[AUTH]" in str(none.value)
+
+    client = sign_in(port, ADDRESS, made)
+    assert client.stat()[0] == 3
+    assert not {"SASL", "STLS", "USER"} & set(client.capa()), "after the sign-in, nothing that was taken over"
+    client.dele(1)
+    assert client.quit().startswith(b"+OK")
+    assert dovecot.count(ADDRESS) == 2
+
+    curl = (programs.find("curl"), "-sS", f"pop3://127.0.0.1:{port}/1", "--max-time", "60")
+    for how in ("", "AUTH=PLAIN"):
+        result = run(*curl, "--user", f"{ADDRESS}:{made}", *(("--login-options", how) if how else ()))
+        assert result.returncode == 0, (how, result.stderr)
+        assert "Message-ID" in result.stdout
+    refused = run(*curl, "--user", f"{ADDRESS}:wrong")
+    assert refused.returncode == 67, "curl's CURLE_LOGIN_DENIED"
+
+    for auth in ("user", "plain"):
+        mpop.configure(
+            f"account a\nhost 127.0.0.1\nport {port}\ntls off\nauth {auth}\nuser {ADDRESS}\npassword {made}\n"
+            f"uidls_file {home}/uidls-{auth}\nkeep on\n{{delivery}}\n"
+        )
+        result = mpop.run()
+        assert result.returncode == 0, (auth, result.stderr)
+    assert len(mpop.message_ids()) == 4
+    assert len(set(mpop.message_ids())) == 2
+    if kind != "inetd":  # which has the system's log for it, and whose client must not see any of it
+        said = log_of(tmp_path, kind)
+        assert f"{ADDRESS} has no bridge password" in said
+        assert f"the bridge password of {ADDRESS} was wrong" in said
+        assert made not in said
+        assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(("kind", "count"), [("systemd", 200), ("listen", 200)])
+def test_many_at_once(
+    kind: str,
+    count: int,
+    start: Start,
+    password: str,
+    signed_in: Product,
+    dovecot_factory: Callable[..., Dovecot],
+) -> None:
+    """The listener serves 100 of them at a time."""
+    dovecot = dovecot_factory(
+        settings="service pop3 {\n process_limit = 300\n}\nservice pop3-login {\n process_limit = 300\n}\n"
+        "protocol pop3 {\n mail_max_userip_connections = 300\n}\n"
+    )
+    dovecot.add_messages(ADDRESS, 1)
+    port = start(kind, pop3=dovecot)
+    good: list[int] = []
+
+    def one() -> None:
+        client = sign_in(port, ADDRESS, password)
+        good.append(client.stat()[0])
+        client.quit()
+
+    threads = [threading.Thread(target=one) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert good == [1] * count
+
+
+# -- what no client does that means well
+
+
+@contextmanager
+def raw(port: int) -> Iterator[tuple[socket.socket, Callable[[], bytes]]]:
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as end, end.makefile("rb") as file:
+        assert file.readline().startswith(b"+OK")
+        yield end, file.readline
+
+
+def test_strangers_at_the_port(start: Start, password: str, dovecot: Dovecot, tmp_path: Path) -> None:
+    """None of them reaches the real server, holds a place for long, or ends the listener."""
+    dovecot.clear(ADDRESS)
+    port = start("listen", "--max-connections", "3")
+    before = dovecot.log().count("pop3-login")
+    for nonsense in (
+        b"POST / HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\nUSER x\r\nPASS y\r\n" % port,
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"x" * 200_000,
+        b"NOOP\r\n" * 100,
+    ):
+        with raw(port) as (end, line), suppress(ConnectionError):
+            end.sendall(nonsense)
+            while line():
+                pass
+    with raw(port) as (end, line):
+        for odd in (b"USER a\0b", b"USER " + b"u" * 5000, b"USER \xff\xfe", b"USER ../../tokens/x"):
+            end.sendall(odd + b"\r\nCAPA\r\n")
+            assert line() == b"+OK\r\n"
+            while (capability := line()) != b".\r\n":
+                assert capability
+        began = time.monotonic()
+        for _ in range(3):
+            end.sendall(b"PASS x\r\n")
+            assert line().startswith(b"-ERR [AUTH]")
+        assert line() == b""
+        assert 7 <= time.monotonic() - began < 12
+    idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(3)]
+    began = time.monotonic()
+    client = sign_in(port, ADDRESS, password)  # one of the three has to go
+    assert time.monotonic() - began < 12
+    assert client.stat()[0] == 0
+    client.quit()
+    for end in idle:
+        end.close()
+    assert dovecot.log().count("pop3-login") == before + 1
+    said = log_of(tmp_path, "listen")
+    for expected in ("speaks HTTP", "speaks TLS", "line without an end", "within 30 commands"):
+        assert expected in said
+    assert "Traceback" not in said
+    assert "Error:" not in said
+
+
+def test_auth_plain_and_all_in_one_packet(start: Start, password: str, dovecot: Dovecot) -> None:
+    dovecot.add_messages(ADDRESS, 2)
+    port = start("listen")
+    plain = base64.b64encode(f"\0{ADDRESS}\0{password}".encode())
+    with raw(port) as (end, line):
+        end.sendall(b"AUTH PLAIN\r\n*\r\nAUTH PLAIN\r\n" + plain + b"\r\nCAPA\r\n")
+        assert [line()[:4] for _ in range(5)] == [b"+ \r\n", b"-ERR", b"+ \r\n", b"+OK\r", b"+OK\r"]
+    theirs = base64.b64encode(f"{ADDRESS}\0{OTHER}\0{password}".encode())
+    with raw(port) as (end, line):
+        end.sendall(b"AUTH PLAIN " + theirs + b"\r\n")
+        assert line().startswith(b"-ERR [AUTH]"), "a password opens its own mailbox alone"
+        end.sendall(f"USER {ADDRESS}\r\nPASS {password}\r\nSTAT\r\nUIDL\r\n".encode())  # again on the same connection
+        end.shutdown(socket.SHUT_WR)  # and no more: the answers come all the same
+        answers = b"".join(iter(line, b""))
+    assert answers.count(b"+OK") == 4
+    assert answers.endswith(b"\r\n.\r\n")
+
+
+def test_sigterm_and_addresses(signed_in: Product, password: str, dovecot: Dovecot) -> None:
+    for address in ("0.0.0.0:1110", "[::]:1110", "192.0.2.1:1110", ":"):
+        result = signed_in.run("bridge", "localhost", "995", "--listen", address)
+        assert result.returncode == 64, address
+    port = free_port()
+    command = [signed_in.command, "bridge", "localhost", str(dovecot.pop3s_port), "--listen", f"127.0.0.1:{port}"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert (
+            process.stderr.readline()
+            == f"oauth2-pop3: listening on 127.0.0.1, port {port}; clients need bridge passwords\n"
+        )
+        with raw(port):
+            process.terminate()
+            assert process.wait(3) == 0
+        assert process.stderr.read() == ""
+
+
+# -- who must prove themselves
+
+
+def greeted(product: Product, end: socket.socket, *options: str) -> bytes:
+    """What a bridge says on that socket when its client has said USER and PASS; its real server cannot be reached."""
+    result = subprocess.run(
+        [product.command, "bridge", "localhost", "1", *options],
+        stdin=end.fileno(), stdout=end.fileno(), stderr=subprocess.PIPE, timeout=30, check=False,
+    )  # fmt: skip
+    return result.stderr
+
+
+def test_what_demands_a_password(signed_in: Product, password: str, tmp_path: Path) -> None:
+    """By what standard input is. No bridge password is asked: the server, which is not there, is connected to first."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        assert b"no connection to the POP3 server" in greeted(signed_in, theirs)
+    conversation = f"USER {ADDRESS}\r\nPASS wrong\r\nQUIT\r\n".encode()
+
+    def demanded(ours: socket.socket, theirs: socket.socket, *options: str) -> bool:
+        with ours, theirs:
+            ours.sendall(conversation)
+            said = greeted(signed_in, theirs, *options)
+            return ours.recv(1000).startswith(b"+OK") and b"was wrong" in said
+
+    assert demanded(*socket.socketpair(), "--require-password")
+    path = str(tmp_path / "named")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        client = socket.socket(socket.AF_UNIX)
+        client.connect(path)
+        assert demanded(client, listener.accept()[0])
+    for host, family in (("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6)):
+        with suppress(OSError), socket.create_server((host, 0), family=family) as listener:
+            client = socket.create_connection(listener.getsockname()[:2])
+            assert demanded(client, listener.accept()[0])
+
+
+def test_a_peer_on_another_address_is_refused(signed_in: Product, password: str) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing
+            address = probe.getsockname()[0]
+        except OSError:
+            pytest.skip("this machine has no other address")
+    with socket.create_server((address, 0)) as listener:
+        client = socket.create_connection(listener.getsockname())
+        end, _ = listener.accept()
+        with client, end:
+            assert b"a connection from" in greeted(signed_in, end)
+            end.shutdown(socket.SHUT_RDWR)
+            assert client.recv(100) == b"", "not even a greeting"
+
+
+def test_the_password_s_file(signed_in: Product, password: str, start: Start, tmp_path: Path) -> None:
+    file = signed_in.state / "bridge-passwords" / ADDRESS
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert password not in file.read_text()
+    assert signed_in.run("bridge-password", "--list", check=True).stdout == f"{ADDRESS}\n"
+    assert signed_in.run("bridge-password", "nobody@example.org").returncode == 77
+    for wrong in ((), ("--list", ADDRESS), ("--remove",)):
+        assert signed_in.run("bridge-password", *wrong).returncode == 64
+    port = start("listen")
+    record = file.read_text()
+
+    def refused(why: str) -> None:
+        with pytest.raises(poplib.error_proto, match="AUTH"):
+            sign_in(port, ADDRESS, password)
+        assert why in log_of(tmp_path, "listen")
+
+    sign_in(port, ADDRESS.upper(), password).quit()
+    file.chmod(0o644)
+    refused("can be read by others")
+    file.chmod(0o600)
+    file.rename(tmp_path / "elsewhere")
+    file.symlink_to(tmp_path / "elsewhere")
+    refused("cannot read")
+    file.unlink()
+    file.write_text(record.replace("$8$", "$800000$"))
+    file.chmod(0o600)
+    refused("is damaged")
+    if os.geteuid() == 0:
+        file.write_text(record)
+        os.chown(file, 65534, 65534)
+        refused("belongs to another user")
+        os.chown(file, 0, 0)
+    signed_in.run("bridge-password", ADDRESS, "--remove", check=True)
+    assert signed_in.run("bridge-password", ADDRESS, "--remove").returncode == 77
+    refused("has no bridge password")
