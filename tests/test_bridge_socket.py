@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from hosts import Mpop
+from oauth2_pop3 import bridge
 from product import ADDRESS, Product, run
 from servers import programs
 from servers.authorization_server import AuthorizationServer
@@ -59,20 +60,20 @@ def start(
         def start_one(kind: str, *options: str, pop3: Dovecot = dovecot) -> int:
             port = free_port()
             arguments = [str(pop3.pop3s_port), "--ca-certs", str(authorization_server.ca_file), *options]
-            bridge = [signed_in.command, "bridge", "localhost", *arguments]
+            bridging = [signed_in.command, "bridge", "localhost", *arguments]
             match kind:
                 case "listen":
-                    command = [*bridge, "--listen", str(port)]
+                    command = [*bridging, "--listen", str(port)]
                 case "systemd":
                     activate = programs.find("systemd-socket-activate")
                     passed = [f"--setenv={name}" for name in ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "PATH")]
-                    command = [activate, "--accept", "--inetd", *passed, "-l", f"127.0.0.1:{port}", *bridge]
+                    command = [activate, "--accept", "--inetd", *passed, "-l", f"127.0.0.1:{port}", *bridging]
                 case "inetd":
                     program = programs.find("inetd")
                     if os.geteuid() != 0:
                         programs.missing("inetd wants root")
-                    words = " ".join(("/usr/bin/env", "env", *bridge))
-                    (tmp_path / "inetd.conf").write_text(f"127.0.0.1:{port} stream tcp nowait.1000 root {words}\n")
+                    words = " ".join(("/usr/bin/env", "env", *bridging))
+                    (tmp_path / "inetd.conf").write_text(f"127.0.0.1:{port} stream tcp4 nowait.1000 root {words}\n")
                     command = [program, "-d", "-i", str(tmp_path / "inetd.conf")]
                 case _:
                     raise ValueError(kind)
@@ -167,7 +168,7 @@ def test_right_wrong_and_no_password(
         assert "Traceback" not in said
 
 
-@pytest.mark.parametrize(("kind", "count"), [("systemd", 200), ("listen", 200)])
+@pytest.mark.parametrize(("kind", "count"), [("systemd", 50), ("listen", 200)])
 def test_many_at_once(
     kind: str,
     count: int,
@@ -196,6 +197,39 @@ def test_many_at_once(
     for thread in threads:
         thread.join()
     assert good == [1] * count
+
+
+@pytest.mark.parametrize("accept", [(), ("--accept",)])
+def test_a_socket_that_is_not_standard_input(
+    accept: tuple[str, ...],
+    signed_in: Product,
+    password: str,
+    dovecot: Dovecot,
+    authorization_server: AuthorizationServer,
+) -> None:
+    """sd_listen_fds(3): a unit without StandardInput=socket, or one with Accept=no."""
+    port = free_port()
+    passed = [f"--setenv={name}" for name in ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "PATH")]
+    activate = [programs.find("systemd-socket-activate"), *accept, *passed, "-l", f"127.0.0.1:{port}"]
+    command = [signed_in.command, "bridge", "localhost", str(dovecot.pop3s_port)]
+    with subprocess.Popen(
+        [*activate, *command, "--ca-certs", str(authorization_server.ca_file)], stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE, text=True, start_new_session=True,
+    ) as process:  # fmt: skip
+        assert process.stderr is not None
+        assert "Listening" in process.stderr.readline()
+        with pytest.raises(poplib.error_proto, match="AUTH"):
+            sign_in(port, ADDRESS, "wrong")
+        client = sign_in(port, ADDRESS, password)
+        assert client.stat()[0] == 0
+        client.quit()
+        os.killpg(process.pid, signal.SIGTERM)
+
+
+@pytest.mark.parametrize("lead", range(4))
+def test_a_long_sentence_is_cut_between_letters(lead: int) -> None:
+    line = bridge._cut("x" * lead + "ü€😀" * 300).encode()
+    assert 506 < len(line) <= 510, "RFC 2449 section 4, with CRLF"
 
 
 # -- what no client does that means well
