@@ -1,7 +1,7 @@
 """The bridge at a port of this machine, for those who have neither systemd nor inetd: one process, a thread a client.
 
-Threads and not processes: with 50 clients signed in, each cost 0.7 MB where a process of its own has 14 MB that it does not
-share, and it had signed in after 24 ms instead of 109, most of which is Python's start. They share nothing but what
+Threads and not processes: with 50 clients signed in, each cost 0.7 MB where a process of its own has 14 MB that it does
+not share, and it had signed in after 24 ms instead of 109, most of which is Python's start. They share nothing but what
 processes share too, files under locks; and TLS and waiting are done without the interpreter's lock.
 """
 
