@@ -20,97 +20,103 @@ AFTER_END = 5.0
 _BLOCK = 65536
 
 
-class _Way:
-    """One direction: a block that is read into, and what of it has not been written yet.
+class PassedOn:
+    """What goes between the two: here everything that comes from one end is for the other, as it is."""
 
-    waits_for: the event of poll(2) at the server that lets it go on, which with TLS may be the other one's.
-    """
+    def __init__(self) -> None:
+        self.for_client = bytearray()
+        self.for_server = bytearray()
 
-    def __init__(self, first: bytes, waits_for: int) -> None:
-        self._space = memoryview(bytearray(_BLOCK))
-        self.rest = memoryview(first)
-        self.is_done = False  # no more comes
-        self.waits_for = self._usual = waits_for
+    def from_client(self, data: bytes) -> None:
+        """Take octets that the client sent."""
+        self.for_server += data
 
-    def read(self, read_into: Callable[[memoryview], int]) -> None:
-        """Read a block: what was read before has been written."""
-        size = read_into(self._space)
-        self.rest = self._space[:size]
-        self.is_done = not size
+    def from_server(self, data: bytes) -> None:
+        """Take octets that the server sent. Raises Pop3Error where no server can mean them."""
+        self.for_client += data
 
-    def moves(self, call: Callable[[], object]) -> bool:
-        """Read or write at the server; False where it would have to wait. Raises OSError."""
-        self.waits_for = self._usual
-        try:
-            call()
-        except ssl.SSLWantReadError:
-            self.waits_for = select.POLLIN
-            return False
-        except ssl.SSLWantWriteError:
-            self.waits_for = select.POLLOUT
-            return False
-        except BlockingIOError:
-            return False
-        return True
+    @property
+    def takes_from_client(self) -> bool:
+        """Whether there is room for more."""
+        return len(self.for_server) < _BLOCK
+
+    @property
+    def takes_from_server(self) -> bool:
+        """Whether there is room for more."""
+        return len(self.for_client) < _BLOCK
 
 
 class Relay:
-    """Passes octets on in both directions; it reads when the last has been written, so a block each is all it keeps.
+    """Moves octets in both directions, and keeps no more than a block or two of each.
 
-    to_client, to_server: what has come already and was not passed on. A POP3 session: a client that has said QUIT and
-    gone is waited for, because that is when the server deletes.
+    to_client, to_server: what has come already and was not passed on. passage: what is made of it on the way. A POP3
+    session: a client that has said QUIT and gone is waited for, because that is when the server deletes.
     """
 
     def __init__(
-        self, server: socket.socket, read_from: int, write_to: int, to_client: bytes, to_server: bytes
+        self,
+        server: socket.socket,
+        read_from: int,
+        write_to: int,
+        to_client: bytes,
+        to_server: bytes,
+        passage: PassedOn | None = None,
     ) -> None:
         self._server = server
         self._read_from = read_from
         self._write_to = write_to
-        self._down = _Way(to_client, select.POLLIN)
-        self._up = _Way(to_server, select.POLLOUT)
-        self._client_reads = True
+        self._passage = passage or PassedOn()
+        self._passage.from_server(to_client)
+        self._passage.from_client(to_server)
         self._tail = to_server[-8:]  # the last octets that the client sent: whether it has said QUIT
+        self._client_reads = True
+        self._client_sends = True
+        self._server_sends = True
+        # With TLS a read may have to wait until the socket can be written to, and the other way round.
+        self._reading_waits_for = select.POLLIN
+        self._writing_waits_for = select.POLLOUT
+        self._space = memoryview(bytearray(_BLOCK))
 
     def run(self) -> None:
-        """Until either end is done, or nothing moves for too long."""
+        """Until either end is done, or nothing moves for too long. Raises Pop3Error where the passage does."""
         self._server.setblocking(False)
         os.set_blocking(self._read_from, False)
         os.set_blocking(self._write_to, False)
         last = time.monotonic()
         while self._goes_on():
             try:
-                moved = self._move_down() | self._move_up()
+                moved = self._read_server() | self._write_client() | self._read_client() | self._write_server()
             except OSError as error:
                 print(f"oauth2-pop3: the connection to the POP3 server broke: {error}", file=sys.stderr)  # noqa: T201
-                self._down.is_done = moved = True
+                self._server_sends, moved = False, True
             if moved:
                 last = time.monotonic()
             elif not self._wait(last + self._patience() - time.monotonic()):
                 return
 
     def _goes_on(self) -> bool:
-        if self._down.is_done:
-            return bool(self._down.rest)
-        return bool(self._client_reads or not self._up.is_done or self._up.rest or self._has_quit())
+        if not self._server_sends:
+            return bool(self._passage.for_client)
+        return bool(self._client_reads or self._client_sends or self._passage.for_server or self._has_quit())
 
     def _has_quit(self) -> bool:
         return self._tail.endswith(b"\n") and self._tail.upper().split()[-1:] == [b"QUIT"]
 
     def _patience(self) -> float:
-        if self._down.rest or not self._up.is_done:
+        if self._passage.for_client or self._client_sends:
             return IDLE
         return AFTER_QUIT if self._has_quit() else AFTER_END
 
     def _wait(self, seconds: float) -> bool:
         """Wait until one of the two has something, or can take something; False where that took too long."""
+        passage = self._passage
         server = 0
-        if not self._down.rest:
-            server |= self._down.waits_for
-        if self._up.rest and not self._down.is_done:
-            server |= self._up.waits_for
-        reads = 0 if self._up.rest or self._up.is_done else select.POLLIN
-        writes = select.POLLOUT if self._down.rest else 0
+        if self._server_sends and passage.takes_from_server:
+            server |= self._reading_waits_for
+        if self._server_sends and passage.for_server:
+            server |= self._writing_waits_for
+        reads = select.POLLIN if self._client_sends and passage.takes_from_client else 0
+        writes = select.POLLOUT if passage.for_client else 0
         # Only what can be acted on: poll(2) tells of an end at every descriptor, asked or not, again and again.
         wanted = {self._server.fileno(): server, self._read_from: reads}
         wanted[self._write_to] = wanted.get(self._write_to, 0) | writes
@@ -118,7 +124,7 @@ class Relay:
         for descriptor, events in wanted.items():
             if events:
                 poll.register(descriptor, events)
-        watched = self._up.is_done and self._client_reads and not writes
+        watched = not self._client_sends and self._client_reads and not writes
         if watched:
             poll.register(self._write_to, 0)  # a client that sends no more may still go away
         ready = dict(poll.poll(max(0.0, seconds) * 1000))
@@ -126,40 +132,69 @@ class Relay:
             self._client_reads = False
         return bool(ready)
 
-    def _move_down(self) -> bool:
-        """From the server to the client; False where it would have to wait."""
-        moved = False
-        if not self._down.rest and not self._down.is_done:
-            moved = self._down.moves(lambda: self._down.read(self._server.recv_into))
-        if not self._down.rest:
-            return moved
+    # Each of these returns whether it has moved anything.
+
+    def _read_server(self) -> bool:
+        if not (self._server_sends and self._passage.takes_from_server):
+            return False
+        size = self._at_server(lambda: self._server.recv_into(self._space))
+        if size is None:
+            return False
+        self._server_sends = bool(size)
+        self._passage.from_server(bytes(self._space[:size]))
+        return True
+
+    def _write_server(self) -> bool:
+        if not (self._server_sends and self._passage.for_server):
+            return False
+        # What TLS could not send must be sent again as it was: it stays where it is until it has gone.
+        sent = self._at_server(lambda: self._server.send(self._passage.for_server[:_BLOCK]), writes=True)
+        del self._passage.for_server[: sent or 0]
+        return bool(sent)
+
+    def _at_server(self, call: Callable[[], int], *, writes: bool = False) -> int | None:
+        """Read or write at the server; None where it would have to wait. Raises OSError."""
+        waits_for = select.POLLOUT if writes else select.POLLIN
+        result = None
         try:
-            sent = os.write(self._write_to, self._down.rest) if self._client_reads else len(self._down.rest)
+            result = call()
+        except ssl.SSLWantReadError:
+            waits_for = select.POLLIN
+        except ssl.SSLWantWriteError:
+            waits_for = select.POLLOUT
         except BlockingIOError:
-            return moved
+            pass
+        if writes:
+            self._writing_waits_for = waits_for
+        else:
+            self._reading_waits_for = waits_for
+        return result
+
+    def _read_client(self) -> bool:
+        if not (self._client_sends and self._passage.takes_from_client):
+            return False
+        try:
+            size = os.readv(self._read_from, [self._space])
+        except BlockingIOError:
+            return False
+        except OSError:
+            size = 0
+        self._client_sends = bool(size)
+        data = bytes(self._space[:size])
+        self._tail = (self._tail + data[-8:])[-8:]
+        self._passage.from_client(data)
+        return True
+
+    def _write_client(self) -> bool:
+        waiting = self._passage.for_client
+        if not waiting:
+            return False
+        try:
+            sent = os.write(self._write_to, waiting[:_BLOCK]) if self._client_reads else len(waiting)
+        except BlockingIOError:
+            return False
         except OSError:  # it has gone; but what it has sent still goes to the server, QUIT above all
             self._client_reads = False
             return True
-        self._down.rest = self._down.rest[sent:]
+        del waiting[:sent]
         return True
-
-    def _move_up(self) -> bool:
-        """From the client to the server; False where it would have to wait."""
-        moved = False
-        if not self._up.rest and not self._up.is_done:
-            try:
-                self._up.read(lambda space: os.readv(self._read_from, [space]))
-                moved = True
-            except BlockingIOError:
-                pass
-            except OSError:
-                self._up.is_done = True
-                return True
-            self._tail = (self._tail + bytes(self._up.rest[-8:]))[-8:]
-        if not self._up.rest or self._down.is_done:
-            return moved
-
-        def send() -> None:
-            self._up.rest = self._up.rest[self._server.send(self._up.rest) :]
-
-        return self._up.moves(send) or moved
