@@ -32,6 +32,7 @@ from oauth2_pop3.errors import (
 )
 from oauth2_pop3.maildrop import Pop3Server, open_maildrop
 from oauth2_pop3.pop3 import Session
+from oauth2_pop3.read_ahead import ReadAhead
 from oauth2_pop3.relay import IDLE, Relay
 
 SIGN_IN_TIME = 60.0
@@ -102,15 +103,25 @@ class Bridge:
     """One connection.
 
     account: whose token opens USER's mailbox, if it is not USER's own (a shared mailbox).
-    with_password: the client must give USER's bridge password; has_proved_itself: it has.
+    with_password: the client must give USER's bridge password; has_proved_itself: it has. read_ahead: messages may be
+    fetched before the client asks for them, where that changes nothing on the server.
     """
 
-    def __init__(self, client: Client, server: Pop3Server, *, account: str = "", with_password: bool = False) -> None:
+    def __init__(
+        self,
+        client: Client,
+        server: Pop3Server,
+        *,
+        account: str = "",
+        with_password: bool = False,
+        read_ahead: bool = True,
+    ) -> None:
         self.has_proved_itself = False
         self._client = client
         self._server = server
         self._account = account
         self._with_password = with_password
+        self._reads_ahead = read_ahead
         self._session: Session | None = None
         self._known: dict[str, tuple[str, ...]] = {}
         self._refused = 0
@@ -243,12 +254,14 @@ class Bridge:
     def _pass_on(self) -> None:
         if self._session is None:
             return
-        self._answer_capa(self._session)
+        passage = ReadAhead(_TAKEN_OVER) if self._reads_ahead else None
+        if passage is None:
+            self._answer_capa(self._session)
         connected, received = self._session.release()
         self._session = None
         with connected:
             client = self._client
-            Relay(connected, client.read_from, client.write_to, received, bytes(client.buffer)).run()
+            Relay(connected, client.read_from, client.write_to, received, bytes(client.buffer), passage).run()
 
     def _answer_capa(self, session: Session) -> None:
         """Answer a CAPA that comes at once, without what is taken over; from any other command on, octets pass."""

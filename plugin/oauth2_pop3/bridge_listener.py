@@ -37,10 +37,13 @@ class Listener:
     longest without giving its password makes room, so that clients that say nothing cannot keep others out.
     """
 
-    def __init__(self, listener: socket.socket, server: Pop3Server, *, account: str, max_connections: int) -> None:
+    def __init__(
+        self, listener: socket.socket, server: Pop3Server, *, account: str, max_connections: int, read_ahead: bool
+    ) -> None:
         self._listener = listener
         self._server = server
         self._account = account
+        self._read_ahead = read_ahead
         self._places = threading.BoundedSemaphore(max_connections)
         self._served: dict[Bridge, tuple[float, socket.socket]] = {}
 
@@ -88,7 +91,9 @@ class Listener:
                 descriptor = connection.fileno()
                 bridge_socket.must_prove_itself(descriptor)  # refuses a peer on another machine
                 client = Client(descriptor, descriptor)
-                bridge = Bridge(client, self._server, account=self._account, with_password=True)
+                bridge = Bridge(
+                    client, self._server, account=self._account, with_password=True, read_ahead=self._read_ahead
+                )
                 self._served[bridge] = time.monotonic(), connection
                 bridge.run()
         except OAuth2Pop3Error as error:

@@ -1,9 +1,10 @@
 """Reading ahead between a POP3 client and its server: messages are asked for before the client asks for them.
 
 A client such as fetchmail waits a round trip for every message. Here the next messages are fetched while it still
-works on the last one, and what it deletes is acknowledged at once: DELE takes effect at QUIT alone (RFC 1939 section
-6), and QUIT is answered with -ERR where a deletion failed. A client that then asks for something else gets the
-server's own answer to it. Not for servers where retrieving changes something: the caller sees to that.
+works on the last one, the size of one is known from LIST of all, and what it deletes is acknowledged at once: DELE
+takes effect at QUIT alone (RFC 1939 section 6), and QUIT is answered with -ERR where a deletion failed. A client that
+then asks for something else gets the server's own answer to it. Not for servers where retrieving changes something:
+the caller sees to that.
 
 No input or output: the octets of both ends go in, those for both ends come out, and relay.py moves them.
 """
@@ -125,6 +126,8 @@ class ReadAhead(PassedOn):
             case b"QUIT", []:
                 self._ask(_Exchange(line, collect=self._quit))
                 self._window = 0
+            case b"LIST", [_] if numbers:
+                self._list(numbers[0], line)
             case b"LIST", []:
                 self._ask(_Exchange(line, multiline=True, collect=self._learn_sizes))
             case b"CAPA", []:
@@ -159,11 +162,26 @@ class ReadAhead(PassedOn):
             exchange.forget()
         self._ahead.clear()
         self._ask(_Exchange(command, multiline=True))
+        self._learn()
+        self._form, self._next, self._window = form, number + 1, 1
+
+    def _list(self, number: int, line: bytes) -> None:
+        """The size of one message, which fetchmail asks for before it fetches it."""
+        if self._sizes and number in self._sizes and number not in self._deleted:
+            self._answer_at_once(b"+OK %d %d\r\n" % (number, self._sizes[number]))
+        else:
+            self._ask(_Exchange(line))
+            self._learn()
+
+    def _learn(self) -> None:
+        """Find out what the server can do and has, behind the client's first command that makes this worth while."""
         if self._sizes is None:
             self._sizes = {}
             self._unsent.append(_Exchange(b"CAPA", multiline=True, collect=self._learn_capabilities))
             self._unsent.append(_Exchange(b"LIST", multiline=True, collect=self._learn_sizes))
-        self._form, self._next, self._window = form, number + 1, 1
+
+    def _answer_at_once(self, line: bytes) -> None:
+        self._owed.append(_Exchange(b"", blocks=[line], complete=True))
 
     def _delete(self, number: int, line: bytes) -> None:
         """Acknowledge it at once where the server cannot but do so."""
@@ -171,7 +189,7 @@ class ReadAhead(PassedOn):
         self._deleted.add(number)
         if is_there:
             self._unsent.append(_Exchange(line, collect=self._note_deletion))
-            self._owed.append(_Exchange(b"", blocks=[b"+OK marked to be deleted\r\n"], complete=True))
+            self._answer_at_once(b"+OK marked to be deleted\r\n")
         else:
             self._ask(_Exchange(line))
 

@@ -55,6 +55,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--allow-insecure-loopback", action="store_true", help="no TLS, to a server on this machine alone"
     )
+    parser.add_argument("--no-read-ahead", action="store_true", help="fetch no message before the client asks for it")
     parser.add_argument(
         "--listen", metavar="[ADDRESS:]PORT", type=_address, help="serve any number of clients at a loopback address"
     )
@@ -76,7 +77,13 @@ def run(options: Namespace) -> None:
         listener = passed or bridge_socket.listener(*options.listen)
         where = bridge_socket.name_of(listener)
         print(f"oauth2-pop3: listening on {where}; clients need bridge passwords", file=sys.stderr, flush=True)
-        Listener(listener, server, account=options.account, max_connections=options.max_connections).run()
+        Listener(
+            listener,
+            server,
+            account=options.account,
+            max_connections=options.max_connections,
+            read_ahead=not options.no_read_ahead,
+        ).run()
         return
     from oauth2_pop3.bridge import Bridge, Client
 
@@ -84,7 +91,13 @@ def run(options: Namespace) -> None:
     bridge_socket.keep_standard_error_from(read_from)
     with_password = bridge_socket.must_prove_itself(read_from) | bridge_socket.must_prove_itself(write_to)
     client = Client(read_from, write_to)
-    Bridge(client, server, account=options.account, with_password=with_password or options.require_password).run()
+    Bridge(
+        client,
+        server,
+        account=options.account,
+        with_password=with_password or options.require_password,
+        read_ahead=not options.no_read_ahead,
+    ).run()
 
 
 def _server(options: Namespace) -> Pop3Server:
