@@ -380,3 +380,27 @@ def test_no_secret_is_printed(signed_in: Product, dovecot: Dovecot, authorizatio
     assert result.returncode == 0, result.stderr
     assert "the-secret" not in result.stdout + result.stderr
     assert signed_in.stored()["access_token"] not in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize(("options", "row"), [("", ""), ("--no-read-ahead", ""), ("", "retrieved_once = true")])
+def test_messages_are_fetched_ahead_where_that_has_no_effect(
+    options: str, row: str, product: Product, dovecot: Dovecot, authorization_server: AuthorizationServer
+) -> None:
+    """Dovecot's log says how many messages a session retrieved: with TOP, which fetchmail uses, or with RETR."""
+    product.use(authorization_server, dovecot, more=row)
+    assert product.login(authorization_server, OTHER).returncode == 0
+    dovecot.clear(OTHER)
+    dovecot.add_messages(OTHER, 10)
+    with bridged(product, dovecot, authorization_server, *options.split()) as (client, _):
+        client.sign_in(OTHER)
+        for number in range(1, 5):
+            assert client.ask(f"RETR {number}").startswith("+OK")
+            client.lines()
+            time.sleep(0.05)
+        before = dovecot.log()
+        assert client.ask("QUIT").startswith("+OK")
+    deadline = time.monotonic() + 10
+    while "retr=" not in (said := dovecot.log()[len(before) :]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    retrieved = int(said.partition("retr=")[2].partition("/")[0])
+    assert retrieved == 4 if options or row else retrieved > 4

@@ -237,6 +237,7 @@ class Bridge:
         connected, self._session = self._session, None
         try:
             provider = accounts.load(person).provider
+            self._reads_ahead = self._reads_ahead and not provider.retrieved_once
             server = replace(self._server, preferred=provider.mechanisms, initial_response=provider.initial_response)
             self._session = open_maildrop(server, user, token, connected=connected)
         except OAuth2Pop3Error as error:

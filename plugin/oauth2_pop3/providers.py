@@ -75,6 +75,7 @@ class Provider:
     refresh_token_note: str = ""
     mechanisms: tuple[str, ...] = ()
     initial_response: bool = False
+    retrieved_once: bool = False
     ca_certs: str = ""
     allow_insecure_loopback: bool = False
     registration: str = ""
