@@ -45,9 +45,10 @@ LAYERS = [
         "loopback_redirect",
         "read_ahead",
     },
-    {"client_assertion", "forecast", "notification", "pop3", "scopes"},
+    {"client_assertion", "forecast", "notification", "pop3_dialogue", "scopes"},
+    {"pop3", "spool"},
     {"token_endpoint"},
-    {"discovery", "maildrop", "registration", "revocation"},
+    {"discovery", "maildrop", "registration", "retrieval", "revocation"},
     {"accounts", "grants"},
     {"access", "discover", "translation"},
     {"sign_in_checks", "sign_out", "status"},
@@ -138,7 +139,7 @@ def test_the_modules_of_one_folder_do_not_import_one_another(folder: str) -> Non
         "stores": {"oauth2_pop3.stores"},
         "dialects": {"oauth2_pop3.dialects", *(f"oauth2_pop3.dialects.{part}" for part in _PARTS)},
         "token_files": {"oauth2_pop3.token_files"},
-        "hosts": {"oauth2_pop3.hosts.getmail6_options"},
+        "hosts": {"oauth2_pop3.hosts.getmail6_options", "oauth2_pop3.hosts.getmail6_order"},
     }
     for module in modules():
         if module.startswith(f"{folder}."):

@@ -13,12 +13,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from oauth2_pop3 import pop3, pop3_connection, tls
+from oauth2_pop3 import pop3, pop3_connection, pop3_dialogue, tls
 from oauth2_pop3.errors import (
     AuthenticationRejected,
     ConfigError,
@@ -30,6 +31,7 @@ from oauth2_pop3.errors import (
 from oauth2_pop3.maildrop import Pop3Server, open_maildrop
 from oauth2_pop3.pop3 import Session
 from oauth2_pop3.pop3_connection import Connection
+from oauth2_pop3.pop3_dialogue import Command
 from oauth2_pop3.sandbox import Sandbox
 from oauth2_pop3.sandbox.grants import Grant
 from oauth2_pop3.sandbox.pop3_connection import Faults, stuff_dots
@@ -506,7 +508,7 @@ def test_capabilities_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_message_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pop3, "MULTILINE_LIMIT", 100_000)
+    monkeypatch.setattr(pop3_dialogue, "MULTILINE_LIMIT", 100_000)
     with (
         peer("RETR 1", b"+OK\r\n" + b"line\r\n" * 40_000, None) as session,
         pytest.raises(Pop3Error, match="more than 100000 octets"),
@@ -551,6 +553,8 @@ def test_a_server_that_drips_after_a_good_beginning(monkeypatch: pytest.MonkeyPa
         connection, _ = listener.accept()
         with connection:
             connection.sendall(b"".join(step for step in NO_CAPA if isinstance(step, bytes)))
+            connection.recv(100)  # CAPA
+            connection.recv(100)  # RETR
             connection.sendall(b"+OK\r\n" + b"x" * 100_000)
             drip(connection, b"x" * 60, 0.02)
 
@@ -593,8 +597,10 @@ class Pieces(socket.socket):
         super().__init__(fileno=connection.detach())
         self.pieces: list[bytes] = []
 
-    def recv(self, size: int, flags: int = 0) -> bytes:
-        return self.pieces.pop(0) if self.pieces else b""
+    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
+        piece = self.pieces.pop(0) if self.pieces else b""
+        buffer[: len(piece)] = piece
+        return len(piece)
 
 
 @pytest.fixture
@@ -638,8 +644,13 @@ def test_dot_stuffing_round_trip(cut: Callable[[list[bytes]], Session], message:
         pieces.append(answer[:size])
         answer = answer[size:]
     session = cut([piece for piece in [*pieces, answer] if piece])
-    assert session.retrieve(1) == content
-    assert session.command("NOOP") == "next"
+    session.dialogue.pipelining = True
+    received: list[bytes] = []
+    first, second = Command("RETR 1", multiline=True), Command("NOOP")
+    session.dialogue.send(first, second)
+    session.dialogue.response(first, received.append)
+    assert b"".join(received) == content
+    assert session.dialogue.response(second) == "next"
 
 
 visible = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=70)
@@ -704,7 +715,7 @@ def test_a_stat_that_is_none(answer: bytes) -> None:
 
 def test_a_command_that_is_refused_says_what_the_server_said() -> None:
     with (
-        peer("RETR 7", b"-ERR \x1b[31mno \xe9 such\x07 message\xc2\x9b\r\n") as session,
+        peer("RETR 7", b"-ERR \x1b[31mno \xe9 such\x07 message\xc2\x9b\r\n", None) as session,
         pytest.raises(Pop3Error, match=r"no .* such") as caught,
     ):
         session.retrieve(7)

@@ -15,6 +15,7 @@
     ├── NetworkError                       75  passing: cron tries again
     └── Pop3Error                          76  the POP3 server answered what it should not
         ├── AuthenticationRejected         77  the token was refused
+        ├── OutOfStep                      76  its responses cannot be told apart any more
         └── MaildropLocked                 75  in use, or asked for too often
 
 75 (EX_TEMPFAIL) says: do nothing, the next run may work. 77 (EX_NOPERM) says: a person must act, and the
@@ -141,6 +142,10 @@ class AuthenticationRejected(Pop3Error):
     """The POP3 server refused the token (RFC 7628 section 3.2.3; -ERR [AUTH] of RFC 3206)."""
 
     exit_code = 77
+
+
+class OutOfStep(Pop3Error):
+    """The server sent more or less than it was asked for: what came for one message may belong to another."""
 
 
 class MaildropLocked(Pop3Error):

@@ -1,30 +1,26 @@
 """The POP3 session, client side: RFC 1939 with CAPA and response codes (RFC 2449, 3206), STLS (2595), AUTH (5034).
 
-pop3_connection.py is the wire below it.
+pop3_dialogue.py, below it, keeps commands and responses together; pop3_connection.py is the wire.
 """
 
 from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import TypeVar
 
 from oauth2_pop3 import sasl
-from oauth2_pop3.errors import (
-    AuthenticationRejected,
-    MaildropLocked,
-    NetworkError,
-    Pop3Error,
-    one_line,
-)
-from oauth2_pop3.pop3_connection import LINE_LIMIT, MULTILINE_LIMIT, Connection
+from oauth2_pop3.errors import AuthenticationRejected, NetworkError, OutOfStep, Pop3Error, one_line
+from oauth2_pop3.pop3_connection import LINE_LIMIT, Connection
+from oauth2_pop3.pop3_dialogue import Command, Dialogue, response_code, text_of
 
 INITIAL_RESPONSE_LIMIT = 255
 """Octets of a whole command line with CRLF (RFC 2449 section 4), AUTH with an initial response too (RFC 5034)."""
 
 Item = TypeVar("Item")
+_LIST, _UIDL = Command("LIST", multiline=True), Command("UIDL", multiline=True)
 
 
 class Session:
@@ -36,6 +32,7 @@ class Session:
     def __init__(self, wire: Connection) -> None:
         self.host = wire.host
         self.capabilities: Mapping[str, tuple[str, ...]] = {}
+        self.dialogue = Dialogue(wire)
         self._wire = wire
 
     @property
@@ -60,7 +57,7 @@ class Session:
         try:
             if context is not None and not starttls:
                 wire.start_tls(context, name, fingerprints)
-            session._expect_ok("the greeting", wire.line())
+            session.dialogue.expect_ok("the greeting", wire.line())
             session.capabilities = session.capa()
             if context is not None and starttls:
                 if "STLS" not in session.capabilities:
@@ -98,7 +95,9 @@ class Session:
         if not self._wire.line().startswith(b"+OK"):
             return {}
         words = (line.split() for line in self._wire.multiline(LINE_LIMIT).decode("ascii", "replace").splitlines())
-        return {name.upper(): tuple(arguments) for name, *arguments in filter(None, words)}
+        known = {name.upper(): tuple(arguments) for name, *arguments in filter(None, words)}
+        self.dialogue.pipelining = "PIPELINING" in known
+        return known
 
     def authenticate(self, mechanism: str, user: str, access_token: str, *, port: int, one_line: bool = False) -> None:
         """Sign in by XOAUTH2 or OAUTHBEARER (RFC 5034), in two steps unless one_line and the line is short enough.
@@ -115,7 +114,7 @@ class Session:
             self._wire.send(command)
             prompt = self._wire.line()
             if not prompt.startswith(b"+") or prompt.startswith(b"+OK"):
-                raise self._error(f"AUTH {mechanism.upper()}", prompt)
+                raise self.dialogue.error(f"AUTH {mechanism.upper()}", prompt)
             self._wire.send(response)
         answer = self._wire.line()
         challenge: dict[str, str] = {}
@@ -135,8 +134,9 @@ class Session:
 
     def command(self, line: str) -> str:
         """Send a command and return the text behind +OK."""
-        self._wire.send(line.encode())
-        return self._expect_ok(line.split()[0], self._wire.line())
+        command = Command(line)
+        self.dialogue.send(command)
+        return self.dialogue.response(command)
 
     def stat(self) -> tuple[int, int]:
         """How many messages there are, and their octets."""
@@ -145,25 +145,42 @@ class Session:
 
     def sizes(self) -> dict[int, int]:
         """Every message's number and octets (LIST)."""
-        return self._listing("LIST", lambda text: _number(text.split()[0], least=0))
+        return self._sizes(self._lines("LIST"))
 
     def unique_ids(self) -> dict[int, str]:
         """Every message's number and unique-id (UIDL, RFC 1939 section 7)."""
-        return self._listing("UIDL", _unique_id)
+        return self._unique_ids(self._lines("UIDL"))
+
+    def listings(self) -> tuple[dict[int, int], dict[int, str]]:
+        """Sizes and unique-ids, asked for together where the server allows it."""
+        sizes, unique_ids = (self._read_lines(command) for command in self.dialogue.exchange([_LIST, _UIDL]))
+        return self._sizes(sizes), self._unique_ids(unique_ids)
 
     def retrieve(self, number: int) -> bytes:
         """A whole message, its lines ending in CRLF, without the dots that were stuffed in."""
-        self.command(f"RETR {number}")
-        return self._wire.multiline(MULTILINE_LIMIT)
+        return self._lines(f"RETR {number}")
 
     def top(self, number: int, lines: int = 0) -> bytes:
         """A message's header and so many lines of its body."""
-        self.command(f"TOP {number} {lines}")
-        return self._wire.multiline(MULTILINE_LIMIT)
+        return self._lines(f"TOP {number} {lines}")
 
     def delete(self, number: int) -> None:
         """Mark a message; it is deleted by quit() and by nothing else (RFC 1939 section 6)."""
         self.command(f"DELE {number}")
+
+    def delete_all(self, numbers: Iterable[int]) -> dict[int, Pop3Error]:
+        """Mark messages, many at once where the server allows it; returns what the server would not, and why."""
+        refused: dict[int, Pop3Error] = {}
+        ordered = list(numbers)
+        commands = [Command(f"DELE {number}") for number in ordered]
+        for number, command in zip(ordered, self.dialogue.exchange(commands), strict=True):
+            try:
+                self.dialogue.response(command)
+            except AuthenticationRejected:
+                raise
+            except Pop3Error as error:
+                refused[number] = error
+        return refused
 
     def reset(self) -> None:
         """Take all marks back."""
@@ -178,16 +195,31 @@ class Session:
 
     # -- reading answers
 
-    def _listing(self, command: str, convert: Callable[[str], Item]) -> dict[int, Item]:
-        self.command(command)
+    def _lines(self, line: str) -> bytes:
+        command = Command(line, multiline=True)
+        self.dialogue.send(command)
+        return self._read_lines(command)
+
+    def _read_lines(self, command: Command) -> bytes:
+        pieces: list[bytes] = []
+        self.dialogue.response(command, pieces.append)
+        return b"".join(pieces)
+
+    def _sizes(self, lines: bytes) -> dict[int, int]:
+        return self._listing("LIST", lines, lambda text: _number(text.split()[0], least=0))
+
+    def _unique_ids(self, lines: bytes) -> dict[int, str]:
+        return self._listing("UIDL", lines, _unique_id)
+
+    def _listing(self, command: str, lines: bytes, convert: Callable[[str], Item]) -> dict[int, Item]:
         found: dict[int, Item] = {}
-        for line in self._wire.multiline(MULTILINE_LIMIT).splitlines():
+        for line in lines.splitlines():
             try:
                 number, value = line.decode("utf-8", "backslashreplace").split(None, 1)
                 found[_number(number)] = convert(value.strip())
             except ValueError:
                 raise Pop3Error(
-                    f"the POP3 server {self.host} answered {command} with {_text(line)!r}",
+                    f"the POP3 server {self.host} answered {command} with {text_of(line)!r}",
                     hint="If its unique-ids cannot be used, set unique_ids = false." if command == "UIDL" else "",
                 ) from None
         return found
@@ -196,38 +228,17 @@ class Session:
         try:
             first, second = (_number(word, least=0) for word in text.split()[:2])
         except ValueError:
-            raise Pop3Error(f"the POP3 server {self.host} answered {command} with {text!r}") from None
+            raise OutOfStep(f"the POP3 server {self.host} answered {command} with {text!r}") from None
         return [first, second]
 
     # -- what a refusal means
 
-    def _expect_ok(self, command: str, line: bytes) -> str:
-        if not line.startswith(b"+OK"):
-            raise self._error(command, line)
-        return _text(line[3:])
-
-    def _error(self, command: str, line: bytes) -> Pop3Error | NetworkError:
-        """Make an error of a line that is not +OK, by its response code (RFC 2449 section 8, RFC 3206)."""
-        said = f"the POP3 server {self.host} answered {command} with {_text(line)!r}"
-        match _response_code(line):
-            case "IN-USE":
-                return MaildropLocked(f"another session has the maildrop open ({said})", hint="The next run will do.")
-            case "LOGIN-DELAY":
-                return MaildropLocked(f"the server wants a pause between sign-ins ({said})", hint="Run less often.")
-            case "SYS/TEMP":
-                return NetworkError(f"the server has a passing fault ({said})")
-            case "SYS/PERM":
-                return Pop3Error(f"the server has a lasting fault ({said})")
-            case "AUTH":
-                return AuthenticationRejected(f"the sign-in was refused ({said})")
-        return Pop3Error(said)
-
     def _refused(self, user: str, line: bytes, challenge: Mapping[str, str]) -> Pop3Error | NetworkError:
-        if _response_code(line) not in ("", "AUTH"):
-            return self._error("AUTH", line)  # it was not the token
+        if response_code(line) not in ("", "AUTH"):
+            return self.dialogue.error("AUTH", line)  # it was not the token
         details = one_line(", ".join(f"{key} {one_line(value, 200)}" for key, value in challenge.items()), 600)
         return AuthenticationRejected(
-            f"the POP3 server {self.host} refused the access token for {user}: {_text(line)}"
+            f"the POP3 server {self.host} refused the access token for {user}: {text_of(line)}"
             + (f" ({details})" if details else "")
         )
 
@@ -244,15 +255,3 @@ def _unique_id(text: str) -> str:
     if not text or not text.isprintable():
         raise ValueError(text)
     return text
-
-
-def _response_code(line: bytes) -> str:
-    """The code in brackets that may follow -ERR, in capitals, without its lower levels; "" where there is none."""
-    text = line.decode("ascii", "replace").upper()
-    code = text[6:].partition("]")[0] if text.startswith("-ERR [") else ""
-    return "/".join(code.split("/")[: 2 if code.startswith("SYS/") else 1])
-
-
-def _text(line: bytes) -> str:
-    """What the server said, fit for a message."""
-    return one_line(line.decode("utf-8", "backslashreplace"), 300)

@@ -1,13 +1,16 @@
-"""The wire below the POP3 session: a socket, its TLS, lines and multi-line answers (RFC 1939 section 3).
+"""The wire below the POP3 session: a socket, its TLS, lines and multi-line responses (RFC 1939 section 3).
 
-Reads in blocks and bounds everything: a line, an answer, and the time in which the server brings nothing.
+Reads in blocks and bounds everything: a line, a response, and the time in which the server brings nothing. Many
+responses may lie in one block, and one may be larger than many blocks: nothing is moved or copied again for that.
 """
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 import time
+from collections.abc import Callable, Iterator
 
 from oauth2_pop3 import tls
 from oauth2_pop3.errors import ConfigError, NetworkError, Pop3Error
@@ -15,11 +18,14 @@ from oauth2_pop3.errors import ConfigError, NetworkError, Pop3Error
 LINE_LIMIT = 65536
 """Octets of a response line: RFC 2449 allows 512, and nobody needs more than this."""
 MULTILINE_LIMIT = 2 << 30
-"""Octets of a multi-line answer: no message is larger."""
+"""Octets of a multi-line response: no message is larger."""
 
-_BLOCK = 65536
+_BUFFER = 262144
+_ROOM = 65536  # octets: where less than this is left behind what came, what nobody has read moves to the front
+_PIECE = _BUFFER - _ROOM  # octets of a response after which what is there is handed on, whatever is still to come
 _LEAST_PER_TIMEOUT = 1024  # octets in each `timeout` seconds; a server that drips more slowly than this has stalled
 _END = b"\r\n.\r\n"
+_CR, _DOT = b"\r."
 
 
 class Connection:
@@ -32,7 +38,10 @@ class Connection:
         self.host = host
         self.peer: tuple[str, int] = connected.getpeername()[:2]
         self._socket = connected
-        self._buffer = bytearray()
+        self._buffer = bytearray(_BUFFER)
+        self._view = memoryview(self._buffer)
+        self._start = self._end = 0  # what has come and nobody has read
+        self._in_step = True
         self._timeout = connected.gettimeout() or 180.0
 
     @classmethod
@@ -56,12 +65,30 @@ class Connection:
 
     def release(self) -> tuple[socket.socket, bytes]:
         """Hand over the socket, with its TLS, and what has been read ahead."""
-        return self._socket, bytes(self._buffer)
+        return self._socket, bytes(self._view[self._start : self._end])
 
     @property
     def has_more(self) -> bool:
         """Whether something has come that nobody has read."""
-        return bool(self._buffer)
+        return self._start < self._end
+
+    def has_ended(self) -> bool:
+        """Whether the server has closed the connection, as far as that is known without waiting."""
+        if self.has_more:
+            return False
+        self._socket.settimeout(0)
+        try:
+            block = self._socket.recv(1)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return False
+        except OSError:
+            return True
+        finally:
+            with contextlib.suppress(OSError):
+                self._socket.settimeout(self._timeout)
+        self._buffer[:1] = block or b"\0"
+        self._start, self._end = 0, len(block)
+        return not block
 
     def start_tls(self, context: ssl.SSLContext, name: str, fingerprints: tuple[str, ...]) -> None:
         """Shake hands; the certificate must have the name and, if there are any, one of the SHA-256 fingerprints."""
@@ -83,54 +110,111 @@ class Connection:
                 hint="Nothing was sent. If the server has a new certificate, put its SHA-256 into the configuration.",
             )
 
-    def send(self, line: bytes) -> None:
-        """Send a line."""
-        try:
-            self._socket.sendall(line + b"\r\n")
-        except OSError as error:
-            raise NetworkError(f"the connection to {self.host} broke: {_reason(error)}") from error
+    def send(self, *lines: bytes) -> None:
+        """Send lines, together."""
+        with self._stepping():
+            try:
+                self._socket.sendall(b"".join(line + b"\r\n" for line in lines))
+            except OSError as error:
+                raise NetworkError(f"the connection to {self.host} broke: {_reason(error)}") from error
 
     def line(self) -> bytes:
         """Read a line, without its end."""
-        pace = _Pace(self._timeout)
-        while (end := self._buffer.find(b"\n")) < 0:
-            if len(self._buffer) > LINE_LIMIT:
-                raise Pop3Error(f"the POP3 server {self.host} sent a line without an end")
-            self._fill(pace)
-        line = bytes(self._buffer[:end]).rstrip(b"\r")
-        del self._buffer[: end + 1]
-        return line
+        with self._stepping():
+            pace = _Pace(self._timeout)
+            searched = self._start
+            while (end := self._buffer.find(b"\n", searched, self._end)) < 0:
+                waiting = self._end - self._start
+                if waiting > LINE_LIMIT:
+                    raise Pop3Error(f"the POP3 server {self.host} sent a line without an end")
+                self._fill(pace)
+                searched = self._start + waiting
+            line = bytes(self._view[self._start : end]).rstrip(b"\r")
+            self._start = end + 1
+            return line
 
     def multiline(self, limit: int) -> bytes:
         """Read the lines after +OK up to the one with a single dot, with CRLF and without stuffed dots."""
-        pace = _Pace(self._timeout)
-        # The answer may be empty: then its end is the very first line, so look as if a CRLF stood before it.
-        data, self._buffer = bytearray(b"\r\n") + self._buffer, bytearray()
-        searched = 0
-        while (end := data.find(_END, searched)) < 0:
-            searched = max(0, len(data) - len(_END) + 1)
-            if len(data) > limit:
-                raise Pop3Error(f"the POP3 server {self.host} sent an answer of more than {limit} octets")
-            self._fill(pace)
-            data += self._buffer
-            self._buffer.clear()
-        self._buffer = data[end + len(_END) :]
-        del data[end + 2 :]
-        return bytes(memoryview(data.replace(b"\r\n.", b"\r\n"))[2:])
+        pieces: list[bytes] = []
+        self.stream(pieces.append, limit)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def stream(self, write: Callable[[bytes], object], limit: int, *, stuffed: bool = False) -> int:
+        """The same in pieces, none of which ends between CR and LF: one, where it is not large. Returns the octets.
+
+        stuffed: as the server sent it, with its stuffed dots, but without the line that ends it.
+        """
+        with self._stepping():
+            pace = _Pace(self._timeout)
+            while self._end - self._start < 3:  # the shortest response there is: ".\r\n"
+                self._fill(pace)
+            if self._buffer.startswith(_END[2:], self._start, self._end):
+                self._start += 3
+                return 0
+            if not stuffed and self._buffer[self._start] == _DOT:
+                self._start += 1
+            octets, searched = 0, self._start
+            while (end := self._buffer.find(_END, searched, self._end)) < 0:
+                waiting = self._end - self._start
+                if octets + waiting > limit:
+                    raise Pop3Error(f"the POP3 server {self.host} sent a response of more than {limit} octets")
+                if waiting >= _PIECE:
+                    octets += self._hand_on(write, self._border(), stuffed)
+                    waiting = self._end - self._start
+                searched = self._start + max(0, waiting - len(_END) + 1)
+                before = self._start
+                self._fill(pace)
+                searched += self._start - before
+            octets += self._hand_on(write, end + 2, stuffed)
+            self._start = end + len(_END)
+            return octets
+
+    def _border(self) -> int:
+        """How far what has come can be handed on: what may turn out to be the end, or a stuffed dot, stays."""
+        border = self._end - len(_END) + 1
+        if self._buffer[border - 1] == _CR:
+            return border - 1
+        return border - 2 if self._buffer[border - 2 : border] == b"\r\n" else border
+
+    def _hand_on(self, write: Callable[[bytes], object], end: int, stuffed: bool) -> int:
+        piece = bytes(self._view[self._start : end])
+        self._start = end
+        if not stuffed:
+            piece = piece.replace(b"\r\n.", b"\r\n")
+        write(piece)
+        return len(piece)
 
     def _fill(self, pace: _Pace) -> None:
         """Read a block into the buffer."""
+        if self._start == self._end:
+            self._start = self._end = 0
+        elif len(self._buffer) - self._end < _ROOM and self._start:
+            waiting = self._end - self._start
+            self._view[:waiting] = self._view[self._start : self._end]
+            self._start, self._end = 0, waiting
         try:
-            block = self._socket.recv(_BLOCK)
+            octets = self._socket.recv_into(self._view[self._end :])
         except TimeoutError:
             raise NetworkError(f"the POP3 server {self.host} was silent for {self._timeout:.0f} seconds") from None
         except OSError as error:
             raise NetworkError(f"the connection to {self.host} broke: {_reason(error)}") from error
-        if not block:
+        if not octets:
             raise NetworkError(f"the POP3 server {self.host} closed the connection")
-        if not pace.keeps_up(len(block)):
+        if not pace.keeps_up(octets):
             raise NetworkError(f"the POP3 server {self.host} sends too slowly")
-        self._buffer += block
+        self._end += octets
+
+    @contextlib.contextmanager
+    def _stepping(self) -> Iterator[None]:
+        """What was left off in the middle, by a fault or by a signal, leaves a connection that nobody can go on with.
+
+        What came next would be taken for something that it is not: a message for an answer, or one for another.
+        """
+        if not self._in_step:
+            raise NetworkError(f"the connection to {self.host} was left in the middle of a response")
+        self._in_step = False
+        yield
+        self._in_step = True
 
 
 class _Pace:

@@ -27,7 +27,7 @@ class _Probe(Session):
             raise Pop3Error(f"the POP3 server {self.host} does not offer OAUTHBEARER, but {_listed(offered)}")
         self._wire.send(b"AUTH OAUTHBEARER")
         if not _is_challenge(prompt := self._wire.line()):
-            raise self._error("AUTH OAUTHBEARER", prompt)
+            raise self.dialogue.error("AUTH OAUTHBEARER", prompt)
         response = sasl.initial_response(sasl.OAUTHBEARER, user, DUMMY, host=self.host, port=port)
         self._wire.send(sasl.encode(response))
         if not _is_challenge(answer := self._wire.line()):

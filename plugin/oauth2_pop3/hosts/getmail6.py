@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar
+from typing import IO, Any, ClassVar
 
 from getmailcore._retrieverbases import POP3RetrieverBase, RetrieverSkeleton
 from getmailcore.baseclasses import ConfDirectory, ConfInstance, ConfItem, ConfPassword
 from getmailcore.exceptions import (
     getmailCredentialError,
+    getmailDeliveryError,
     getmailError,
     getmailOperationError,
     getmailRetrievalError,
@@ -30,13 +31,17 @@ from oauth2_pop3.errors import (
     ConfigError,
     NetworkError,
     OAuth2Pop3Error,
+    OutOfStep,
     Pop3Error,
     TokenNotFound,
     one_line,
 )
 from oauth2_pop3.hosts.getmail6_options import Options, read_options
+from oauth2_pop3.hosts.getmail6_order import expected
 from oauth2_pop3.maildrop import Pop3Server, open_maildrop
 from oauth2_pop3.pop3 import Session
+from oauth2_pop3.retrieval import ReadAhead, Retrieval
+from oauth2_pop3.spool import Spool
 
 
 class ConfText(ConfItem):
@@ -44,6 +49,34 @@ class ConfText(ConfItem):
 
     def __init__(self, name: str) -> None:
         super().__init__(name, str, default=None, required=False)
+
+
+class FiledMessage(Message):
+    """A large message, parsed from a file, so that it is in memory once."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        super().__init__(fromfile=file)
+        self._file = file
+
+    def flatten(self, *arguments: Any, **options: Any) -> bytes:
+        """As getmail delivers it. What its generator cannot write, getmail wraps up, if it has the raw message."""
+        try:
+            return bytes(super().flatten(*arguments, **options))
+        except getmailDeliveryError:
+            self._file.seek(0)
+            whole = Message(fromstring=self._file.read())
+            whole.copyattrs(self)
+            return bytes(whole.flatten(*arguments, **options))
+
+
+def _message(spool: Spool) -> Any:
+    """What getmail makes of it from memory: from a file it would turn a bare CR into LF, and keep a BOM."""
+    file = spool.file()
+    if file is not None and not spool.has_bare_cr and file.read(3) != b"\xef\xbb\xbf":
+        file.seek(0)
+        return FiledMessage(file)
+    content = spool.content()
+    return Message(fromstring=content) if content else Message(fromlines=[b""])
 
 
 class OAuth2POP3Retriever(POP3RetrieverBase):
@@ -83,10 +116,22 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
             # The name of the seen-file is made of these three: where they are as before, it serves on.
             self.conf.update(server=server.host, port=server.port, timeout=self._options.timeout)
             RetrieverSkeleton.initialize(self, options)
-            self.conn: Session | None = self._open(server)
+            self.conn: Retrieval | None = self._retrieval(server)
             self.received_with = "POP3" if server.allow_insecure_loopback else "POP3-SSL"
-            self.remoteaddr = "{}:{}".format(*self.conn.peer)
+            self.remoteaddr = "{}:{}".format(*self.conn.session.peer)
             self.received_from = f"{server.host} ({self.remoteaddr})"
+
+    def _retrieval(self, server: Pop3Server) -> Retrieval:
+        provider = accounts.load(self._options.account).provider
+        return Retrieval(
+            lambda: self._open(server),
+            read_ahead=ReadAhead(0 if provider.retrieved_once else self._options.read_ahead),
+            unique_ids=self._options.unique_ids,
+            # getmail's seen-file keeps no slash: it once meant something there.
+            identify=lambda unique_id: unique_id.replace("/", "-"),
+            line_feeds=True,
+            tell=lambda text: self.log.info(f"  {text}\n"),
+        )
 
     def _access_token(self, refused: str) -> str:
         mailbox = "" if self._options.account == self._options.username else self._options.username
@@ -134,31 +179,33 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
 
     def _getmsglist(self) -> None:
         with self._errors_of_getmail():
-            sizes = self._session.sizes()
-            unique_ids: Mapping[int, Any]
-            if self._options.unique_ids:
-                # getmail's seen-file keeps no slash: it once meant something there.
-                unique_ids = {number: uid.replace("/", "-") for number, uid in self._session.unique_ids().items()}
-            else:
-                unique_ids = {number: number for number in sizes}
-            for number, unique_id in sorted(unique_ids.items()):
-                if unique_id in self.msgnum_by_msgid:
-                    self._duplicate(number, unique_id)
-                elif number in sizes:
-                    self.msgnum_by_msgid[unique_id] = number
-                    self.msgid_by_msgnum[number] = unique_id
-                    self.msgsizes[unique_id] = sizes[number]
+            messages, repeated = self._run.listing()
+            for message in repeated:
+                self._duplicate(message.number, str(message.unique_id))
+            for message in messages:
+                self.msgnum_by_msgid[message.unique_id] = message.number
+                self.msgid_by_msgnum[message.number] = message.unique_id
+                self.msgsizes[message.unique_id] = message.octets
         self.sorted_msgnum_msgid = sorted(self.msgid_by_msgnum.items())
         self._forget_vanished()
+        self._retrieved = self._octets = 0
+        self._expect(0)
         self.gotmsglist = True
+
+    def _expect(self, number: int) -> None:
+        """Let be fetched ahead what getmail is going to ask for after that message."""
+        coming = ((msgid, self.msgsizes[msgid]) for after, msgid in self.sorted_msgnum_msgid if after > number)
+        counts = {"retrieved": self._retrieved, "octets": self._octets}
+        with self._errors_of_getmail():
+            self._run.expect(expected(coming, self.oldmail, self.app_options, **counts))
 
     def _duplicate(self, number: int, unique_id: str) -> None:
         if not self._options.delete_dup_msgids:
             raise Pop3Error(
-                f"the POP3 server {self._session.host} gave the unique-id {unique_id} twice",
+                f"the POP3 server {self._run.session.host} gave the unique-id {unique_id} twice",
                 hint="Set unique_ids = false, or delete_dup_msgids = true to delete what comes twice.",
             )
-        self._session.delete(number)
+        self._run.session.delete(number)
 
     def _forget_vanished(self) -> None:
         """As getmail does: an entry for a message that left the server 30 days ago is dropped."""
@@ -179,21 +226,24 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
 
     def _getmsgbyid(self, msgid: Any) -> Any:
         number = self._getmsgnumbyid(msgid)
-        with self._errors_of_getmail(refused=getmailRetrievalError):
-            lines = self._session.retrieve(number).split(b"\r\n")
-        message = Message(fromlines=lines)
-        if self._options.envelope_recipient:
-            message.recipient = self._recipient(message)
+        try:
+            with self._errors_of_getmail(refused=getmailRetrievalError):
+                message = _message(self._run.fetch(msgid))
+            if self._options.envelope_recipient:
+                message.recipient = self._recipient(message)
+        except getmailRetrievalError:
+            self._expect(number)  # getmail does not count it, so its limits may be reached later
+            raise
+        self._retrieved += 1
+        self._octets += self.msgsizes[msgid]
         return message
 
     def _getheaderbyid(self, msgid: Any) -> Any:
-        number = self._getmsgnumbyid(msgid)
         with self._errors_of_getmail(refused=getmailRetrievalError):
-            return Message(fromstring=self._session.top(number) or b"\n").content()
+            return Message(fromstring=self._run.top(msgid) or b"\n").content()
 
     def _flagmsgbyid(self, msgid: Any) -> bool:
-        with self._errors_of_getmail():
-            self._session.delete(self._getmsgnumbyid(msgid))
+        self._run.delete(msgid)
         return True
 
     _delmsgbyid = _flagmsgbyid  # its name before getmail6 6.19
@@ -212,13 +262,13 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
     # -- the end
 
     def quit(self) -> None:
-        """Write the seen-file, then QUIT, which is when messages are deleted (RFC 1939 section 6)."""
+        """Write the seen-file, then delete and QUIT: whatever becomes of that, nothing is delivered twice."""
         RetrieverSkeleton.quit(self)
-        session, self.conn = self.conn, None
-        if session is None:
+        run, self.conn = self.conn, None
+        if run is None:
             return
         try:
-            session.quit()
+            run.finish()
         except OAuth2Pop3Error as error:
             # getmail itself tells nobody of an error here.
             self.log.error(f"{self}: messages may not have been deleted: {error}\n")
@@ -227,17 +277,18 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
     def abort(self) -> None:
         """End at once; nothing is deleted on the server, but what was delivered is known next time.
 
-        getmail's own abort forgets what it has delivered, and the next run delivers it again.
+        getmail's own abort forgets what it has delivered, and the next run delivers it again. That is right only where
+        nobody knows what was delivered.
         """
-        if self.mailbox_selected is not False:
+        run, self.conn = self.conn, None
+        if self.mailbox_selected is not False and not (run and run.out_of_step):
             self.write_oldmailfile(self.mailbox_selected)
         RetrieverSkeleton.abort(self)
-        session, self.conn = self.conn, None
-        if session is not None:
-            session.close()
+        if run is not None:
+            run.close()
 
     @property
-    def _session(self) -> Session:
+    def _run(self) -> Retrieval:
         if self.conn is None:
             raise getmailOperationError("not connected")
         return self.conn
@@ -249,7 +300,7 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
             yield
         except (AuthenticationRejected, AuthorizationRequired, TokenNotFound) as error:
             raise getmailCredentialError(str(error)) from None
-        except NetworkError as error:
+        except (NetworkError, OutOfStep) as error:
             raise getmailOperationError(str(error)) from None
         except Pop3Error as error:
             raise refused(str(error)) from None

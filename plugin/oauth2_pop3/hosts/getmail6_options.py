@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from oauth2_pop3.errors import ConfigError
+from oauth2_pop3.pop3_dialogue import WINDOW
 from oauth2_pop3.sasl import MECHANISMS
 
 _SUPERFLUOUS = ("password_command", "use_xoauth2", "use_apop", "ssl_version")
@@ -27,7 +28,8 @@ class Options:
 
     username: the mailbox. account: whose token signs in, if not the mailbox's own (a shared mailbox). server, port,
     starttls: default from the provider. timeout: seconds of silence that are borne. mechanism: auto, xoauth2 or
-    oauthbearer. unique_ids = false: for servers whose UIDL cannot be relied on; every message is new then.
+    oauthbearer. read_ahead: messages on their way before getmail asks for them; 0: none. unique_ids = false: for
+    servers whose UIDL cannot be relied on; every message is new then.
     envelope_recipient: FIELD[:NUMBER] that names whom a message of a multidrop maildrop is for.
     allow_insecure_loopback: no TLS, to a server on this machine alone.
     """
@@ -39,6 +41,7 @@ class Options:
     timeout: int = 180
     mechanism: str = "auto"
     starttls: bool | None = None
+    read_ahead: int = 128
     unique_ids: bool = True
     delete_dup_msgids: bool = False
     envelope_recipient: str = ""
@@ -79,6 +82,10 @@ def read_options(conf: Mapping[str, Any]) -> Options:
 
 
 def _value(name: str, kind: str, text: str) -> object:
+    if name == "read_ahead":
+        if not re.fullmatch("[0-9]{1,3}", text) or int(text) > WINDOW:
+            raise ConfigError(f"{name} = {text} is not a number of messages from 0 to {WINDOW}")
+        return int(text)
     if kind == "int":
         if not re.fullmatch("[0-9]{1,5}", text) or not 0 < int(text) < 65536:
             raise ConfigError(f"{name} = {text} is not a whole number from 1 to 65535")

@@ -1,0 +1,291 @@
+"""A run through a maildrop, from its list to its deletions: what retrievers and the bridge have in common.
+
+Messages are fetched ahead in the order in which they will be asked for; deletions wait and go out together before
+QUIT, which is when a server deletes (RFC 1939 section 6); and a connection that drops is made again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from oauth2_pop3.errors import (
+    AuthenticationRejected,
+    MaildropLocked,
+    NetworkError,
+    OAuth2Pop3Error,
+    OutOfStep,
+    Pop3Error,
+)
+from oauth2_pop3.pop3 import Session
+from oauth2_pop3.pop3_dialogue import WINDOW, Command
+from oauth2_pop3.spool import Spool
+
+PAUSES = (1.0, 5.0, 15.0)
+"""Seconds before each attempt to go on in a new connection; there are no more attempts than these in a run."""
+
+Id: TypeAlias = str | int
+"""A message's unique-id; its number where unique-ids are not used."""
+
+
+@dataclass(frozen=True)
+class ReadAhead:
+    """How much may be on its way that nobody has asked for yet: messages (0: none), and octets of them by LIST.
+
+    It waits in the buffers of the two systems while the host delivers; neither a thread nor memory of ours holds it.
+    """
+
+    messages: int = 128
+    octets: int = 16 << 20
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A message of the list. octets: as LIST has it."""
+
+    number: int
+    unique_id: Id
+    octets: int
+
+
+class Retrieval:
+    """One run. connect: opens the maildrop, signed in; also when a connection has dropped.
+
+    unique_ids: whether messages are known by them, without which no run goes on in another connection. identify: what
+    a unique-id is called outside. line_feeds: of the spools. tell: is told in a sentence of a connection made anew.
+    Methods raise what Session raises, NetworkError and AuthenticationRejected only where the run could not go on.
+    """
+
+    def __init__(
+        self, connect: Callable[[], Session], *, read_ahead: ReadAhead, unique_ids: bool = True,
+        identify: Callable[[str], str] = str, line_feeds: bool = False, tell: Callable[[str], object] = str,
+    ) -> None:  # fmt: skip
+        self.read_ahead = read_ahead
+        self.out_of_step = False
+        self._connect, self._unique_ids, self._identify = connect, unique_ids, identify
+        self._line_feeds, self._tell = line_feeds, tell
+        self._attempts = 0
+        self._numbers: dict[Id, int] = {}
+        self._octets: dict[Id, int] = {}
+        self._order: Sequence[Id] = ()
+        self._place: dict[Id, int] = {}
+        self._next = 0  # in the order: what has not been asked of the server
+        self._ahead: dict[Id, Command] = {}  # on its way, in the order in which it will come
+        self._ahead_octets = 0
+        self._marked: list[Id] = []
+        self._sizes_are_exact: bool | None = None
+        self.session = connect()
+
+    # -- the list
+
+    def listing(self) -> tuple[list[Listed], list[Listed]]:
+        """Every message by its number; and those whose unique-id another one had before them."""
+        try:
+            return self._list()
+        except (NetworkError, AuthenticationRejected) as error:
+            self._resume(error, relist=False)
+            return self._list()
+
+    def _list(self) -> tuple[list[Listed], list[Listed]]:
+        if self._unique_ids:
+            sizes, unique_ids = self.session.listings()
+            names: dict[int, Id] = {number: self._identify(unique_id) for number, unique_id in unique_ids.items()}
+        else:
+            sizes = self.session.sizes()
+            names = {number: number for number in sizes}
+        found: dict[Id, Listed] = {}
+        repeated = []
+        for number, name in sorted(names.items()):
+            if name in found:
+                repeated.append(Listed(number, name, sizes.get(number, 0)))
+            elif number in sizes:
+                found[name] = Listed(number, name, sizes[number])
+        self._numbers = {name: message.number for name, message in found.items()}
+        self._octets = {name: message.octets for name, message in found.items()}
+        return list(found.values()), repeated
+
+    def expect(self, order: Sequence[Id]) -> None:
+        """Say what will be fetched, in this order; fetch() of something else is slower, not wrong."""
+        self._order, self._next = order, 0
+        self._place = {unique_id: place for place, unique_id in enumerate(order)}
+        known = self.session.capabilities
+        if len(order) > 1 and self.read_ahead.messages and not self._ahead and "EXPIRE" not in known:
+            try:  # a server may say only to whom it knows what becomes of their messages (RFC 2449 section 6.7)
+                self.session.capabilities = {**known, **self.session.capa()}
+            except NetworkError as error:
+                self._resume(error)
+
+    # -- messages
+
+    def fetch(self, unique_id: Id) -> Spool:
+        """A whole message. Raises Pop3Error where the server refuses this one; the run can go on."""
+        while True:
+            try:
+                return self._fetch(unique_id)
+            except (NetworkError, AuthenticationRejected) as error:
+                self._resume(error)
+            except OutOfStep:
+                self.out_of_step = True
+                raise
+
+    def _fetch(self, unique_id: Id) -> Spool:
+        if unique_id not in self._ahead:
+            self._make_room()
+            self._next = self._place.get(unique_id, len(self._order)) + 1
+            self._send(unique_id)
+        self._send_ahead()
+        spool = Spool(line_feeds=self._line_feeds)
+        pipelined = len(self._ahead) > 1
+        command = self._take(unique_id)
+        self.session.dialogue.response(command, spool.write)
+        if spool.octets == self._octets[unique_id]:
+            self._sizes_are_exact = self._sizes_are_exact is not False
+        elif self._sizes_are_exact and pipelined:
+            spool = self._fetch_again(unique_id)
+        else:
+            self._sizes_are_exact = False
+        self._send_ahead()
+        return spool
+
+    def _fetch_again(self, unique_id: Id) -> Spool:
+        """Fetch alone what is not of the size that was listed, on a server whose sizes were right so far.
+
+        If it is of that size now, the server has left out a response, or sent one too many.
+        """
+        self._empty()
+        spool = Spool(line_feeds=self._line_feeds)
+        self._send(unique_id)
+        self.session.dialogue.response(self._take(unique_id), spool.write)
+        if spool.octets == self._octets[unique_id]:
+            raise OutOfStep(
+                f"the POP3 server {self.session.host} sent another message than it was asked for",
+                hint="Set read_ahead = 0, and tell the server's administrator.",
+            )
+        self._sizes_are_exact = False
+        self._next = self._place.get(unique_id, len(self._order)) + 1
+        return spool
+
+    def _may_be_ahead(self) -> int:
+        expire = self.session.capabilities.get("EXPIRE", ())
+        if not self.read_ahead.messages or expire[:1] == ("0",):
+            return 0  # what was retrieved may be gone (RFC 2449 section 6.7): never without need
+        return min(self.read_ahead.messages, WINDOW) if self.session.dialogue.pipelining else 1
+
+    def _send_ahead(self) -> None:
+        """Ask for what comes next, many at a time, as far as it may be ahead."""
+        most = self._may_be_ahead()
+        if len(self._ahead) > most - max(1, most // 8):
+            return
+        batch: list[Command] = []
+        while self._next < len(self._order) and len(self._ahead) < most:
+            unique_id = self._order[self._next]
+            octets = self._octets.get(unique_id, 0)
+            if self._ahead and self._ahead_octets + octets > self.read_ahead.octets:
+                break
+            self._next += 1
+            if unique_id in self._numbers and unique_id not in self._ahead:
+                batch.append(self._note(unique_id))
+        if batch:
+            self.session.dialogue.send(*batch)
+
+    def _send(self, unique_id: Id) -> None:
+        if unique_id not in self._numbers:
+            raise Pop3Error(f"the message with the unique-id {unique_id} is no longer in the maildrop")
+        self.session.dialogue.send(self._note(unique_id))
+
+    def _note(self, unique_id: Id) -> Command:
+        command = self._ahead[unique_id] = Command(f"RETR {self._numbers[unique_id]}", multiline=True)
+        self._ahead_octets += self._octets[unique_id]
+        return command
+
+    def _take(self, unique_id: Id) -> Command:
+        """What is on its way for this message; what comes before it will be thrown away."""
+        for name in list(self._ahead):
+            command = self._ahead.pop(name)
+            self._ahead_octets -= self._octets[name]
+            if name == unique_id:
+                return command
+        raise KeyError(unique_id)
+
+    def _make_room(self) -> None:
+        """For one command more, where nothing may be on its way before it."""
+        if self._ahead and (not self.session.dialogue.pipelining or len(self._ahead) >= WINDOW - 1):
+            self._empty()
+
+    def _empty(self) -> None:
+        """Throw away what is on its way, and see that the server is where we think it is."""
+        if not self._ahead:
+            return
+        last = list(self._ahead)[-1]
+        self.session.dialogue.response(self._take(last))
+        if self.session.dialogue.pipelining:
+            self.session.stat()
+
+    def top(self, unique_id: Id) -> bytes:
+        """A message's header."""
+        self._empty()
+        return self.session.top(self._numbers[unique_id])
+
+    # -- the end
+
+    def delete(self, unique_id: Id) -> None:
+        """Mark a message for finish()."""
+        self._marked.append(unique_id)
+
+    def finish(self) -> None:
+        """Delete what was marked, and end the session. Raises Pop3Error where the server would not delete something."""
+        while True:
+            try:
+                self._finish()
+                return
+            except (NetworkError, AuthenticationRejected) as error:
+                if not self._marked:
+                    self.close()
+                    return  # nothing hangs on it
+                self._resume(error)
+
+    def _finish(self) -> None:
+        refused: dict[int, Pop3Error] = {}
+        if self._marked:
+            self._empty()
+            numbers = [self._numbers[unique_id] for unique_id in self._marked if unique_id in self._numbers]
+            refused = self.session.delete_all(numbers)
+            if numbers and self.session.dialogue.pipelining:
+                self.session.stat()  # two numbers and nothing else: no response was left out, and none came twice
+        elif self._ahead:
+            self.close()
+            return
+        self.session.quit()
+        if refused:
+            first = next(iter(refused.values()))
+            count = f"{len(refused)} of {len(self._marked)} messages were not deleted"
+            raise Pop3Error(f"{count}: {first.message}", hint=first.hint)
+
+    def close(self) -> None:
+        """Let go of the connection; nothing is deleted."""
+        self.session.close()
+
+    # -- going on in another connection
+
+    def _resume(self, error: OAuth2Pop3Error, *, relist: bool = True) -> None:
+        """Connect again and find the messages by their unique-ids; else raise the error."""
+        self.close()
+        self._ahead.clear()
+        self._ahead_octets = 0
+        while True:
+            if not self._unique_ids or self._attempts == len(PAUSES):
+                raise error
+            self._tell(f"{error.message}; connecting again")
+            time.sleep(PAUSES[self._attempts])
+            self._attempts += 1
+            try:
+                self.session = self._connect()
+                if relist:
+                    known = self._octets
+                    self._list()
+                    self._octets = {**self._octets, **known}
+                return
+            except (NetworkError, MaildropLocked) as again:
+                error = again

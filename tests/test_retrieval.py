@@ -1,0 +1,348 @@
+"""retrieval.Retrieval against servers that do what no server should; Dovecot's part is in test_getmail.py."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from oauth2_pop3 import retrieval
+from oauth2_pop3.errors import NetworkError, OutOfStep, Pop3Error
+from oauth2_pop3.pop3 import Session
+from oauth2_pop3.retrieval import ReadAhead, Retrieval
+from oauth2_pop3.sandbox.pop3_connection import stuff_dots
+
+SILENCE = b"-"
+"""No answer, where an answer stands."""
+
+
+class Server:
+    """A POP3 server that can be told, command by command, to answer otherwise.
+
+    other: given session (from 1) and command line, bytes to answer instead; b"" closes the connection.
+    """
+
+    def __init__(self, messages: dict[str, bytes], capabilities: str = "PIPELINING") -> None:
+        self.messages = messages
+        self.capabilities = capabilities
+        self.commands: list[str] = []
+        self.most_unread = 0
+        self.other: Callable[[int, str], bytes | None] = lambda session, line: None
+        self.sizes_lie = False
+        self._sessions = 0
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def connect(self) -> Session:
+        return Session.connect("127.0.0.1", self.port, context=None, timeout=0.5)
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self._sessions += 1
+            with connection:
+                try:
+                    self._session(connection, self._sessions)
+                except OSError:
+                    pass
+
+    def _session(self, connection: socket.socket, session: int) -> None:
+        listed = dict(enumerate(self.messages.items(), 1))
+        marked: set[int] = set()
+        received = b""
+        connection.sendall(b"+OK\r\n")
+        while block := connection.recv(65536):
+            received += block
+            self.most_unread = max(self.most_unread, received.count(b"\n"))
+            while b"\r\n" in received:
+                line, received = received.split(b"\r\n", 1)
+                command = line.decode()
+                self.commands.append(command)
+                answer = self.other(session, command)
+                if answer is None:
+                    answer = self._answer(command, listed, marked)
+                if not answer:
+                    return
+                if command == "QUIT":
+                    for number in marked:
+                        del self.messages[listed[number][0]]
+                    marked.clear()
+                connection.sendall(b"" if answer is SILENCE else answer)
+
+    def _answer(self, command: str, listed: dict[int, tuple[str, bytes]], marked: set[int]) -> bytes:
+        name, _, argument = command.partition(" ")
+        number = int(argument or 0)
+        match name:
+            case "CAPA":
+                return f"+OK\r\n{self.capabilities}\r\n.\r\n".encode()
+            case "LIST":
+                sizes = (len(text) + self.sizes_lie * n for n, (_, text) in listed.items())
+                return b"+OK\r\n" + b"".join(b"%d %d\r\n" % pair for pair in enumerate(sizes, 1)) + b".\r\n"
+            case "UIDL":
+                return b"+OK\r\n" + "".join(f"{n} {uid}\r\n" for n, (uid, _) in listed.items()).encode() + b".\r\n"
+            case "STAT":
+                return b"+OK %d 1\r\n" % (len(listed) - len(marked))
+            case "RETR":
+                return b"+OK here\r\n" + stuff_dots(listed[number][1]) + b".\r\n"
+            case "DELE":
+                marked.add(number)
+        return b"+OK\r\n"
+
+
+@contextmanager
+def served(
+    count: int = 20, capabilities: str = "PIPELINING", read_ahead: int = 8, **options: object
+) -> Iterator[tuple[Server, Retrieval, list[str]]]:
+    """A server with messages, a run, and the unique-ids."""
+    messages = {f"uid-{n}": b"Subject: %d\r\n\r\n" % n + b".dot\r\n" * n for n in range(1, count + 1)}
+    server = Server(messages, capabilities)
+    try:
+        run = Retrieval(server.connect, read_ahead=ReadAhead(read_ahead), **options)  # type: ignore[arg-type]
+        order = [str(message.unique_id) for message in run.listing()[0]]
+        run.expect(order)
+        yield server, run, order
+        run.close()
+    finally:
+        server.close()
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retrieval, "PAUSES", (0.0, 0.0, 0.0))
+
+
+def retr(server: Server) -> list[int]:
+    return [int(command[5:]) for command in server.commands if command.startswith("RETR")]
+
+
+@pytest.mark.parametrize("capabilities", ["PIPELINING", "UIDL"])
+@pytest.mark.parametrize("read_ahead", [0, 1, 8, 128])
+def test_every_message_once_and_in_order(capabilities: str, read_ahead: int) -> None:
+    with served(40, capabilities, read_ahead) as (server, run, order):
+        for unique_id in order:
+            assert run.fetch(unique_id).content() == server.messages[unique_id]
+            run.delete(unique_id)
+        assert retr(server) == list(range(1, 41))
+        assert not [command for command in server.commands if command.startswith("DELE")]
+        run.finish()
+        assert server.messages == {}
+        if capabilities == "UIDL":
+            assert server.most_unread == 1, "a command was sent before the response to another had come"
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "read_ahead", "ahead"),
+    [("PIPELINING", 8, 8), ("UIDL", 8, 1), ("PIPELINING\r\nEXPIRE 0", 8, 0), ("UIDL\r\nEXPIRE 0 USER", 8, 0),
+     ("PIPELINING\r\nEXPIRE 30", 8, 8), ("PIPELINING", 0, 0)],
+)  # fmt: skip
+def test_how_far_ahead(capabilities: str, read_ahead: int, ahead: int) -> None:
+    with served(20, capabilities, read_ahead) as (server, run, order):
+        run.fetch(order[0])
+        time.sleep(0.05)
+        assert retr(server) == list(range(1, 2 + ahead))
+
+
+def test_octets_bound_what_is_ahead() -> None:
+    with served(20) as (server, run, order):
+        run.read_ahead = ReadAhead(128, 60)
+        run.fetch(order[0])
+        run.session.command("NOOP")
+        assert 1 < len(retr(server)) < 5
+
+
+def test_expire_may_be_said_after_the_sign_in() -> None:
+    with served(20) as (server, run, order):
+        server.capabilities = "PIPELINING\r\nEXPIRE 0"
+        run.expect(order)
+        run.fetch(order[0])
+        run.session.command("NOOP")
+        assert retr(server) == [1]
+
+
+def test_another_order_than_expected_gets_the_right_messages() -> None:
+    with served(20) as (server, run, order):
+        for unique_id in [order[4], order[2], order[3], *order[10:], order[0]]:
+            assert run.fetch(unique_id).content() == server.messages[unique_id]
+
+
+def test_a_refusal_in_the_middle_of_a_window() -> None:
+    with served(20) as (server, run, order):
+        server.other = lambda session, line: b"-ERR no such message\r\n" if line == "RETR 3" else None
+        for unique_id in order:
+            if unique_id == "uid-3":
+                with pytest.raises(Pop3Error, match="RETR 3"):
+                    run.fetch(unique_id)
+            else:
+                assert run.fetch(unique_id).content() == server.messages[unique_id]
+
+
+def test_sizes_that_lie_are_borne() -> None:
+    with served(20) as (server, run, order):
+        server.sizes_lie = True
+        run.expect([str(message.unique_id) for message in run.listing()[0]])
+        assert [run.fetch(unique_id).content() for unique_id in order] == list(server.messages.values())
+        run.finish()
+
+
+@pytest.mark.parametrize("closes", ["RETR 1", "RETR 5", "RETR 20", "DELE 1", "DELE 17", "STAT", "QUIT"])
+@pytest.mark.parametrize("capabilities", ["PIPELINING", "UIDL"])
+def test_a_connection_that_drops_anywhere(closes: str, capabilities: str) -> None:
+    if closes == "STAT" and capabilities == "UIDL":
+        pytest.skip("STAT is asked where commands are pipelined")
+    with served(20, capabilities) as (server, run, order):
+        server.other = lambda session, line: b"" if session == 1 and line == closes else None
+        sent = dict(server.messages)
+        assert [run.fetch(unique_id).content() for unique_id in order] == list(sent.values())
+        for unique_id in order[:17]:
+            run.delete(unique_id)
+        run.finish()
+        assert list(server.messages) == order[17:]
+
+
+def test_in_the_middle_of_a_message() -> None:
+    with served(20) as (server, run, order):
+        half = b"+OK here\r\nSubject: half\r\n"
+        ended = []
+
+        def other(session: int, line: str) -> bytes | None:
+            if session == 1 and line == "RETR 6":
+                ended.append(line)
+                return half
+            return b"" if session == 1 and ended else None
+
+        server.other = other
+        assert [run.fetch(unique_id).content() for unique_id in order] == list(server.messages.values())
+
+
+def test_the_numbers_of_the_next_session_are_others() -> None:
+    with served(20) as (server, run, order):
+        server.other = lambda session, line: b"" if session == 1 and line == "RETR 16" else None
+        sent = dict(server.messages)
+        for unique_id in order[:4]:
+            run.fetch(unique_id)
+        del server.messages["uid-2"]  # somebody else was there
+        server.messages["uid-new"] = b"new\r\n"
+        assert [run.fetch(unique_id).content() for unique_id in order[4:]] == list(sent.values())[4:]
+        run.delete("uid-2")
+        run.delete("uid-3")
+        run.finish()
+        assert list(server.messages) == ["uid-1", *order[3:], "uid-new"]
+
+
+def test_a_connection_that_drops_again_and_again() -> None:
+    with served(20) as (server, run, order):
+        server.other = lambda session, line: b"" if line == "RETR 5" else None
+        for unique_id in order[:4]:
+            run.fetch(unique_id)
+        with pytest.raises(NetworkError):
+            run.fetch(order[4])
+        assert server._sessions == 4
+
+
+def test_without_unique_ids_nothing_is_tried_again() -> None:
+    with served(20, unique_ids=False) as (server, run, _):
+        server.other = lambda session, line: b"" if line == "RETR 5" else None
+        run.expect(list(range(1, 21)))
+        with pytest.raises(NetworkError):
+            [run.fetch(number) for number in range(1, 21)]
+        assert server._sessions == 1
+
+
+def test_a_token_that_ends_in_the_session() -> None:
+    with served(20) as (server, run, order):
+        ended = b"-ERR Session invalidated - AccessTokenExpired\r\n"
+        server.other = lambda session, line: ended if session == 1 and line >= "RETR 7" else None
+        assert [run.fetch(unique_id).content() for unique_id in order] == list(server.messages.values())
+        assert server._sessions == 2
+
+
+@pytest.mark.parametrize("kind", ["one too many", "one left out"])
+def test_a_server_out_of_step_is_found_out(kind: str) -> None:
+    """Nothing is delivered for another message."""
+    with served(20) as (server, run, order):
+        whole = b"+OK here\r\n" + stuff_dots(server.messages["uid-6"]) + b".\r\n"
+
+        def other(session: int, line: str) -> bytes | None:
+            if kind == "one too many":
+                return whole * 2 if line == "RETR 6" else None
+            if line == "RETR 7":  # nothing came for 6, and now it comes for 7
+                return b"+OK here\r\n" + stuff_dots(server.messages["uid-7"]) + b".\r\n"
+            return SILENCE if line == "RETR 6" else None
+
+        server.other = other
+        fetched: list[bytes] = []
+        with pytest.raises((OutOfStep, NetworkError)):
+            fetched.extend(run.fetch(unique_id).content() for unique_id in order)
+        assert run.out_of_step or kind == "one left out"
+        assert fetched == list(server.messages.values())[: len(fetched)]
+
+
+def test_more_than_was_asked_for() -> None:
+    with served(5, "UIDL") as (server, run, order):
+        server.other = lambda session, line: b"+OK a\r\n.\r\n+OK b\r\n.\r\n" if line == "RETR 2" else None
+        with pytest.raises(OutOfStep, match="not asked for|answered"):
+            [run.fetch(unique_id) for unique_id in order]
+
+
+def test_what_could_not_be_deleted_is_told_and_the_rest_is_deleted() -> None:
+    with served(20) as (server, run, order):
+        server.other = lambda session, line: b"-ERR read-only\r\n" if line in ("DELE 2", "DELE 4") else None
+        for unique_id in order[:5]:
+            run.fetch(unique_id)
+            run.delete(unique_id)
+        with pytest.raises(Pop3Error, match="2 of 5 messages were not deleted.*read-only"):
+            run.finish()
+        assert list(server.messages) == ["uid-2", "uid-4", *order[5:]]
+
+
+def test_a_server_that_does_not_read_while_it_writes() -> None:
+    """It stops reading where its own buffers are full: a window of many commands must not wait for it."""
+    with served(300, read_ahead=256) as (server, run, order):
+        large = b"x" * 70 + b"\r\n"
+        for unique_id in server.messages:
+            server.messages[unique_id] = large * 1000
+        order = [str(message.unique_id) for message in run.listing()[0]]
+        run.session.close()
+        run = Retrieval(server.connect, read_ahead=ReadAhead(256, 1 << 30))
+        run.listing()
+        run.expect(order)
+        assert all(run.fetch(unique_id).octets == 72_000 for unique_id in order)
+        for unique_id in order:
+            run.delete(unique_id)
+        run.finish()
+        assert server.messages == {}
+
+
+def test_a_server_that_falls_silent() -> None:
+    with served(20) as (server, run, order):
+        run.session.close()
+        run.session = Session.connect("127.0.0.1", server.port, context=None, timeout=0.2)
+        server.other = lambda session, line: (
+            SILENCE if session == 2 and line[:4] == "RETR" and line > "RETR 5" else None
+        )
+        assert [run.fetch(unique_id).content() for unique_id in order] == list(server.messages.values())
+        assert server._sessions == 3
+
+
+def test_a_large_message_is_in_a_file() -> None:
+    with served(3) as (server, run, order):
+        text = b"Subject: large\r\n\r\n" + b".a line\r\n" * 400_000
+        server.messages["uid-2"] = text
+        run.session.close()
+        run.session = server.connect()
+        run.expect([str(message.unique_id) for message in run.listing()[0]])
+        contents = [run.fetch(unique_id) for unique_id in order]
+        assert [spool.file() is None for spool in contents] == [True, False, True]
+        assert contents[1].content() == text
+        assert contents[1].octets == len(text)
