@@ -193,6 +193,13 @@ class Session:
         finally:
             self.close()
 
+    def leave(self) -> None:
+        """QUIT without waiting for the response: for a session in which nothing was retrieved or marked."""
+        try:
+            self.dialogue.send(Command("QUIT"))
+        finally:
+            self.close()
+
     # -- reading answers
 
     def _lines(self, line: str) -> bytes:

@@ -10,7 +10,7 @@ import contextlib
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from oauth2_pop3 import tls
 from oauth2_pop3.errors import ConfigError, NetworkError, Pop3Error
@@ -112,26 +112,28 @@ class Connection:
 
     def send(self, *lines: bytes) -> None:
         """Send lines, together."""
-        with self._stepping():
-            try:
-                self._socket.sendall(b"".join(line + b"\r\n" for line in lines))
-            except OSError as error:
-                raise NetworkError(f"the connection to {self.host} broke: {_reason(error)}") from error
+        self._step()
+        try:
+            self._socket.sendall(b"".join(line + b"\r\n" for line in lines))
+        except OSError as error:
+            raise NetworkError(f"the connection to {self.host} broke: {_reason(error)}") from error
+        self._in_step = True
 
     def line(self) -> bytes:
         """Read a line, without its end."""
-        with self._stepping():
-            pace = _Pace(self._timeout)
-            searched = self._start
-            while (end := self._buffer.find(b"\n", searched, self._end)) < 0:
-                waiting = self._end - self._start
-                if waiting > LINE_LIMIT:
-                    raise Pop3Error(f"the POP3 server {self.host} sent a line without an end")
-                self._fill(pace)
-                searched = self._start + waiting
-            line = bytes(self._view[self._start : end]).rstrip(b"\r")
-            self._start = end + 1
-            return line
+        self._step()
+        pace = _Pace(self._timeout)
+        searched = self._start
+        while (end := self._buffer.find(b"\n", searched, self._end)) < 0:
+            waiting = self._end - self._start
+            if waiting > LINE_LIMIT:
+                raise Pop3Error(f"the POP3 server {self.host} sent a line without an end")
+            self._fill(pace)
+            searched = self._start + waiting
+        line = bytes(self._view[self._start : end]).rstrip(b"\r")
+        self._start = end + 1
+        self._in_step = True
+        return line
 
     def multiline(self, limit: int) -> bytes:
         """Read the lines after +OK up to the one with a single dot, with CRLF and without stuffed dots."""
@@ -144,30 +146,32 @@ class Connection:
 
         stuffed: as the server sent it, with its stuffed dots, but without the line that ends it.
         """
-        with self._stepping():
-            pace = _Pace(self._timeout)
-            while self._end - self._start < 3:  # the shortest response there is: ".\r\n"
-                self._fill(pace)
-            if self._buffer.startswith(_END[2:], self._start, self._end):
-                self._start += 3
-                return 0
-            if not stuffed and self._buffer[self._start] == _DOT:
-                self._start += 1
-            octets, searched = 0, self._start
-            while (end := self._buffer.find(_END, searched, self._end)) < 0:
+        self._step()
+        pace = _Pace(self._timeout)
+        while self._end - self._start < 3:  # the shortest response there is: ".\r\n"
+            self._fill(pace)
+        if self._buffer.startswith(_END[2:], self._start, self._end):
+            self._start += 3
+            self._in_step = True
+            return 0
+        if not stuffed and self._buffer[self._start] == _DOT:
+            self._start += 1
+        octets, searched = 0, self._start
+        while (end := self._buffer.find(_END, searched, self._end)) < 0:
+            waiting = self._end - self._start
+            if octets + waiting > limit:
+                raise Pop3Error(f"the POP3 server {self.host} sent a response of more than {limit} octets")
+            if waiting >= _PIECE:
+                octets += self._hand_on(write, self._border(), stuffed)
                 waiting = self._end - self._start
-                if octets + waiting > limit:
-                    raise Pop3Error(f"the POP3 server {self.host} sent a response of more than {limit} octets")
-                if waiting >= _PIECE:
-                    octets += self._hand_on(write, self._border(), stuffed)
-                    waiting = self._end - self._start
-                searched = self._start + max(0, waiting - len(_END) + 1)
-                before = self._start
-                self._fill(pace)
-                searched += self._start - before
-            octets += self._hand_on(write, end + 2, stuffed)
-            self._start = end + len(_END)
-            return octets
+            searched = self._start + max(0, waiting - len(_END) + 1)
+            before = self._start
+            self._fill(pace)
+            searched += self._start - before
+        octets += self._hand_on(write, end + 2, stuffed)
+        self._start = end + len(_END)
+        self._in_step = True
+        return octets
 
     def _border(self) -> int:
         """How far what has come can be handed on: what may turn out to be the end, or a stuffed dot, stays."""
@@ -204,17 +208,15 @@ class Connection:
             raise NetworkError(f"the POP3 server {self.host} sends too slowly")
         self._end += octets
 
-    @contextlib.contextmanager
-    def _stepping(self) -> Iterator[None]:
-        """What was left off in the middle, by a fault or by a signal, leaves a connection that nobody can go on with.
+    def _step(self) -> None:
+        """Begin to send or to read; _in_step says that it came to its end.
 
-        What came next would be taken for something that it is not: a message for an answer, or one for another.
+        What was left off in the middle, by a fault or by a signal, leaves a connection that nobody can go on with: what
+        comes next would be taken for something that it is not, a message for a response, or one message for another.
         """
         if not self._in_step:
             raise NetworkError(f"the connection to {self.host} was left in the middle of a response")
         self._in_step = False
-        yield
-        self._in_step = True
 
 
 class _Pace:

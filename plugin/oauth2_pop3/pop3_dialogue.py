@@ -10,7 +10,15 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from oauth2_pop3.errors import AuthenticationRejected, MaildropLocked, NetworkError, OutOfStep, Pop3Error, one_line
+from oauth2_pop3.errors import (
+    AuthenticationRejected,
+    MaildropLocked,
+    NetworkError,
+    OAuth2Pop3Error,
+    OutOfStep,
+    Pop3Error,
+    one_line,
+)
 from oauth2_pop3.pop3_connection import MULTILINE_LIMIT, Connection
 
 WINDOW = 256
@@ -56,11 +64,17 @@ class Dialogue:
         Responses to commands before it are thrown away. write: gets the lines that follow, as Connection.stream has
         it. Raises Pop3Error for -ERR, and the dialogue goes on; OutOfStep for what is neither that nor +OK.
         """
-        while self._sent and self._sent[0] is not command:
-            self._throw_away()
-        text = self.expect_ok(command.line, self._status())
-        if command.multiline:
-            self._wire.stream(write or _forget, MULTILINE_LIMIT, stuffed=stuffed)
+        try:
+            while self._sent and self._sent[0] is not command:
+                self._throw_away()
+            text = self.expect_ok(command.line, self._status())
+            if command.multiline:
+                self._wire.stream(write or _forget, MULTILINE_LIMIT, stuffed=stuffed)
+        except OAuth2Pop3Error:
+            raise
+        except BaseException:  # a signal among them: nobody knows how much of the response was read
+            self._wire.close()
+            raise
         return text
 
     def _throw_away(self) -> None:

@@ -76,6 +76,7 @@ class Retrieval:
         self._ahead_octets = 0
         self._marked: list[Id] = []
         self._sizes_are_exact: bool | None = None
+        self._quit_counts = False
         self.session = connect()
 
     # -- the list
@@ -121,6 +122,7 @@ class Retrieval:
 
     def fetch(self, unique_id: Id) -> Spool:
         """A whole message. Raises Pop3Error where the server refuses this one; the run can go on."""
+        self._quit_counts = True
         while True:
             try:
                 return self._fetch(unique_id)
@@ -232,7 +234,13 @@ class Retrieval:
 
     def delete(self, unique_id: Id) -> None:
         """Mark a message for finish()."""
+        self._quit_counts = True
         self._marked.append(unique_id)
+
+    def delete_number(self, number: int) -> None:
+        """Mark a message that has no unique-id of its own: at once, and for this session alone."""
+        self._quit_counts = True
+        self.session.delete(number)
 
     def finish(self) -> None:
         """Delete what was marked, and end the session. Raises Pop3Error where the server would not delete something."""
@@ -257,7 +265,10 @@ class Retrieval:
         elif self._ahead:
             self.close()
             return
-        self.session.quit()
+        if self._quit_counts:
+            self.session.quit()
+        else:
+            self.session.leave()
         if refused:
             first = next(iter(refused.values()))
             count = f"{len(refused)} of {len(self._marked)} messages were not deleted"

@@ -205,7 +205,7 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
                 f"the POP3 server {self._run.session.host} gave the unique-id {unique_id} twice",
                 hint="Set unique_ids = false, or delete_dup_msgids = true to delete what comes twice.",
             )
-        self._run.session.delete(number)
+        self._run.delete_number(number)
 
     def _forget_vanished(self) -> None:
         """As getmail does: an entry for a message that left the server 30 days ago is dropped."""

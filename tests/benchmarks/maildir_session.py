@@ -1,0 +1,34 @@
+"""The session alone, to a Maildir, every message synced: maildir_session.py PORT USER TOKEN_FILE CA MAILDIR."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+if sys.path[:1] == [os.path.dirname(os.path.realpath(__file__))]:
+    sys.path.pop(0)  # it holds a token.py, which the standard library would take for its own
+
+from pathlib import Path
+
+from oauth2_pop3.maildrop import Pop3Server, open_maildrop
+from oauth2_pop3.retrieval import ReadAhead, Retrieval
+
+
+def main(port: str, user: str, token_file: str, ca_certs: str, maildir: str) -> None:
+    server = Pop3Server(host="localhost", port=int(port), ca_certs=ca_certs)
+    token = Path(token_file).read_text().strip()
+    run = Retrieval(lambda: open_maildrop(server, user, lambda _: token), read_ahead=ReadAhead(), line_feeds=True)
+    order = [message.unique_id for message in run.listing()[0]]
+    run.expect(order)
+    for number, unique_id in enumerate(order):
+        name = f"{number}.{os.getpid()}.benchmark"
+        file = os.open(f"{maildir}/tmp/{name}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        os.write(file, run.fetch(unique_id).content())
+        os.fsync(file)
+        os.close(file)
+        os.rename(f"{maildir}/tmp/{name}", f"{maildir}/new/{name}")
+    run.finish()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
