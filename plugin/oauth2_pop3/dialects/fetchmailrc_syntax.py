@@ -132,18 +132,13 @@ class Parser:
             self._take("bouncemail", "spambounce", "softbounce", "syslog", "invisible", "showdots", after="set")
 
     def _entry(self, entry: Entry) -> Entry:
-        while option := self._option(_SERVER, _SERVER_NEGATED):
-            entry.options.append(option)
-        while option := self._option(_USER, _USER_FLAGS):
-            if not entry.users:
-                entry.users.append(User(None))
-            entry.users[0].options.append(option)
-        if not entry.users:
+        entry.options = self._options(_SERVER, _SERVER_NEGATED)
+        if options := self._options(_USER, _USER_FLAGS):
+            entry.users.append(User(None, options))
+        else:
             while (word := self._peek()) and word.kind == "user":
-                user = User(self._user())
-                while option := self._option(_USER, _USER_FLAGS):
-                    user.options.append(option)
-                entry.users.append(user)
+                definition = self._user()
+                entry.users.append(User(definition, self._options(_USER, _USER_FLAGS)))
         word = self._peek()
         if word and entry.users and (word.kind in _SERVER or word.kind == "no"):
             raise self.source.error(
@@ -165,26 +160,25 @@ class Parser:
         self._take("here", after="the local names")
         return self._made("local", first, ())
 
-    def _option(self, names: frozenset[str], flags: frozenset[str]) -> Option | None:
-        """An option of these, if one comes next. flags: those that `no` may stand before."""
-        first, word = self._at, self._peek()
-        if word is None:
-            return None
-        if word.kind == "no":
-            following = self.words[self._at + 1] if self._at + 1 < len(self.words) else None
-            if following is None or following.kind not in flags:
-                return None
-            self._at += 2
-            return self._made(following.kind, first, (), negated=True)
-        if word.kind not in names:
-            return None
-        self._at += 1
-        kinds = _TAKES_ONE.get(word.kind)
-        if kinds is None:
-            values = tuple(self._values(word.kind))
-        else:
-            values = (self._take(*kinds, after=word.kind),) if kinds else ()
-        return self._made(word.kind, first, values)
+    def _options(self, names: frozenset[str], flags: frozenset[str]) -> list[Option]:
+        """The options of these that come next. flags: those that `no` may stand before."""
+        found, words = [], self.words
+        while self._at < len(words):
+            first, name = self._at, words[self._at].kind
+            negated = name == "no"
+            if negated:
+                name = words[first + 1].kind if first + 1 < len(words) else ""
+            if name not in (flags if negated else names):
+                break
+            self._at += 1 + negated
+            kinds = () if negated else _TAKES_ONE.get(name)
+            values: tuple[Word, ...] = ()
+            if kinds is None:
+                values = tuple(self._values(name))
+            elif kinds:
+                values = (self._take(*kinds, after=name),)
+            found.append(Option(name, tuple(words[first : self._at]), values, negated))
+        return found
 
     def _values(self, name: str) -> Iterator[Word]:
         """The words of an option that takes more than one."""
@@ -235,13 +229,12 @@ class Parser:
         return False
 
     def _take(self, *kinds: str, after: str) -> Word:
-        word = self._peek()
-        if word is None or word.kind not in kinds:
+        if self._at == len(self.words) or self.words[self._at].kind not in kinds:
             raise self._unexpected(f"{' or '.join(kinds)} after {after}")
         return self._next()
 
-    def _made(self, name: str, first: int, values: tuple[Word, ...], *, negated: bool = False) -> Option:
-        return Option(name, tuple(self.words[first : self._at]), values, negated)
+    def _made(self, name: str, first: int, values: tuple[Word, ...]) -> Option:
+        return Option(name, tuple(self.words[first : self._at]), values)
 
     def _unexpected(self, expected: str) -> Exception:
         word = self._peek()
