@@ -250,9 +250,13 @@ class Dovecot:
             self.deliver(user, text, number)
         return messages
 
-    def deliver(self, user: str, text: bytes, number: int = 0) -> None:
-        """Put one message into the user's maildrop. number: its place among those of the same moment."""
-        path = self._maildir(user) / "new" / f"{time.time():.6f}.{number:06}_{uuid.uuid4().hex[:8]}.tests"
+    def deliver(self, user: str, text: bytes, number: int = 0, *, name: str = "") -> None:
+        """Put one message into the user's maildrop. number: its place among those of the same moment.
+
+        name: of its file, if that matters; they are served in the order of their names.
+        """
+        name = name or f"{time.time():.6f}.{number:06}_{uuid.uuid4().hex[:8]}.tests"
+        path = self._maildir(user) / "new" / name
         path.write_bytes(text.replace(b"\r\n", b"\n"))
         os.chown(path, self._account.pw_uid, self._account.pw_gid)
 
@@ -260,6 +264,11 @@ class Dovecot:
         """How many messages are in the maildrop."""
         maildir = self._maildir(user)
         return sum(len(list((maildir / folder).iterdir())) for folder in ("new", "cur"))
+
+    def names(self, user: str) -> list[str]:
+        """The names of the files in the maildrop, without their flags."""
+        maildir = self._maildir(user)
+        return sorted(path.name.partition(":")[0] for folder in ("new", "cur") for path in (maildir / folder).iterdir())
 
     def clear(self, user: str) -> None:
         """Empty the maildrop."""

@@ -1,0 +1,144 @@
+"""A way to Dovecot on which things go wrong at a chosen command: ends, resets, silence, answers of another kind.
+
+It ends the client's TLS, so as to see commands: clients whose sign-ins differ in length can then meet the same fault.
+"""
+
+from __future__ import annotations
+
+import re
+import select
+import socket
+import ssl
+import struct
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Literal, Self
+
+from servers.certificates import Certificates
+from servers.dovecot import HOST, Dovecot
+
+Kind = Literal["end", "reset", "stall"]
+
+
+@dataclass
+class Fault:
+    """What happens at a command that matches, for the first `times` of them; at "" before the greeting, and before TLS.
+
+    kind: what becomes of the connection, or (with a space in it) the line that is the answer. after: octets of the
+    answer that still pass. seen: how often it has happened.
+    """
+
+    command: str
+    kind: Kind | str
+    after: int = 0
+    times: int = 1
+    seen: int = 0
+
+
+class FaultyPath:
+    """A server that passes on to Dovecot and back; `fault` can be changed at any time."""
+
+    def __init__(self, certificates: Certificates, dovecot: Dovecot) -> None:
+        self.fault: Fault | None = None
+        self._dovecot = dovecot
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(certificates.server_pem, certificates.server_key)
+        self._listener = socket.create_server((HOST, 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._open: list[socket.socket] = []
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.release()
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def release(self) -> None:
+        """End every connection, those too that were left in silence."""
+        for connection in self._open:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
+        self._open.clear()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                self._open.append(connection)
+                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, plain: socket.socket) -> None:
+        if fault := self._due(""):
+            _apply(fault.kind, plain)
+            return
+        with suppress(OSError, ValueError), socket.create_connection((HOST, self._dovecot.pop3_port)) as server:
+            client = self._context.wrap_socket(plain, server_side=True)
+            self._open.append(client)
+            self._pass_on(client, server)
+            client.close()
+
+    def _pass_on(self, client: ssl.SSLSocket, server: socket.socket) -> None:
+        """One thread a connection: a socket is only reset by close() while no other thread reads from it."""
+        sources: list[socket.socket] = [client, server]
+        received = b""
+        kind, left = "", -1  # what happens after so many octets from the server; -1: nothing does
+        while True:
+            ready, _, _ = select.select(sources, [], [])
+            if client in ready:
+                block = client.recv(65536)
+                if not block:
+                    sources.remove(client)
+                    server.shutdown(socket.SHUT_WR)
+                *lines, received = (received + block).split(b"\n")
+                for line in lines:
+                    text = line.decode("ascii", "replace").strip()
+                    fault = self._due(text)
+                    if fault is None or fault.after:
+                        server.sendall(line + b"\n")
+                    elif " " in fault.kind:
+                        client.sendall(f"{fault.kind}\r\n".encode())
+                        if text.upper() == "QUIT":
+                            return _apply("end", client)
+                    else:
+                        return _apply(fault.kind, client)
+                    if fault and fault.after:
+                        kind, left = fault.kind, fault.after
+            if server in ready:
+                block = server.recv(65536)
+                if not block:
+                    client.unwrap()
+                    return None
+                client.sendall(block if left < 0 else block[:left])
+                if left >= 0 and (left := max(0, left - len(block))) == 0:
+                    return _apply(kind, client)
+
+    def _due(self, command: str) -> Fault | None:
+        fault = self.fault
+        if fault is None or fault.seen >= fault.times or bool(command) != bool(fault.command):
+            return None
+        if not re.match(fault.command, command, re.IGNORECASE):
+            return None
+        fault.seen += 1
+        return fault
+
+
+def _apply(kind: str, client: socket.socket) -> None:
+    if kind == "stall":
+        while client.fileno() >= 0:  # until release(); what comes is not read
+            time.sleep(0.05)
+        return
+    if kind == "reset":
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    else:
+        client.shutdown(socket.SHUT_RDWR)
+    client.close()
