@@ -251,3 +251,14 @@ def test_a_client_that_pipelines_without_end_is_made_to_wait() -> None:
         between.from_client(b"NOOP\r\n" * 1000)
         sent += 6000
     assert sent < 1 << 18
+
+
+def test_what_has_come_is_given_though_the_server_has_gone() -> None:
+    conversation = Conversation(Server([b"1", b"2", b"3"]), ReadAhead())
+    conversation.ask("RETR 1")
+    between = conversation.between
+    assert between.can_do_without_server
+    between.from_client(b"RETR 2\r\n")
+    assert between.for_client == b"+OK\r\n2\r\n.\r\n"
+    between.from_client(b"STAT\r\n")
+    assert not between.can_do_without_server

@@ -41,6 +41,8 @@ ATTEMPTS = 3
 """Sign-ins that may be refused on one connection; each wrong bridge password costs 1, 2, 4 seconds."""
 
 _COMMANDS_BEFORE_SIGN_IN = 30
+_TEMPORARY = "SYS/TEMP"
+_LOCKED = ("lock", "Lock", "LOCK", "wait")
 _LINE_LIMIT = 65536
 _BLOCK = 65536
 _CAPA = b"CAPA\r\n"
@@ -231,8 +233,14 @@ class Bridge:
         person = self._account or user
         mailbox = "" if person.lower() == user.lower() else user
 
+        has_token = False
+
         def token(refused: str) -> str:
-            return access.access_token(person, mailbox=mailbox, refused=refused)
+            nonlocal has_token
+            has_token = False
+            token = access.access_token(person, mailbox=mailbox, refused=refused)
+            has_token = True
+            return token
 
         connected, self._session = self._session, None
         try:
@@ -243,9 +251,12 @@ class Bridge:
         except OAuth2Pop3Error as error:
             if connected is not None:
                 connected.close()
+            broke = has_token and isinstance(error, NetworkError) and _TEMPORARY not in error.message
+            if broke and not self._with_password:
+                raise  # to the client it breaks as well, which knows that for a passing fault
             _say(str(error))
             self._refused += 1
-            self._client.send(_cut(f"-ERR [{_code(error)}] {error}"))
+            self._client.send(_cut(f"-ERR {_answer(error)}"))
             return False
         self._client.send("+OK")
         return True
@@ -292,10 +303,23 @@ def _say(sentence: str) -> None:
     print(f"oauth2-pop3: {sentence}", file=sys.stderr, flush=True)  # noqa: T201
 
 
+def _answer(error: OAuth2Pop3Error) -> str:
+    """Code and text behind -ERR.
+
+    fetchmail goes by words of the text: "service" and "unavailable" are a passing fault ([SYS/TEMP] alone is a wrong
+    password to it), and any of _LOCKED is another session in the maildrop, as part of an address too.
+    """
+    code, text = _code(error), str(error)
+    passing = code == _TEMPORARY and code not in error.message  # else it is what the server has said itself
+    if code in ("AUTH", "SYS/PERM", _TEMPORARY) and any(word in text for word in (*_LOCKED, "unavailable")):
+        text = "the bridge says more on its standard error"
+    return f"[{code}] service unavailable: {text}" if passing else f"[{code}] {text}"
+
+
 def _code(error: OAuth2Pop3Error) -> str:
     """The response code that makes a host do the right thing (RFC 2449 section 8, RFC 3206)."""
     if isinstance(error, AuthenticationRejected | AuthorizationRequired | TokenNotFound):
         return "AUTH"
     if isinstance(error, MaildropLocked):
         return "LOGIN-DELAY" if "LOGIN-DELAY" in error.message else "IN-USE"
-    return "SYS/TEMP" if isinstance(error, NetworkError | TokenStoreLocked) else "SYS/PERM"
+    return _TEMPORARY if isinstance(error, NetworkError | TokenStoreLocked) else "SYS/PERM"

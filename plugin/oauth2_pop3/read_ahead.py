@@ -231,6 +231,11 @@ class ReadAhead(PassedOn):
             at = end
         self._go_on()
 
+    @property
+    def can_do_without_server(self) -> bool:
+        """What has come whole is the client's, if it asks for that next and for nothing else."""
+        return not self._owed and any(exchange.complete for exchange in self._ahead.values())
+
     def _add(self, exchange: _Exchange, data: bytes) -> None:
         if exchange.unwanted:
             return

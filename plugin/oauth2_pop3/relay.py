@@ -36,6 +36,11 @@ class PassedOn:
         self.for_client += data
 
     @property
+    def can_do_without_server(self) -> bool:
+        """Whether it has more for the client, should that ask for it, when the server is no longer there."""
+        return False
+
+    @property
     def takes_from_client(self) -> bool:
         """Whether there is room for more."""
         return len(self.for_server) < _BLOCK
@@ -96,7 +101,8 @@ class Relay:
 
     def _goes_on(self) -> bool:
         if not self._server_sends:
-            return bool(self._passage.for_client)
+            waits = self._client_sends and self._client_reads and self._passage.can_do_without_server
+            return bool(self._passage.for_client) or waits
         return bool(self._client_reads or self._client_sends or self._passage.for_server or self._has_quit())
 
     def _has_quit(self) -> bool:
