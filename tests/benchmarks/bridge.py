@@ -1,0 +1,219 @@
+"""What the bridge costs fetchmail: seconds and memory beside fetchmail without it, and beside emailproxy; one run.
+
+::
+
+    python tests/benchmarks/bridge.py [--rounds N] [--messages N]
+
+By the interpreter of a virtual environment that has this project with `[test]`; needs Dovecot, Node.js and fetchmail,
+and PyPI for emailproxy. README.md says how it measures. The exit code is 0 unless something did not work.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+if sys.path[:1] == [os.path.dirname(os.path.realpath(__file__))]:
+    sys.path.pop(0)  # else token.py would be found where the standard library looks for its own
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+
+import argparse
+import poplib
+import re
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from benchmarks.retrieval import FailedError, bench_directory, interleaved, sizes, timed
+from product import Product
+from servers import programs
+from servers.authorization_server import NATIVE_PUBLIC, SCOPE, AuthorizationServer
+from servers.certificates import Certificates
+from servers.dovecot import Dovecot, message
+
+ADDRESS = "ann@example.org"
+LARGE = 50_000_000
+WRAPPER = """\
+import os, sys
+pid = os.posix_spawn(sys.argv[2], sys.argv[2:], os.environ)
+usage = os.wait4(pid, 0)[2]
+open(sys.argv[1], "w").write(str(usage.ru_maxrss))
+"""
+
+
+class Fetching:
+    """fetchmail in front of the servers, in three ways. mebibytes: the peak of what stood between in the last run."""
+
+    def __init__(self, directory: Path, product: Product, server: AuthorizationServer, dovecot: Dovecot) -> None:
+        self.directory, self.product, self.server, self.dovecot = directory, product, server, dovecot
+        self.wrapper = directory / "wrapper.py"
+        self.wrapper.write_text(WRAPPER)
+        self.mebibytes = 0.0
+
+    def fill(self, octets: list[int]) -> None:
+        self.dovecot.clear(ADDRESS)
+        for number, size in enumerate(octets):
+            self.dovecot.deliver(ADDRESS, message(number, ADDRESS, size), number)
+        self.count = len(octets)
+
+    def task(self, name: str, poll: str, user: str) -> Callable[[], float]:
+        rc, box = self.directory / f"rc-{name}", self.directory / f"batch-{name}"
+        rc.write_text(f'poll localhost proto pop3 no dns {poll}\n  user "{ADDRESS}" there {user} keep bsmtp "{box}"\n')
+        rc.chmod(0o600)
+        files = ["--pidfile", f"{rc}.pid", "--idfile", f"{rc}.ids", "--nosyslog"]
+        command = [programs.find("fetchmail"), "-f", str(rc), *files]
+
+        def run() -> float:
+            for path in (box, Path(f"{rc}.ids")):
+                path.unlink(missing_ok=True)
+            seconds, _ = timed(command, self.directory / "log")
+            if (delivered := box.read_bytes().count(b"MAIL FROM")) != self.count:
+                raise FailedError(f"{delivered} messages were delivered, not {self.count}")
+            return seconds
+
+        return run
+
+    def straight(self) -> Callable[[], float]:
+        tls = f'ssl sslcertck sslcertfile "{self.server.ca_file}" password "{self.dovecot.password}"'
+        return self.task("straight", f"port {self.dovecot.pop3s_port} auth password", tls)
+
+    def plugin(self, name: str, command: str) -> Callable[[], float]:
+        """By way of a command that is the connection."""
+        return self.task(name, f'plugin "{command}" auth password', f"sslproto '' password \"{self.dovecot.password}\"")
+
+    def bridge(self, name: str = "bridge", before: str = "") -> Callable[[], float]:
+        command = f"{self.product.command} bridge localhost {self.dovecot.pop3s_port} --ca-certs {self.server.ca_file}"
+        return self.plugin(name, before + command)
+
+    def peak_of_bridge(self) -> float:
+        peak = self.directory / "peak"
+        self.bridge("memory", f"{sys.executable} {self.wrapper} {peak} ")()
+        deadline = time.monotonic() + 10
+        while not peak.exists() and time.monotonic() < deadline:  # fetchmail does not wait for its plugin
+            time.sleep(0.05)
+        mebibytes = int(peak.read_text()) / 1024
+        peak.unlink()
+        return mebibytes
+
+
+@contextmanager
+def emailproxy(fetching: Fetching, directory: Path) -> Iterator[tuple[Callable[[], float], int]]:
+    """The peer: a proxy that runs all the time; fetchmail by way of it, and its process."""
+    venv = directory / "emailproxy"
+    subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
+    subprocess.run([str(venv / "bin/pip"), "install", "-q", "--disable-pip-version-check", "emailproxy"], check=True)
+    ports = []
+    for _ in range(2):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            ports.append(listener.getsockname()[1])
+    server = fetching.server
+    config, log = directory / "emailproxy.config", directory / "emailproxy.log"
+    config.write_text(
+        f"[Server setup]\n[POP-{ports[0]}]\nserver_address = localhost\nserver_port = {fetching.dovecot.pop3s_port}\n"
+        f"local_address = 127.0.0.1\n[Account setup]\n[{ADDRESS}]\npermission_url = {server.issuer}/auth\n"
+        f"token_url = {server.issuer}/token\noauth2_scope = {SCOPE}\nredirect_uri = http://localhost:{ports[1]}\n"
+        f"client_id = {NATIVE_PUBLIC.client_id}\nuse_pkce = True\n"
+    )
+    command = [str(venv / "bin/emailproxy"), "--no-gui", "--local-server-auth", "--config-file", str(config)]
+    env = {**os.environ, "SSL_CERT_FILE": str(server.ca_file), "REQUESTS_CA_BUNDLE": str(server.ca_file)}
+    with (
+        log.open("w") as out,
+        subprocess.Popen([*command, "--log-file", str(log)], env=env, stdout=out, stderr=out) as proxy,
+    ):
+        try:
+            sign_in(fetching, ports[0], log)
+            poll = f"port {ports[0]} auth password"
+            yield fetching.task("emailproxy", poll, f"sslproto '' password \"{fetching.dovecot.password}\""), proxy.pid
+        finally:
+            proxy.terminate()
+
+
+def sign_in(fetching: Fetching, port: int, log: Path) -> None:
+    """As tests/test_import.py does it."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            client = poplib.POP3("127.0.0.1", port, timeout=30)
+            break
+        except OSError:
+            if time.monotonic() > deadline:
+                raise FailedError(log.read_text()) from None
+            time.sleep(0.1)
+    client.user(ADDRESS)
+    client._putcmd(f"PASS {fetching.dovecot.password}")  # type: ignore[attr-defined]
+    url = ""
+    while not url:
+        found = re.search(r"following URL to authenticate account .*: (\S+)", log.read_text())
+        url = found[1] if found else ""
+        if time.monotonic() > deadline:
+            raise FailedError(log.read_text())
+        time.sleep(0.05)
+    fetching.server.sign_in(url, ADDRESS)
+    client._getresp()  # type: ignore[attr-defined]
+    client.quit()
+
+
+def peak_of(pid: int) -> float:
+    return int(re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1]) / 1024  # type: ignore[index]
+
+
+def line(what: str, ours: float, peer: str, theirs: float, most: float = 0) -> None:
+    ratio = ours / theirs
+    goal = f"  goal <= {most:g}: {'met' if ratio <= most else 'MISSED'}" if most else ""
+    print(f"{what:44} {ours:8.2f}  {peer:28} {theirs:8.2f}  ratio {ratio:5.2f}{goal}", flush=True)
+
+
+def measure(fetching: Fetching, directory: Path, rounds: int, messages: int) -> None:
+    openssl = f"openssl s_client -quiet -verify_quiet -connect localhost:{fetching.dovecot.pop3s_port}"
+    with emailproxy(fetching, directory) as (by_emailproxy, pid):
+        for what, octets in ((f"{messages} messages, seconds", sizes(messages)), ("one of 50 MB, seconds", [LARGE])):
+            fetching.fill(octets)
+            tasks = {
+                "bridge": fetching.bridge(),
+                "straight": fetching.straight(),
+                "openssl": fetching.plugin("openssl", openssl),
+                "emailproxy": by_emailproxy,
+            }
+            found = interleaved(tasks, rounds)
+            line(what, found["bridge"], "fetchmail straight, TLS", found["straight"], 1.25)
+            line(what, found["bridge"], "plugin openssl s_client", found["openssl"], 1.25)
+            line(what, found["bridge"], "emailproxy", found["emailproxy"], 1.0)
+            peak = fetching.peak_of_bridge()
+            print(f"{'  memory of the bridge, MiB':44} {peak:8.1f}  goal <= 40: {'met' if peak <= 40 else 'MISSED'}")
+            print(f"{'  memory of emailproxy, MiB':44} {peak_of(pid):8.1f}")
+
+
+def main() -> int:
+    """Print a line a figure."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--messages", type=int, default=1000)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="bridge-benchmark-") as name, ExitStack() as stack:
+        directory = Path(name)
+        home = directory / "home"
+        for variable, path in (
+            ("HOME", home),
+            ("XDG_CONFIG_HOME", home / ".config"),
+            ("XDG_STATE_HOME", home / ".local/state"),
+        ):
+            path.mkdir(parents=True, mode=0o700)
+            os.environ[variable] = str(path)
+        os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), programs.SEARCH_PATH])
+        certificates = Certificates(directory / "certificates")
+        server = stack.enter_context(AuthorizationServer(certificates, bench_directory(directory)))
+        dovecot = stack.enter_context(Dovecot(certificates, server))
+        product = Product(home)
+        product.use(server, dovecot)
+        if (result := product.login(server, ADDRESS)).returncode:
+            raise FailedError(result.stderr)
+        measure(Fetching(directory, product, server, dovecot), directory, options.rounds, options.messages)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
