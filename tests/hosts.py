@@ -82,7 +82,8 @@ class Mpop:
 
     def configure(self, text: str) -> None:
         """Write its file. `{delivery}` is what delivers."""
-        self.rc.write_text(text.replace("{delivery}", f"delivery maildir {self.maildir}\nuidls_file {self.uidls_file}"))
+        seen = "" if "uidls_file" in text else f"\nuidls_file {self.uidls_file}"
+        self.rc.write_text(text.replace("{delivery}", f"delivery maildir {self.maildir}{seen}"))
         self.rc.chmod(0o600)
 
     def run(self, *arguments: str, timeout: float = 100) -> Completed:
