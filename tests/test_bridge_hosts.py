@@ -369,7 +369,7 @@ timeout 2
 
 
 MpopScenario = Callable[[MpopWay, str], list[Outcome]]
-CompareMpop = Callable[[MpopScenario], list[Outcome]]
+CompareMpop = Callable[..., list[Outcome]]
 
 
 @pytest.fixture(params=["xoauth2", "oauthbearer"])
@@ -379,14 +379,14 @@ def compare_mpop(
     product.use(authorization_server, pop3)
     assert product.login(authorization_server, ADDRESS).returncode == 0
 
-    def both(scenario: MpopScenario) -> list[Outcome]:
+    def both(scenario: MpopScenario, *, alike: bool = True) -> list[Outcome]:
         found = []
         for mechanism in ("plain", request.param):
             empty(pop3, ADDRESS)
             home = product.home / f"{len(list(product.home.iterdir()))}"
             way = MpopWay(mechanism, home, product, pop3, authorization_server.ca_file)
             found.append(scenario(way, ADDRESS))
-        assert found[1] == found[0], way.said
+        assert not alike or found[1] == found[0], way.said
         return found[1]
 
     return both
@@ -428,7 +428,8 @@ def test_mpop_meets_a_fault(
             path.release()
             return [*outcomes, way.run(user)]
 
-    first, second = compare_mpop(scenario)
+    # With commands on their way, mpop dies of SIGPIPE or of an error, now at this message and now at that.
+    first, second = compare_mpop(scenario, alike=pipelining == "off" or not fault.command.startswith("RETR"))
     assert first.exit_code != 0
     assert second.exit_code == 0
     assert {message.subject for message in second.delivered} == {f"Message {number}" for number in range(1, 9)}
