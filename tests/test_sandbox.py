@@ -290,6 +290,6 @@ def test_a_server_that_stalls_is_left_after_the_timeout(play: Callable[..., Play
     begun.sandbox.pop3_server.faults = Faults(stall_at="RETR", stall_seconds=30)
     started = time.monotonic()
     result = begun.getmail.run()
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 60, "four connections, and the pauses between them"
     assert result.returncode == OPERATION_FAILED
     assert "silent for 5 seconds" in result.stderr

@@ -165,6 +165,7 @@ def test_faults_of_the_token_endpoint(authorization_server: AuthorizationServer)
 def test_xoauth2_good_bad_and_revoked(
     authorization_server: AuthorizationServer, dovecot: Dovecot, certificates: Certificates
 ) -> None:
+    dovecot.clear("bob@example.org")
     messages = dovecot.add_messages("bob@example.org", 3)
     tokens = authorization_server.issue_tokens("bob@example.org")
     connection = login(dovecot, certificates)
