@@ -298,5 +298,7 @@ class Retrieval:
                     self._list()
                     self._octets = {**self._octets, **known}
                 return
-            except (NetworkError, MaildropLocked) as again:
+            except NetworkError as again:
                 error = again
+            except MaildropLocked:
+                continue  # by our own session, most likely, which the server has not given up yet: not what went wrong
