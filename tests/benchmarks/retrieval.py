@@ -253,7 +253,8 @@ class Bench:
 
     def fetchmail(self, address: str, port: int, count: int, *, bridge: bool) -> Task:
         rc, box = self.directory / f"fetchmailrc-{bridge}", self.directory / f"bsmtp-{bridge}"
-        plugin = f'plugin "{Path(sys.executable).with_name("oauth2-pop3")} bridge localhost {port}"' if bridge else ""
+        command = f"{Path(sys.executable).with_name('oauth2-pop3')} bridge --ca-certs {self.certificates.ca_file}"
+        plugin = f'plugin "{command} localhost {port}"' if bridge else ""
         tls = "sslproto ''" if bridge else f'ssl sslcertck sslcertfile "{self.certificates.ca_file}"'
         rc.write_text(
             f"poll localhost proto pop3 service {port} no dns auth password {plugin}\n"
