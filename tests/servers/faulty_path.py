@@ -139,6 +139,10 @@ def _apply(kind: str, client: socket.socket) -> None:
         return
     if kind == "reset":
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    else:
-        client.shutdown(socket.SHUT_RDWR)
+    else:  # what the client still sends is read, or the kernel would make a reset of it
+        client.settimeout(5)
+        with suppress(OSError):
+            client.shutdown(socket.SHUT_WR)
+            while client.recv(65536):
+                pass
     client.close()
