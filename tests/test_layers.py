@@ -186,3 +186,15 @@ def test_the_lowest_layer_imports_nothing(module: str) -> None:
 def test_every_module_stands_in_the_map() -> None:
     parts = {module.split(".")[0] for module in modules()} - {"__init__"}
     assert parts == set().union(*LAYERS)
+
+
+def test_a_command_does_not_load_the_others() -> None:
+    """fetchmail starts a bridge at every poll, mpop a `token`."""
+    program = (
+        "import sys; from oauth2_pop3.cli import main\n"
+        "try: main(['bridge', '--help'])\n"
+        "finally: print(*(name for name in sys.modules if name.startswith('oauth2_pop3.cli.')), file=sys.stderr)\n"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert result.stderr.split() == ["oauth2_pop3.cli.bridge"]
+    assert result.stdout.startswith("usage: oauth2-pop3 bridge ")

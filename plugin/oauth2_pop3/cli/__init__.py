@@ -47,7 +47,8 @@ def _run(arguments: list[str]) -> int | None:
         from oauth2_pop3.cli.getmail import run_with
 
         return run_with(arguments[1:])
-    parser = _parser()
+    named = arguments[0] if arguments and arguments[0] in _COMMANDS else ""
+    parser = _parser([named] if named else list(_COMMANDS))
     options = parser.parse_args(arguments)
     command = importlib.import_module(f"oauth2_pop3.cli.{_COMMANDS[options.command]}")
     code: int | None = command.run(options)
@@ -103,7 +104,8 @@ def fail(error: OAuth2Pop3Error) -> int:
     return error.exit_code
 
 
-def _parser() -> ArgumentParser:
+def _parser(names: list[str]) -> ArgumentParser:
+    """names: the commands that it has to know; the others' modules are not loaded, as a bridge starts at every poll."""
     import argparse
     import importlib
 
@@ -123,8 +125,8 @@ def _parser() -> ArgumentParser:
     parser = Parser(prog="oauth2-pop3", description="OAuth 2.0 for POP3 mail retrievers.")
     parser.add_argument("--version", action=Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, module_name in _COMMANDS.items():
-        module = importlib.import_module(f"oauth2_pop3.cli.{module_name}")
+    for name in names:
+        module = importlib.import_module(f"oauth2_pop3.cli.{_COMMANDS[name]}")
         summary = (module.__doc__ or "").split("\n\n")[0].replace("\n", " ")
         module.add_arguments(
             commands.add_parser(
