@@ -46,7 +46,7 @@ open(sys.argv[1], "w").write(str(usage.ru_maxrss))
 
 
 class Fetching:
-    """fetchmail in front of the servers, in three ways. mebibytes: the peak of what stood between in the last run."""
+    """fetchmail in front of the servers, in several ways. mebibytes: the peak of what stood between in the last run."""
 
     def __init__(self, directory: Path, product: Product, server: AuthorizationServer, dovecot: Dovecot) -> None:
         self.directory, self.product, self.server, self.dovecot = directory, product, server, dovecot
@@ -132,6 +132,34 @@ def emailproxy(fetching: Fetching, directory: Path) -> Iterator[tuple[Callable[[
             proxy.terminate()
 
 
+@contextmanager
+def listening(fetching: Fetching) -> Iterator[Callable[[], float]]:
+    """A bridge that runs all the time, for the peer's sake: no plugin, and a bridge password."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    password = fetching.product.run("bridge-password", ADDRESS, check=True).stdout.strip()
+    there = ["localhost", str(fetching.dovecot.pop3s_port), "--ca-certs", str(fetching.server.ca_file)]
+    command = [fetching.product.command, "bridge", *there, "--listen", str(port)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        try:
+            deadline = time.monotonic() + 30
+            while not _listens(port):
+                if time.monotonic() > deadline:
+                    raise FailedError(f"{command} does not listen")
+                time.sleep(0.05)
+            yield fetching.task("listening", f"port {port} auth password", f"sslproto '' password \"{password}\"")
+        finally:
+            process.terminate()
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
 def sign_in(fetching: Fetching, port: int, log: Path) -> None:
     """As tests/test_import.py does it."""
     deadline = time.monotonic() + 30
@@ -169,19 +197,21 @@ def line(what: str, ours: float, peer: str, theirs: float, most: float = 0) -> N
 
 def measure(fetching: Fetching, directory: Path, rounds: int, messages: int) -> None:
     openssl = f"openssl s_client -quiet -verify_quiet -connect localhost:{fetching.dovecot.pop3s_port}"
-    with emailproxy(fetching, directory) as (by_emailproxy, pid):
+    with emailproxy(fetching, directory) as (by_emailproxy, pid), listening(fetching) as by_listener:
         for what, octets in ((f"{messages} messages, seconds", sizes(messages)), ("one of 50 MB, seconds", [LARGE])):
             fetching.fill(octets)
             tasks = {
                 "bridge": fetching.bridge(),
                 "straight": fetching.straight(),
                 "openssl": fetching.plugin("openssl", openssl),
+                "listening": by_listener,
                 "emailproxy": by_emailproxy,
             }
             found = interleaved(tasks, rounds)
             line(what, found["bridge"], "fetchmail straight, TLS", found["straight"], 1.25)
             line(what, found["bridge"], "plugin openssl s_client", found["openssl"], 1.25)
             line(what, found["bridge"], "emailproxy", found["emailproxy"], 1.0)
+            line(f"  bridge --listen, {what}", found["listening"], "fetchmail straight, TLS", found["straight"], 1.25)
             peak = fetching.peak_of_bridge()
             print(f"{'  memory of the bridge, MiB':44} {peak:8.1f}  goal <= 40: {'met' if peak <= 40 else 'MISSED'}")
             print(f"{'  memory of emailproxy, MiB':44} {peak_of(pid):8.1f}")
