@@ -199,6 +199,8 @@ class ReadAhead(PassedOn):
         """Ask for the messages that come next, in a window that doubles with every one that was wanted."""
         if self._unsent or self._steps_aside or not self._sizes or self._mistakes >= _MISTAKES:
             return
+        if len(self._ahead) > self._window - max(1, self._window // 4):
+            return  # many at a time: one by one, each would cost a write, and TLS a record
         octets = sum(max(exchange.size, exchange.octets) for exchange in self._ahead.values())
         while len(self._ahead) < self._window and len(self._awaited) + len(self._unsent) < self._most_awaited:
             while self._next in self._deleted:
