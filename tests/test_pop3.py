@@ -32,6 +32,7 @@ from oauth2_pop3.maildrop import Pop3Server, open_maildrop
 from oauth2_pop3.pop3 import Session
 from oauth2_pop3.pop3_connection import Connection
 from oauth2_pop3.pop3_dialogue import Command
+from oauth2_pop3.pop3_socket import Socket
 from oauth2_pop3.sandbox import Sandbox
 from oauth2_pop3.sandbox.grants import Grant
 from oauth2_pop3.sandbox.pop3_connection import Faults, stuff_dots
@@ -616,7 +617,7 @@ def cut() -> Iterator[Callable[[list[bytes]], Session]]:
         with suppress(BlockingIOError):
             far.recv(65536)
         connection.pieces = list(pieces)
-        return Session(Connection(connection, "test"))
+        return Session(Connection(Socket(connection, 5.0), "test"))
 
     with listener, connection, far:
         yield make

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-import os
-import select
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from oauth2_pop3 import access, accounts, bridge_password
+from oauth2_pop3.bridge_client import Client, ClientGone
 from oauth2_pop3.errors import (
     AuthenticationRejected,
     AuthorizationRequired,
@@ -35,70 +34,14 @@ from oauth2_pop3.pop3 import Session
 from oauth2_pop3.read_ahead import ReadAhead
 from oauth2_pop3.relay import IDLE, Relay
 
-SIGN_IN_TIME = 60.0
-"""Seconds that a client may take until it has signed in, beside the time that the servers take."""
 ATTEMPTS = 3
 """Sign-ins that may be refused on one connection; each wrong bridge password costs 1, 2, 4 seconds."""
 
 _COMMANDS_BEFORE_SIGN_IN = 30
 _TEMPORARY = "SYS/TEMP"
 _LOCKED = ("lock", "Lock", "LOCK", "wait")
-_LINE_LIMIT = 65536
-_BLOCK = 65536
 _CAPA = b"CAPA\r\n"
 _TAKEN_OVER = frozenset(("SASL", "STLS", "USER", "IMPLEMENTATION"))
-
-
-@dataclass
-class Client:
-    """The client's end: what it sends is read from one descriptor, what it gets is written to another.
-
-    seconds: how long it may still keep us waiting. Both of its methods raise UsageError where it takes longer.
-    """
-
-    read_from: int
-    write_to: int
-    seconds: float = SIGN_IN_TIME
-    buffer: bytearray = field(default_factory=bytearray)
-
-    def line(self) -> bytes | None:
-        """The next line without its end; None at the end of what it sends. Raises UsageError for one without an end."""
-        while (end := self.buffer.find(b"\n")) < 0:
-            if len(self.buffer) > _LINE_LIMIT:
-                raise UsageError("the client sent a line without an end")
-            if not self.more():
-                return None
-            if self.buffer.startswith(b"\x16\x03"):
-                raise UsageError("the client speaks TLS", hint="Switch it off there: nothing leaves this machine.")
-        line = bytes(self.buffer[:end]).rstrip(b"\r")
-        del self.buffer[: end + 1]
-        return line
-
-    def more(self) -> bool:
-        """Read more into the buffer; False at the end of what it sends."""
-        self._wait(self.read_from, select.POLLIN)
-        try:
-            block = os.read(self.read_from, _BLOCK)
-        except OSError:
-            return False
-        self.buffer += block
-        return bool(block)
-
-    def send(self, *lines: str) -> None:
-        """Send lines. Raises BrokenPipeError, ConnectionResetError where the client has gone."""
-        data = "".join(f"{line}\r\n" for line in lines).encode("utf-8", "backslashreplace")
-        while data:
-            self._wait(self.write_to, select.POLLOUT)
-            data = data[os.write(self.write_to, data[: select.PIPE_BUF]) :]  # no more than poll(2) has promised
-
-    def _wait(self, descriptor: int, event: int) -> None:
-        poll = select.poll()
-        poll.register(descriptor, event)
-        began = time.monotonic()
-        ready = poll.poll(max(0.0, self.seconds) * 1000)
-        self.seconds -= time.monotonic() - began
-        if not ready:
-            raise UsageError("the client took too long")
 
 
 class Bridge:
@@ -120,7 +63,7 @@ class Bridge:
     ) -> None:
         self.has_proved_itself = False
         self._client = client
-        self._server = server
+        self._server = replace(server, wait=client.wait_for_server)
         self._account = account
         self._with_password = with_password
         self._reads_ahead = read_ahead
@@ -134,15 +77,15 @@ class Bridge:
         Raises what connecting raises, before anything was said to the client: a host takes an end without a greeting
         for a passing fault (fetchmail: exit code 2). UsageError where the client does what no POP3 client does.
         """
-        if not self._with_password:
-            self._session = self._server.connect()
-            self._known = dict(self._session.capabilities)
         try:
+            if not self._with_password:
+                self._session = self._server.connect()
+                self._known = dict(self._session.capabilities)
             self._client.send("+OK oauth2-pop3 at your service")
             if self._signed_in():
                 self._pass_on()
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # the client has gone, and nobody is there to be told
+        except ClientGone:
+            pass  # nobody is there to be told
         finally:
             if self._session is not None:
                 self._session.close()

@@ -16,7 +16,8 @@ import time
 from contextlib import suppress
 
 from oauth2_pop3 import bridge_socket
-from oauth2_pop3.bridge import Bridge, Client
+from oauth2_pop3.bridge import Bridge
+from oauth2_pop3.bridge_client import Client
 from oauth2_pop3.errors import OAuth2Pop3Error
 from oauth2_pop3.maildrop import Pop3Server
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from oauth2_pop3 import sasl, tls
 from oauth2_pop3.errors import AuthenticationRejected, ConfigError
 from oauth2_pop3.pop3 import Session
+from oauth2_pop3.pop3_socket import Wait, wait
 from oauth2_pop3.providers import Provider
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pop3Server:
-    """Where a maildrop is and how to get there. timeout: seconds of silence that are borne."""
+    """Where a maildrop is and how to get there. timeout, wait: as Session.connect() has them."""
 
     host: str
     port: int
@@ -30,6 +31,7 @@ class Pop3Server:
     server_hostname: str = ""
     tls_min_version: str = "1.2"
     allow_insecure_loopback: bool = False
+    wait: Wait = wait
 
     @classmethod
     def of(cls, provider: Provider) -> Pop3Server:
@@ -67,6 +69,7 @@ class Pop3Server:
             server_hostname=self.server_hostname,
             fingerprints=self.fingerprints,
             timeout=self.timeout,
+            wait=self.wait,
         )
 
 

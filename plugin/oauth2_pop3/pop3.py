@@ -15,6 +15,7 @@ from oauth2_pop3 import sasl
 from oauth2_pop3.errors import AuthenticationRejected, NetworkError, OutOfStep, Pop3Error, one_line
 from oauth2_pop3.pop3_connection import LINE_LIMIT, Connection
 from oauth2_pop3.pop3_dialogue import Command, Dialogue, response_code, text_of
+from oauth2_pop3.pop3_socket import Wait, wait
 
 INITIAL_RESPONSE_LIMIT = 255
 """Octets of a whole command line with CRLF (RFC 2449 section 4), AUTH with an initial response too (RFC 5034)."""
@@ -44,15 +45,17 @@ class Session:
     def connect(
         cls, host: str, port: int, *, context: ssl.SSLContext | None, starttls: bool = False,
         server_hostname: str = "", fingerprints: tuple[str, ...] = (), timeout: float = 180.0,
+        wait: Wait = wait,
     ) -> Session:  # fmt: skip
         """Connect, with TLS from the first octet (RFC 8314) or by STLS, and read greeting and capabilities.
 
         context: None leaves the connection plain: the caller has made sure that nobody else can listen.
         server_hostname: the name that the certificate must have, if not host. fingerprints: SHA-256, one of which
-        the certificate must have besides. timeout: seconds of silence that are borne.
+        the certificate must have besides. timeout: seconds of silence that are borne. wait: how the server is waited
+        for, here and later; what it raises comes out of every method.
         """
         name = server_hostname or host
-        wire = Connection.open(host, port, timeout)
+        wire = Connection.open(host, port, timeout, wait)
         session = cls(wire)
         try:
             if context is not None and not starttls:

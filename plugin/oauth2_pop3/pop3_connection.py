@@ -6,7 +6,6 @@ responses may lie in one block, and one may be larger than many blocks: nothing 
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import ssl
 import time
@@ -14,6 +13,7 @@ from collections.abc import Callable
 
 from oauth2_pop3 import tls
 from oauth2_pop3.errors import ConfigError, NetworkError, Pop3Error
+from oauth2_pop3.pop3_socket import Socket, Wait, wait
 
 LINE_LIMIT = 65536
 """Octets of a response line: RFC 2449 allows 512, and nobody needs more than this."""
@@ -34,21 +34,20 @@ class Connection:
     host: as it is named in messages. peer: address and port at the other end.
     """
 
-    def __init__(self, connected: socket.socket, host: str) -> None:
+    def __init__(self, connected: Socket, host: str) -> None:
         self.host = host
-        self.peer: tuple[str, int] = connected.getpeername()[:2]
+        self.peer = connected.peer
         self._socket = connected
         self._buffer = bytearray(_BUFFER)
         self._view = memoryview(self._buffer)
         self._start = self._end = 0  # what has come and nobody has read
         self._in_step = True
-        self._timeout = connected.gettimeout() or 180.0
 
     @classmethod
-    def open(cls, host: str, port: int, timeout: float) -> Connection:
+    def open(cls, host: str, port: int, timeout: float, wait: Wait = wait) -> Connection:
         """Connect. timeout: seconds of silence that are borne. Raises ConfigError where the address is none."""
         try:
-            connected = socket.create_connection((host, port), timeout)
+            connected = Socket.open(host, port, timeout, wait)
         except OSError as error:
             raise NetworkError(f"no connection to the POP3 server {host}:{port}: {_reason(error)}") from error
         except (UnicodeError, OverflowError) as error:
@@ -65,7 +64,7 @@ class Connection:
 
     def release(self) -> tuple[socket.socket, bytes]:
         """Hand over the socket, with its TLS, and what has been read ahead."""
-        return self._socket, bytes(self._view[self._start : self._end])
+        return self._socket.release(), bytes(self._view[self._start : self._end])
 
     @property
     def has_more(self) -> bool:
@@ -76,24 +75,19 @@ class Connection:
         """Whether the server has closed the connection, as far as that is known without waiting."""
         if self.has_more:
             return False
-        self._socket.settimeout(0)
         try:
-            block = self._socket.recv(1)
-        except (BlockingIOError, ssl.SSLWantReadError):
-            return False
+            octet = self._socket.at_once()
         except OSError:
             return True
-        finally:
-            with contextlib.suppress(OSError):
-                self._socket.settimeout(self._timeout)
-        self._buffer[:1] = block or b"\0"
-        self._start, self._end = 0, len(block)
-        return not block
+        if octet:
+            self._buffer[:1] = octet
+            self._start, self._end = 0, 1
+        return octet == b""
 
     def start_tls(self, context: ssl.SSLContext, name: str, fingerprints: tuple[str, ...]) -> None:
         """Shake hands; the certificate must have the name and, if there are any, one of the SHA-256 fingerprints."""
         try:
-            secured = context.wrap_socket(self._socket, server_hostname=name)
+            certificate = self._socket.start_tls(context, name)
         except ssl.SSLEOFError as error:
             raise NetworkError(f"the POP3 server {name} closed the connection in the TLS handshake") from error
         except ssl.SSLError as error:
@@ -103,8 +97,7 @@ class Connection:
             raise NetworkError(f"no TLS connection to {name}: {_reason(error)}") from error
         except ValueError as error:
             raise ConfigError(f"{name} cannot be the name in a certificate") from error
-        self._socket = secured
-        if fingerprints and not tls.fingerprint_matches(secured.getpeercert(binary_form=True) or b"", fingerprints):
+        if fingerprints and not tls.fingerprint_matches(certificate, fingerprints):
             raise Pop3Error(
                 f"the TLS certificate of {name} has none of the expected fingerprints",
                 hint="Nothing was sent. If the server has a new certificate, put its SHA-256 into the configuration.",
@@ -114,7 +107,7 @@ class Connection:
         """Send lines, together."""
         self._step()
         try:
-            self._socket.sendall(b"".join(line + b"\r\n" for line in lines))
+            self._socket.send(b"".join(line + b"\r\n" for line in lines))
         except OSError as error:
             raise NetworkError(f"the connection to {self.host} broke: {_reason(error)}") from error
         self._in_step = True
@@ -122,7 +115,7 @@ class Connection:
     def line(self) -> bytes:
         """Read a line, without its end."""
         self._step()
-        pace = _Pace(self._timeout)
+        pace = _Pace(self._socket.timeout)
         searched = self._start
         while (end := self._buffer.find(b"\n", searched, self._end)) < 0:
             waiting = self._end - self._start
@@ -147,7 +140,7 @@ class Connection:
         stuffed: as the server sent it, with its stuffed dots, but without the line that ends it.
         """
         self._step()
-        pace = _Pace(self._timeout)
+        pace = _Pace(self._socket.timeout)
         while self._end - self._start < 3:  # the shortest response there is: ".\r\n"
             self._fill(pace)
         if self._buffer.startswith(_END[2:], self._start, self._end):
@@ -197,9 +190,11 @@ class Connection:
             self._view[:waiting] = self._view[self._start : self._end]
             self._start, self._end = 0, waiting
         try:
-            octets = self._socket.recv_into(self._view[self._end :])
+            octets = self._socket.receive_into(self._view[self._end :])
         except TimeoutError:
-            raise NetworkError(f"the POP3 server {self.host} was silent for {self._timeout:.0f} seconds") from None
+            raise NetworkError(
+                f"the POP3 server {self.host} was silent for {self._socket.timeout:.0f} seconds"
+            ) from None
         except OSError as error:
             raise NetworkError(f"the connection to {self.host} broke: {_reason(error)}") from error
         if not octets:

@@ -70,6 +70,11 @@ class FaultyPath:
             connection.close()
         self._open.clear()
 
+    @property
+    def last(self) -> socket.socket:
+        """The end of the connection that was made last; with its TLS, once that stands."""
+        return self._open[-1]
+
     def _accept(self) -> None:
         with suppress(OSError):
             while True:

@@ -85,7 +85,8 @@ def run(options: Namespace) -> None:
             read_ahead=not options.no_read_ahead,
         ).run()
         return
-    from oauth2_pop3.bridge import Bridge, Client
+    from oauth2_pop3.bridge import Bridge
+    from oauth2_pop3.bridge_client import Client
 
     read_from, write_to = (passed.fileno(),) * 2 if passed else (0, 1)
     bridge_socket.keep_standard_error_from(read_from)

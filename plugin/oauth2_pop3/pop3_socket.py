@@ -1,0 +1,117 @@
+"""The socket below a POP3 connection: it connects, shakes hands, reads and sends, and waits for the server to do so.
+
+Nothing blocks but the function that is given for waiting, so that whoever waits can look at something else meanwhile:
+the bridge sees to it that its own client is still there.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import TypeAlias, TypeVar
+
+Result = TypeVar("Result")
+Wait: TypeAlias = Callable[[int, int, float], bool]
+"""Waits until a descriptor has events of poll(2); False where that took more than so many seconds."""
+
+
+def wait(descriptor: int, events: int, seconds: float) -> bool:
+    """Wait, as Wait has it, and for nothing else."""
+    poll = select.poll()
+    poll.register(descriptor, events)
+    return bool(poll.poll(max(0.0, seconds) * 1000))
+
+
+class Socket:
+    """Plain until start_tls(). Methods raise OSError; TimeoutError where one call takes more than timeout seconds."""
+
+    def __init__(self, plain: socket.socket, timeout: float, wait: Wait = wait) -> None:
+        self.timeout = timeout
+        self._socket = plain
+        self._socket.setblocking(False)
+        self._wait = wait
+
+    @classmethod
+    def open(cls, host: str, port: int, timeout: float, wait: Wait = wait) -> Socket:
+        """Connect to the first address of the host that lets us. Raises UnicodeError, OverflowError for none."""
+        refused: OSError | None = None
+        for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            try:
+                connecting = cls(socket.socket(family, kind, protocol), timeout, wait)
+                try:
+                    connecting._connect(address)
+                except BaseException:
+                    connecting.close()
+                    raise
+            except OSError as error:
+                refused = refused or error
+            else:
+                return connecting
+        raise refused or OSError("it has no address")
+
+    def _connect(self, address: tuple[object, ...]) -> None:
+        code = self._socket.connect_ex(address)
+        if code == errno.EINPROGRESS:
+            if not self._wait(self._socket.fileno(), select.POLLOUT, self.timeout):
+                raise TimeoutError
+            code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            raise OSError(code, os.strerror(code))
+
+    def start_tls(self, context: ssl.SSLContext, name: str) -> bytes:
+        """Shake hands with a server of that name; returns its certificate as DER. Raises ValueError for no name."""
+        secured = context.wrap_socket(self._socket, server_hostname=name, do_handshake_on_connect=False)
+        self._socket = secured
+        self._patiently(secured.do_handshake, select.POLLIN)
+        return secured.getpeercert(binary_form=True) or b""
+
+    def receive_into(self, space: memoryview) -> int:
+        """Read what is there, as soon as something is; 0 at the end."""
+        return self._patiently(partial(self._socket.recv_into, space), select.POLLIN)
+
+    def send(self, data: bytes) -> None:
+        """Send all of it."""
+        while data:
+            data = data[self._patiently(partial(self._socket.send, data), select.POLLOUT) :]
+
+    def at_once(self) -> bytes | None:
+        """An octet where one is there already, b"" at the end; None where it would have to be waited for."""
+        try:
+            return self._socket.recv(1)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return None
+
+    @property
+    def peer(self) -> tuple[str, int]:
+        """Address and port at the other end."""
+        address, port = self._socket.getpeername()[:2]
+        return str(address), int(port)
+
+    def release(self) -> socket.socket:
+        """Hand it over, with its TLS; it does not block."""
+        return self._socket
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._socket.close()
+
+    def _patiently(self, call: Callable[[], Result], event: int) -> Result:
+        """Call until it need not wait for the event, or for what TLS needs first, which may be the other one."""
+        deadline = time.monotonic() + self.timeout
+        while True:
+            try:
+                return call()
+            except BlockingIOError:
+                needed = event
+            except ssl.SSLWantReadError:
+                needed = select.POLLIN
+            except ssl.SSLWantWriteError:
+                needed = select.POLLOUT
+            if not self._wait(self._socket.fileno(), needed, deadline - time.monotonic()):
+                raise TimeoutError
