@@ -63,6 +63,7 @@ class Socket:
             code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
             raise OSError(code, os.strerror(code))
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # commands never wait for those before them
 
     def start_tls(self, context: ssl.SSLContext, name: str) -> bytes:
         """Shake hands with a server of that name; returns its certificate as DER. Raises ValueError for no name."""

@@ -6,9 +6,11 @@ import os
 import select
 import socket
 import ssl
+import stat
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 IDLE = 900.0
@@ -88,6 +90,7 @@ class Relay:
         self._server.setblocking(False)
         os.set_blocking(self._read_from, False)
         os.set_blocking(self._write_to, False)
+        _send_at_once(self._write_to)
         last = time.monotonic()
         while self._goes_on():
             try:
@@ -210,3 +213,10 @@ class Relay:
             return True
         del waiting[:sent]
         return True
+
+
+def _send_at_once(descriptor: int) -> None:
+    """Where it is TCP, let the end of an answer not wait until its beginning was acknowledged: that takes 40 ms."""
+    if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+        with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as end:
+            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

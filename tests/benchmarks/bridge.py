@@ -28,6 +28,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from benchmarks.delay import delayed
 from benchmarks.retrieval import FailedError, bench_directory, interleaved, sizes, timed
 from product import Product
 from servers import programs
@@ -60,9 +61,18 @@ class Fetching:
             self.dovecot.deliver(ADDRESS, message(number, ADDRESS, size), number)
         self.count = len(octets)
 
-    def task(self, name: str, poll: str, user: str) -> Callable[[], float]:
-        rc, box = self.directory / f"rc-{name}", self.directory / f"batch-{name}"
-        rc.write_text(f'poll localhost proto pop3 no dns {poll}\n  user "{ADDRESS}" there {user} keep bsmtp "{box}"\n')
+    def task(self, name: str, poll: str, user: str, *, mda: bool = False) -> Callable[[], float]:
+        """Fetch everything, into one file or, with mda, by a process a message as most people have it."""
+        rc, box, maildir = (self.directory / f"{kind}-{name}" for kind in ("rc", "batch", "maildir"))
+        deliver = f'bsmtp "{box}"'
+        if mda:
+            for folder in ("cur", "new", "tmp"):
+                (maildir / folder).mkdir(parents=True, exist_ok=True)
+            recipe = self.directory / f"maildrop-{name}"
+            recipe.write_text(f'to "{maildir}"\n')
+            recipe.chmod(0o600)
+            deliver = f'mda "{programs.find("maildrop")} {recipe}"'
+        rc.write_text(f'poll localhost proto pop3 no dns {poll}\n  user "{ADDRESS}" there {user} keep {deliver}\n')
         rc.chmod(0o600)
         files = ["--pidfile", f"{rc}.pid", "--idfile", f"{rc}.ids", "--nosyslog"]
         command = [programs.find("fetchmail"), "-f", str(rc), *files]
@@ -70,28 +80,35 @@ class Fetching:
         def run() -> float:
             for path in (box, Path(f"{rc}.ids")):
                 path.unlink(missing_ok=True)
+            before = len(os.listdir(maildir / "new")) if mda else 0
             seconds, _ = timed(command, self.directory / "log")
-            if (delivered := box.read_bytes().count(b"MAIL FROM")) != self.count:
+            delivered = len(os.listdir(maildir / "new")) - before if mda else box.read_bytes().count(b"MAIL FROM")
+            if delivered != self.count:
                 raise FailedError(f"{delivered} messages were delivered, not {self.count}")
             return seconds
 
         return run
 
-    def straight(self) -> Callable[[], float]:
+    def straight(self, *, port: int = 0, mda: bool = False) -> Callable[[], float]:
         tls = f'ssl sslcertck sslcertfile "{self.server.ca_file}" password "{self.dovecot.password}"'
-        return self.task("straight", f"port {self.dovecot.pop3s_port} auth password", tls)
+        return self.task("straight", f"port {port or self.dovecot.pop3s_port} auth password", tls, mda=mda)
 
-    def plugin(self, name: str, command: str) -> Callable[[], float]:
+    def plain(self) -> Callable[[], float]:
+        user = f"sslproto '' password \"{self.dovecot.password}\""
+        return self.task("plain", f"port {self.dovecot.pop3_port} auth password", user)
+
+    def plugin(self, name: str, command: str, *, mda: bool = False) -> Callable[[], float]:
         """By way of a command that is the connection."""
-        return self.task(name, f'plugin "{command}" auth password', f"sslproto '' password \"{self.dovecot.password}\"")
+        user = f"sslproto '' password \"{self.dovecot.password}\""
+        return self.task(name, f'plugin "{command}" auth password', user, mda=mda)
 
-    def bridge(self, name: str = "bridge", before: str = "") -> Callable[[], float]:
-        command = f"{self.product.command} bridge localhost {self.dovecot.pop3s_port} --ca-certs {self.server.ca_file}"
-        return self.plugin(name, before + command)
+    def bridge(self, *, port: int = 0, mda: bool = False, before: str = "") -> Callable[[], float]:
+        there = f"localhost {port or self.dovecot.pop3s_port} --ca-certs {self.server.ca_file}"
+        return self.plugin("bridge", f"{before}{self.product.command} bridge {there}", mda=mda)
 
     def peak_of_bridge(self) -> float:
         peak = self.directory / "peak"
-        self.bridge("memory", f"{sys.executable} {self.wrapper} {peak} ")()
+        self.bridge(before=f"{sys.executable} {self.wrapper} {peak} ")()
         deadline = time.monotonic() + 10
         while not peak.exists() and time.monotonic() < deadline:  # fetchmail does not wait for its plugin
             time.sleep(0.05)
@@ -196,13 +213,17 @@ def line(what: str, ours: float, peer: str, theirs: float, most: float = 0) -> N
 
 
 def measure(fetching: Fetching, directory: Path, rounds: int, messages: int) -> None:
-    openssl = f"openssl s_client -quiet -verify_quiet -connect localhost:{fetching.dovecot.pop3s_port}"
+    server = f"localhost:{fetching.dovecot.pop3s_port}"
+    openssl = f"openssl s_client -quiet -verify_quiet -connect {server}"
+    socat = f"{programs.find('socat')} -b 65536 STDIO TCP:localhost:{fetching.dovecot.pop3_port}"
     with emailproxy(fetching, directory) as (by_emailproxy, pid), listening(fetching) as by_listener:
-        for what, octets in ((f"{messages} messages, seconds", sizes(messages)), ("one of 50 MB, seconds", [LARGE])):
+        for what, octets in ((f"{messages} messages", sizes(messages)), ("one of 50 MB", [LARGE])):
             fetching.fill(octets)
             tasks = {
                 "bridge": fetching.bridge(),
                 "straight": fetching.straight(),
+                "plain": fetching.plain(),
+                "socat": fetching.plugin("socat", socat),
                 "openssl": fetching.plugin("openssl", openssl),
                 "listening": by_listener,
                 "emailproxy": by_emailproxy,
@@ -210,11 +231,22 @@ def measure(fetching: Fetching, directory: Path, rounds: int, messages: int) -> 
             found = interleaved(tasks, rounds)
             line(what, found["bridge"], "fetchmail straight, TLS", found["straight"], 1.25)
             line(what, found["bridge"], "plugin openssl s_client", found["openssl"], 1.25)
+            line(what, found["bridge"], "plugin socat, without TLS", found["socat"], 1.25)
             line(what, found["bridge"], "emailproxy", found["emailproxy"], 1.0)
             line(f"  bridge --listen, {what}", found["listening"], "fetchmail straight, TLS", found["straight"], 1.25)
+            line(f"  bridge --listen, {what}", found["listening"], "fetchmail straight, plain", found["plain"], 1.25)
             peak = fetching.peak_of_bridge()
             print(f"{'  memory of the bridge, MiB':44} {peak:8.1f}  goal <= 40: {'met' if peak <= 40 else 'MISSED'}")
             print(f"{'  memory of emailproxy, MiB':44} {peak_of(pid):8.1f}")
+            tasks = {"bridge": fetching.bridge(mda=True), "straight": fetching.straight(mda=True)}
+            found = interleaved(tasks, max(1, rounds // 2))
+            line(f"{what}, maildrop delivers", found["bridge"], "fetchmail straight, TLS", found["straight"], 1.25)
+            for megabits in (50, 100):
+                with delayed(fetching.dovecot.pop3s_port, 0.02, megabits=megabits) as port:
+                    tasks = {"bridge": fetching.bridge(port=port), "straight": fetching.straight(port=port)}
+                    found = interleaved(tasks, 1)
+                where = f"{what}, 20 ms, {megabits} Mbit/s"
+                line(where, found["bridge"], "fetchmail straight, TLS", found["straight"], 1.25)
 
 
 def main() -> int:
