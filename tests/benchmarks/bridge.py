@@ -29,7 +29,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from benchmarks.delay import delayed
-from benchmarks.retrieval import FailedError, bench_directory, interleaved, sizes, timed
+from benchmarks.retrieval import WRAPPER, FailedError, bench_directory, interleaved, read_peak, sizes, timed
 from product import Product
 from servers import programs
 from servers.authorization_server import NATIVE_PUBLIC, SCOPE, AuthorizationServer
@@ -38,12 +38,6 @@ from servers.dovecot import Dovecot, message
 
 ADDRESS = "ann@example.org"
 LARGE = 50_000_000
-WRAPPER = """\
-import os, sys
-pid = os.posix_spawn(sys.argv[2], sys.argv[2:], os.environ)
-usage = os.wait4(pid, 0)[2]
-open(sys.argv[1], "w").write(str(usage.ru_maxrss))
-"""
 
 
 class Fetching:
@@ -109,12 +103,7 @@ class Fetching:
     def peak_of_bridge(self) -> float:
         peak = self.directory / "peak"
         self.bridge(before=f"{sys.executable} {self.wrapper} {peak} ")()
-        deadline = time.monotonic() + 10
-        while not peak.exists() and time.monotonic() < deadline:  # fetchmail does not wait for its plugin
-            time.sleep(0.05)
-        mebibytes = int(peak.read_text()) / 1024
-        peak.unlink()
-        return mebibytes
+        return read_peak(peak)
 
 
 @contextmanager
