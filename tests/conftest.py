@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
@@ -129,3 +130,26 @@ def product(home: Path) -> Product:
 @pytest.fixture
 def getmail(home: Path) -> Getmail:
     return Getmail(home)
+
+
+@pytest.fixture(scope="session")
+def debian_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Our package as `pip install --user` puts it beside Debian's getmail."""
+    for program in ("/usr/bin/python3", "/usr/bin/getmail"):
+        if not Path(program).exists():
+            programs.missing(f"Debian's getmail6 needs {program}")
+    base = tmp_path_factory.mktemp("user-base")
+    environment = {**os.environ, "PYTHONUSERBASE": str(base)}
+    pip = [sys.executable, "-m", "pip", "--python", "/usr/bin/python3", "install", "--user", "--quiet"]
+    subprocess.run([*pip, "--break-system-packages", str(Path(__file__).parent.parent)], env=environment, check=True)
+    return base
+
+
+@pytest.fixture(params=["PyPI", "Debian"])
+def any_getmail(request: pytest.FixtureRequest, home: Path, monkeypatch: pytest.MonkeyPatch) -> Getmail:
+    if request.param == "PyPI":
+        return Getmail(home)
+    base = request.getfixturevalue("debian_packages")
+    base.parent.chmod(0o755)
+    monkeypatch.setenv("PYTHONUSERBASE", str(base))
+    return Getmail(home, "/usr/bin/getmail")

@@ -9,10 +9,12 @@ import time
 from contextlib import suppress
 
 
-def on_a_terminal(*command: str, typed: dict[str, str] | None = None, until: str = "", timeout: float = 20) -> str:
+def on_a_terminal(
+    *command: str, typed: dict[str, str] | None = None, pause: float = 0, until: str = "", timeout: float = 20
+) -> str:
     """What a program shows, until it shows that, or ends; then it is ended.
 
-    typed: keys, each by the words that are to be waited for first, in order.
+    typed: keys, each by the words that are to be waited for first, in order, and a pause of so many seconds.
     """
     pid, terminal = pty.fork()
     if pid == 0:
@@ -22,6 +24,7 @@ def on_a_terminal(*command: str, typed: dict[str, str] | None = None, until: str
     try:
         while not (until and until in shown) and time.monotonic() < deadline:
             if to_type and to_type[0][0] in shown:
+                time.sleep(pause)
                 os.write(terminal, to_type.pop(0)[1].encode())
             if select.select([terminal], [], [], 0.2)[0]:
                 shown += os.read(terminal, 65536).decode(errors="replace")

@@ -5,18 +5,15 @@ from __future__ import annotations
 import itertools
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from product import Getmail, Product
-from servers import programs
 from servers.authorization_server import AuthorizationServer
 from servers.dovecot import Dovecot, message
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 _users = itertools.count(1)
 
 OPERATION_FAILED = 127
@@ -27,29 +24,6 @@ OPERATION_FAILED = 127
 def address() -> str:
     """A mailbox that no other test has."""
     return f"getmail-{next(_users)}@example.org"
-
-
-@pytest.fixture(scope="session")
-def debian_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Our package as `pip install --user` puts it beside Debian's getmail."""
-    for program in ("/usr/bin/python3", "/usr/bin/getmail"):
-        if not Path(program).exists():
-            programs.missing(f"Debian's getmail6 needs {program}")
-    base = tmp_path_factory.mktemp("user-base")
-    environment = {**os.environ, "PYTHONUSERBASE": str(base)}
-    pip = [sys.executable, "-m", "pip", "--python", "/usr/bin/python3", "install", "--user", "--quiet"]
-    subprocess.run([*pip, "--break-system-packages", str(REPOSITORY)], env=environment, check=True)
-    return base
-
-
-@pytest.fixture(params=["PyPI", "Debian"])
-def any_getmail(request: pytest.FixtureRequest, home: Path, monkeypatch: pytest.MonkeyPatch) -> Getmail:
-    if request.param == "PyPI":
-        return Getmail(home)
-    base = request.getfixturevalue("debian_packages")
-    base.parent.chmod(0o755)
-    monkeypatch.setenv("PYTHONUSERBASE", str(base))
-    return Getmail(home, "/usr/bin/getmail")
 
 
 @pytest.fixture

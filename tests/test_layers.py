@@ -75,6 +75,7 @@ HEAVY = {
     "getmailcore": {"hosts.getmail6"},
     "dns": {"discovery.mx"},
     "tomlkit": {"sandbox.demonstration"},
+    "tqdm": set(),
     "trustme": set(),
 }
 
@@ -141,7 +142,7 @@ def test_the_modules_of_one_folder_do_not_import_one_another(folder: str) -> Non
         "stores": {"oauth2_pop3.stores"},
         "dialects": {"oauth2_pop3.dialects", *(f"oauth2_pop3.dialects.{part}" for part in _PARTS)},
         "token_files": {"oauth2_pop3.token_files"},
-        "hosts": {"oauth2_pop3.hosts.getmail6_options", "oauth2_pop3.hosts.getmail6_order"},
+        "hosts": {f"oauth2_pop3.hosts.getmail6_{part}" for part in ("options", "order", "progress")},
     }
     for module in modules():
         if module.startswith(f"{folder}."):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 from oauth2_pop3.errors import (
@@ -54,18 +55,20 @@ class Retrieval:
     """One run. connect: opens the maildrop, signed in; also when a connection has dropped.
 
     unique_ids: whether messages are known by them, without which no run goes on in another connection. identify: what
-    a unique-id is called outside. line_feeds: of the spools. tell: is told in a sentence of a connection made anew.
-    Methods raise what Session raises, NetworkError and AuthenticationRejected only where the run could not go on.
+    a unique-id is called outside. line_feeds, watch: of the spools. tell: is told, in a sentence, of a connection that
+    is made anew. Methods raise what Session raises, NetworkError and AuthenticationRejected only where the run could
+    not go on.
     """
 
     def __init__(
         self, connect: Callable[[], Session], *, read_ahead: ReadAhead, unique_ids: bool = True,
-        identify: Callable[[str], str] = str, line_feeds: bool = False, tell: Callable[[str], object] = str,
+        identify: Callable[[str], str] = str, line_feeds: bool = False, watch: Callable[[int], object] = int,
+        tell: Callable[[str], object] = str,
     ) -> None:  # fmt: skip
         self.read_ahead = read_ahead
         self.out_of_step = False
         self._connect, self._unique_ids, self._identify = connect, unique_ids, identify
-        self._line_feeds, self._tell = line_feeds, tell
+        self._spool, self._tell = partial(Spool, line_feeds=line_feeds, watch=watch), tell
         self._attempts = 0
         self._numbers: dict[Id, int] = {}
         self._octets: dict[Id, int] = {}
@@ -138,7 +141,7 @@ class Retrieval:
             self._next = self._place.get(unique_id, len(self._order)) + 1
             self._send(unique_id)
         self._send_ahead()
-        spool = Spool(line_feeds=self._line_feeds)
+        spool = self._spool()
         pipelined = len(self._ahead) > 1
         command = self._take(unique_id)
         self.session.dialogue.response(command, spool.write)
@@ -157,7 +160,7 @@ class Retrieval:
         If it is of that size now, the server has left out a response, or sent one too many.
         """
         self._empty()
-        spool = Spool(line_feeds=self._line_feeds)
+        spool = self._spool()
         self._send(unique_id)
         self.session.dialogue.response(self._take(unique_id), spool.write)
         if spool.octets == self._octets[unique_id]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from typing import IO
 
 from oauth2_pop3.errors import OAuth2Pop3Error
@@ -14,19 +15,21 @@ IN_MEMORY = 1 << 20
 class Spool:
     """write() is given pieces that do not end between CR and LF. octets: how many came.
 
-    line_feeds: keep LF where CRLF came. has_bare_cr: whether another CR than those was among it then.
+    line_feeds: keep LF where CRLF came. has_bare_cr: whether another CR than those was among it then. watch: is told
+    the octets after every piece.
     """
 
-    def __init__(self, *, line_feeds: bool = False) -> None:
+    def __init__(self, *, line_feeds: bool = False, watch: Callable[[int], object] = int) -> None:
         self.octets = 0
         self.has_bare_cr = False
-        self._line_feeds = line_feeds
+        self._line_feeds, self._watch = line_feeds, watch
         self._pieces: list[bytes] = []
         self._file: IO[bytes] | None = None
 
     def write(self, piece: bytes) -> None:
         """Take a piece. Raises OAuth2Pop3Error where there is no room for it."""
         self.octets += len(piece)
+        self._watch(self.octets)
         if self._line_feeds:
             piece = piece.replace(b"\r\n", b"\n")
             self.has_bare_cr = self.has_bare_cr or b"\r" in piece

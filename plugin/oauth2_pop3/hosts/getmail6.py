@@ -38,6 +38,7 @@ from oauth2_pop3.errors import (
 )
 from oauth2_pop3.hosts.getmail6_options import Options, read_options
 from oauth2_pop3.hosts.getmail6_order import expected
+from oauth2_pop3.hosts.getmail6_progress import Progress
 from oauth2_pop3.maildrop import Pop3Server, open_maildrop
 from oauth2_pop3.pop3 import Session
 from oauth2_pop3.retrieval import ReadAhead, Retrieval
@@ -108,6 +109,7 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
     def initialize(self, options: Mapping[str, Any]) -> None:
         """Connect and sign in."""
         self.mailboxes = (None,)  # POP3 has one
+        self._progress = Progress(self.log, str(self.conf.get("username")))
         with self._errors_of_getmail():
             self._options = read_options(self.conf)
             for name in self._options.superfluous:
@@ -130,8 +132,13 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
             # getmail's seen-file keeps no slash: it once meant something there.
             identify=lambda unique_id: unique_id.replace("/", "-"),
             line_feeds=True,
-            tell=lambda text: self.log.info(f"  {text}\n"),
+            watch=lambda octets: self._progress.advance(self._retrieved, self._octets + octets),
+            tell=self._tell,
         )
+
+    def _tell(self, text: str) -> None:
+        self._progress.clear()  # a command of the user's may have a question before we are connected again
+        self.log.info(f"  {text}\n")
 
     def _access_token(self, refused: str) -> str:
         mailbox = "" if self._options.account == self._options.username else self._options.username
@@ -197,7 +204,10 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
         coming = ((msgid, self.msgsizes[msgid]) for after, msgid in self.sorted_msgnum_msgid if after > number)
         counts = {"retrieved": self._retrieved, "octets": self._octets}
         with self._errors_of_getmail():
-            self._run.expect(expected(coming, self.oldmail, self.app_options, **counts))
+            order = expected(coming, self.oldmail, self.app_options, **counts)
+            self._run.expect(order)
+            octets = sum(self.msgsizes[msgid] for msgid in order)
+            self._progress.expect(self._retrieved + len(order), self._octets + octets)
 
     def _duplicate(self, number: int, unique_id: str) -> None:
         if not self._options.delete_dup_msgids:
@@ -236,6 +246,7 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
             raise
         self._retrieved += 1
         self._octets += self.msgsizes[msgid]
+        self._progress.advance(self._retrieved, self._octets)
         return message
 
     def _getheaderbyid(self, msgid: Any) -> Any:
@@ -263,6 +274,7 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
 
     def quit(self) -> None:
         """Write the seen-file, then delete and QUIT: whatever becomes of that, nothing is delivered twice."""
+        self._progress.close()
         RetrieverSkeleton.quit(self)
         run, self.conn = self.conn, None
         if run is None:
@@ -280,6 +292,7 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
         getmail's own abort forgets what it has delivered, and the next run delivers it again. That is right only where
         nobody knows what was delivered.
         """
+        self._progress.close()
         run, self.conn = self.conn, None
         if self.mailbox_selected is not False and not (run and run.out_of_step):
             self.write_oldmailfile(self.mailbox_selected)
