@@ -427,25 +427,6 @@ def test_a_connection_that_drops(
         assert dovecot.count(address) == 200, "nothing is deleted without QUIT"
 
 
-@pytest.mark.parametrize("after", [1, 40])
-def test_what_a_killed_run_has_not_delivered_the_next_one_fetches(
-    after: int, getmail: Getmail, dovecot: Dovecot, address: str, ready: Callable[..., None]
-) -> None:
-    ready(150)
-    getmail.oauth2(dovecot, address, options="delete = true\nto_oldmail_on_each_mail = true")
-    process = started(getmail, after)
-    process.kill()
-    process.communicate()
-    assert dovecot.count(address) == 150
-    assert after <= len(getmail.message_ids()) < 150
-    result = getmail.run()
-    assert result.returncode == 0, result.stderr
-    fetched = getmail.message_ids()
-    assert len(set(fetched)) == 150, "a message is lost"
-    assert len(fetched) <= 151, "only what was being delivered may come twice"
-    assert dovecot.count(address) == 0
-
-
 def test_a_run_that_is_interrupted_deletes_what_it_has_delivered(
     getmail: Getmail, dovecot: Dovecot, address: str, ready: Callable[..., None]
 ) -> None:

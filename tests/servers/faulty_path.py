@@ -27,22 +27,29 @@ Kind = Literal["end", "reset", "stall"]
 class Fault:
     """What happens at a command that matches, for the first `times` of them; at "" before the greeting, and before TLS.
 
-    kind: what becomes of the connection, or (with a space in it) the line that is the answer. after: octets of the
-    answer that still pass. seen: how often it has happened.
+    kind: what becomes of the connection, or (with a space in it) the line that is the answer. last: whether the
+    connection ends with that line. after: octets of the answer that still pass. seen: how often it has happened.
     """
 
     command: str
     kind: Kind | str
+    last: bool = False
     after: int = 0
     times: int = 1
     seen: int = 0
 
 
 class FaultyPath:
-    """A server that passes on to Dovecot and back; `fault` can be changed at any time."""
+    """A server that passes on to Dovecot and back; `fault` can be changed at any time.
 
-    def __init__(self, certificates: Certificates, dovecot: Dovecot) -> None:
+    pipelining: whether CAPA may say so, which Google's and Microsoft's servers were never seen to. commands: what
+    clients have sent, and "" where one has ended its connection.
+    """
+
+    def __init__(self, certificates: Certificates, dovecot: Dovecot, *, pipelining: bool = True) -> None:
         self.fault: Fault | None = None
+        self.commands: list[str] = []
+        self._pipelining = pipelining
         self._dovecot = dovecot
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(certificates.server_pem, certificates.server_key)
@@ -102,17 +109,19 @@ class FaultyPath:
             if client in ready:
                 block = client.recv(65536)
                 if not block:
+                    self.commands.append("")
                     sources.remove(client)
                     server.shutdown(socket.SHUT_WR)
                 *lines, received = (received + block).split(b"\n")
                 for line in lines:
                     text = line.decode("ascii", "replace").strip()
+                    self.commands.append(text)
                     fault = self._due(text)
                     if fault is None or fault.after:
                         server.sendall(line + b"\n")
                     elif " " in fault.kind:
                         client.sendall(f"{fault.kind}\r\n".encode())
-                        if text.upper() == "QUIT":
+                        if fault.last or text.upper() == "QUIT":
                             return _apply("end", client)
                     else:
                         return _apply(fault.kind, client)
@@ -123,6 +132,8 @@ class FaultyPath:
                 if not block:
                     client.unwrap()
                     return None
+                if not self._pipelining:
+                    block = block.replace(b"PIPELINING\r\n", b"")
                 client.sendall(block if left < 0 else block[:left])
                 if left >= 0 and (left := max(0, left - len(block))) == 0:
                     return _apply(kind, client)
