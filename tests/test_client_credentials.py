@@ -69,7 +69,7 @@ def count(token: Token, dovecot: Dovecot, provider: Provider, user: str = SERVIC
     server = Pop3Server(host="localhost", port=dovecot.pop3s_port, ca_certs=provider.ca_certs, timeout=20)
     session = maildrop.open_maildrop(server, user, lambda _: token.access_token)
     try:
-        return len(session.unique_ids())
+        return session.stat()[0]
     finally:
         session.close()
 

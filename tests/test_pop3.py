@@ -36,10 +36,12 @@ from oauth2_pop3.pop3_socket import Socket
 from oauth2_pop3.sandbox import Sandbox
 from oauth2_pop3.sandbox.grants import Grant
 from oauth2_pop3.sandbox.pop3_connection import Faults, stuff_dots
+from oauth2_pop3.spool import Spool
 from servers.certificates import Certificates, Kind
 
 TOKEN = "ya29.a-token-that-nobody-may-see"
 NO_CAPA = (b"+OK ready\r\n", "CAPA", b"-ERR unknown command\r\n")
+NO_SIZES = ("LIST", b"+OK\r\n.\r\n")
 TERMINAL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -96,6 +98,14 @@ def peer(*script: bytes | str | None) -> Iterator[Session]:
     """A session with a peer that follows the script behind its greeting and CAPA."""
     with Peer(*NO_CAPA, *script) as server, server.connect() as session:
         yield session
+
+
+def retrieve(session: Session, number: int = 1) -> bytes:
+    """A message, as retrieval.Retrieval takes it from the wire."""
+    command, spool = Command(f"RETR {number}", multiline=True), Spool()
+    session.dialogue.send(command)
+    session.dialogue.response(command, spool.write)
+    return spool.content()
 
 
 def refused_by(*script: bytes | str | None, mechanism: str = "xoauth2", one_line: bool = False) -> OAuth2Pop3Error:
@@ -159,16 +169,16 @@ def test_a_whole_session(sandbox: Sandbox, token: str, mechanism: str, starttls:
     with open_maildrop(server, sandbox.user, lambda _: token) as session:
         assert session.capabilities["SASL"] == ("XOAUTH2", "OAUTHBEARER")  # as said under TLS
         assert session.peer == (sandbox.pop3_host, port)
-        sizes, unique_ids = session.sizes(), session.unique_ids()
+        sizes, unique_ids = session.listings()
         stored = sandbox.pop3_server.messages(sandbox.user)
         assert sizes == {number: len(message) for number, message in enumerate(stored, 1)}
         assert session.stat() == (3, sum(sizes.values()))
         assert len(set(unique_ids.values())) == 3 == len(unique_ids)
-        assert [session.retrieve(number) for number in (1, 2, 3)] == stored
+        assert [retrieve(session, number) for number in (1, 2, 3)] == stored
         assert stored[0].replace(b"\r\n", b"\n") == b"\n".join(sent[0].splitlines()) + b"\n"
         assert session.top(1) == stored[0].partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
         session.delete(1)
-        session.reset()
+        session.command("RSET")
         session.delete(2)
         session.quit()
     assert sandbox.pop3_server.messages(sandbox.user) == [stored[0], stored[2]]
@@ -183,7 +193,7 @@ def test_without_quit_nothing_is_deleted(sandbox: Sandbox, token: str) -> None:
 
 def test_an_empty_maildrop(sandbox: Sandbox, token: str) -> None:
     with open_maildrop(server_of(sandbox), sandbox.user, lambda _: token) as session:
-        assert (session.stat(), session.sizes(), session.unique_ids()) == ((0, 0), {}, {})
+        assert (session.stat(), session.sizes(), session.listings()) == ((0, 0), {}, ({}, {}))
         session.quit()
 
 
@@ -191,16 +201,16 @@ def test_the_broken_connection_in_a_message(sandbox: Sandbox, token: str) -> Non
     sandbox.deliver(2)
     sandbox.pop3_server.faults = Faults(drop_in_retr=2)
     with open_maildrop(server_of(sandbox), sandbox.user, lambda _: token) as session:
-        assert session.retrieve(1)
+        assert retrieve(session)
         with pytest.raises(NetworkError, match="closed the connection"):
-            session.retrieve(2)
+            retrieve(session, 2)
 
 
 def test_a_message_with_a_line_of_a_megabyte(sandbox: Sandbox, token: str) -> None:
     sandbox.deliver(1)
     sandbox.pop3_server.faults = Faults(long_line=1 << 20)
     with open_maildrop(server_of(sandbox), sandbox.user, lambda _: token) as session:
-        assert session.retrieve(1).endswith(b"x" * (1 << 20) + b"\r\n")
+        assert retrieve(session).endswith(b"x" * (1 << 20) + b"\r\n")
 
 
 def test_silence_ends_at_the_timeout(sandbox: Sandbox, token: str) -> None:
@@ -514,7 +524,7 @@ def test_a_message_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
         peer("RETR 1", b"+OK\r\n" + b"line\r\n" * 40_000, None) as session,
         pytest.raises(Pop3Error, match="more than 100000 octets"),
     ):
-        session.retrieve(1)
+        retrieve(session)
 
 
 def drip(connection: socket.socket, octets: bytes, pause: float) -> None:
@@ -541,7 +551,7 @@ def test_a_server_that_drips(octets: bytes) -> None:
     with listener, Session.connect("127.0.0.1", listener.getsockname()[1], context=None, timeout=0.2) as session:
         started = time.monotonic()
         with pytest.raises(NetworkError, match="too slowly"):
-            session.retrieve(1)
+            retrieve(session)
         assert time.monotonic() - started < 2
     thread.join(5)
 
@@ -567,7 +577,7 @@ def test_a_server_that_drips_after_a_good_beginning(monkeypatch: pytest.MonkeyPa
         Session.connect("127.0.0.1", listener.getsockname()[1], context=None, timeout=0.2) as session,
         pytest.raises(NetworkError, match="too slowly"),
     ):
-        session.retrieve(1)
+        retrieve(session)
     thread.join(5)
 
 
@@ -588,7 +598,7 @@ def test_a_server_that_drips_after_a_good_beginning(monkeypatch: pytest.MonkeyPa
 )
 def test_what_a_message_is(sent: bytes, message: bytes) -> None:
     with peer("RETR 1", b"+OK\r\n" + sent, "NOOP", b"+OK still here\r\n") as session:
-        assert session.retrieve(1) == message
+        assert retrieve(session) == message
         assert session.command("NOOP") == "still here"
 
 
@@ -628,8 +638,8 @@ def test_an_answer_cut_at_every_octet(cut: Callable[[list[bytes]], Session]) -> 
     for at in range(1, len(answer)):
         for second in range(at, len(answer)):
             pieces = [piece for piece in (answer[:at], answer[at:second], answer[second:]) if piece]
-            assert cut(pieces).retrieve(1) == b"Subject: x\r\n\r\n.\r\n.a\r\n"
-    assert cut([bytes([octet]) for octet in answer]).retrieve(1) == b"Subject: x\r\n\r\n.\r\n.a\r\n"
+            assert retrieve(cut(pieces)) == b"Subject: x\r\n\r\n.\r\n.a\r\n"
+    assert retrieve(cut([bytes([octet]) for octet in answer])) == b"Subject: x\r\n\r\n.\r\n.a\r\n"
 
 
 lines = st.lists(st.binary(max_size=12).map(lambda line: line.replace(b"\r\n", b"")), max_size=8)
@@ -662,7 +672,7 @@ visible = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_siz
 @given(listing=st.dictionaries(st.integers(1, 10**6), visible, max_size=10))
 def test_uidl_and_list_are_read(cut: Callable[[list[bytes]], Session], listing: dict[int, str]) -> None:
     uidl = stuff_dots("".join(f"{number} {uid}\r\n" for number, uid in listing.items()).encode())
-    assert cut([b"+OK\r\n" + uidl + b".\r\n"]).unique_ids() == listing
+    assert cut([b"+OK\r\n.\r\n", b"+OK\r\n" + uidl + b".\r\n"]).listings() == ({}, listing)
     sizes = "".join(f"{number} {number * 3} more\r\n" for number in listing).encode()
     assert cut([b"+OK\r\n" + sizes + b".\r\n"]).sizes() == {number: number * 3 for number in listing}
 
@@ -671,11 +681,12 @@ def test_uidl_and_list_are_read(cut: Callable[[list[bytes]], Session], listing: 
 @given(answer=st.binary(max_size=200))
 def test_no_answer_makes_another_error_than_ours(cut: Callable[[list[bytes]], Session], answer: bytes) -> None:
     ask: Callable[[Session], object]
-    for ask in (Session.unique_ids, Session.sizes, Session.stat, Session.capa, lambda session: session.retrieve(1)):
+    for ask in (Session.listings, Session.sizes, Session.stat, Session.capa, retrieve):
+        before = [b"+OK\r\n.\r\n"] if ask is Session.listings else []
         for pieces in ([b"+OK " + answer], [b"+OK\r\n" + answer + b"\r\n.\r\n"]):
             message = ""
             try:
-                ask(cut(pieces))
+                ask(cut(before + pieces))
             except OAuth2Pop3Error as error:
                 message = str(error)
             assert not TERMINAL.search(message)
@@ -694,19 +705,30 @@ def test_a_listing_that_is_none(line: bytes) -> None:
 # Once: int() takes what no RFC does, and the number goes into RETR and DELE.
 @pytest.mark.parametrize("number", [b"-1", b"1_0", b"+1", "\u0661".encode(), b"0"])
 def test_a_number_that_is_none(number: bytes) -> None:
-    with peer("UIDL", b"+OK\r\n" + number + b" uid\r\n.\r\n") as session, pytest.raises(Pop3Error):
-        session.unique_ids()
+    with peer(*NO_SIZES, "UIDL", b"+OK\r\n" + number + b" uid\r\n.\r\n") as session, pytest.raises(Pop3Error):
+        session.listings()
 
 
 # Once: such a unique-id goes to the terminal and, with its NUL, into getmail's seen-file, whose separator that is.
 @pytest.mark.parametrize("unique_id", [b"a\x00b", b"\x1b[2J", b"a\x1b]0;x\x07", b"a\x1fb", "a\u2028b".encode()])
 def test_a_unique_id_that_cannot_be_kept(unique_id: bytes) -> None:
     with (
-        peer("UIDL", b"+OK\r\n1 " + unique_id + b"\r\n.\r\n") as session,
+        peer(*NO_SIZES, "UIDL", b"+OK\r\n1 " + unique_id + b"\r\n.\r\n") as session,
         pytest.raises(Pop3Error, match="UIDL") as caught,
     ):
-        session.unique_ids()
+        session.listings()
     assert not TERMINAL.search(str(caught.value))
+
+
+@pytest.mark.parametrize("pipelining", [True, False])
+def test_after_a_listing_that_is_refused_the_session_goes_on(pipelining: bool) -> None:
+    """What was sent with it is answered, and thrown away."""
+    capa: tuple[bytes | str, ...] = (b"+OK\r\n", "CAPA", b"+OK\r\nPIPELINING\r\n.\r\n") if pipelining else NO_CAPA
+    uidl: tuple[bytes | str, ...] = ("UIDL", b"-ERR no\r\n+OK\r\n1 a\r\n.\r\n") if pipelining else (b"-ERR no\r\n",)
+    with Peer(*capa, "LIST", *uidl, "STAT", b"+OK 1 2\r\n") as server, server.connect() as session:
+        with pytest.raises(Pop3Error, match="answered LIST"):
+            session.listings()
+        assert session.stat() == (1, 2)
 
 
 @pytest.mark.parametrize("answer", [b"+OK\r\n", b"+OK 1\r\n", b"+OK a b\r\n"])
@@ -720,7 +742,7 @@ def test_a_command_that_is_refused_says_what_the_server_said() -> None:
         peer("RETR 7", b"-ERR \x1b[31mno \xe9 such\x07 message\xc2\x9b\r\n", None) as session,
         pytest.raises(Pop3Error, match=r"no .* such") as caught,
     ):
-        session.retrieve(7)
+        retrieve(session, 7)
     assert not TERMINAL.search(str(caught.value))
 
 

@@ -150,18 +150,10 @@ class Session:
         """Every message's number and octets (LIST)."""
         return self._sizes(self._lines("LIST"))
 
-    def unique_ids(self) -> dict[int, str]:
-        """Every message's number and unique-id (UIDL, RFC 1939 section 7)."""
-        return self._unique_ids(self._lines("UIDL"))
-
     def listings(self) -> tuple[dict[int, int], dict[int, str]]:
-        """Sizes and unique-ids, asked for together where the server allows it."""
+        """The same, and unique-ids (UIDL, RFC 1939 section 7), asked for together where the server allows it."""
         sizes, unique_ids = (self._read_lines(command) for command in self.dialogue.exchange([_LIST, _UIDL]))
         return self._sizes(sizes), self._unique_ids(unique_ids)
-
-    def retrieve(self, number: int) -> bytes:
-        """A whole message, its lines ending in CRLF, without the dots that were stuffed in."""
-        return self._lines(f"RETR {number}")
 
     def top(self, number: int, lines: int = 0) -> bytes:
         """A message's header and so many lines of its body."""
@@ -184,10 +176,6 @@ class Session:
             except Pop3Error as error:
                 refused[number] = error
         return refused
-
-    def reset(self) -> None:
-        """Take all marks back."""
-        self.command("RSET")
 
     def quit(self) -> None:
         """Delete what was marked, and close. Raises Pop3Error where the server could not delete all of it."""
