@@ -49,7 +49,7 @@ LAYERS = [
     },
     {"client_assertion", "forecast", "notification", "pop3_dialogue", "scopes"},
     {"pop3", "spool"},
-    {"token_endpoint"},
+    {"requested", "token_endpoint"},
     {"discovery", "maildrop", "registration", "retrieval", "revocation"},
     {"accounts", "grants"},
     {"access", "discover", "translation"},

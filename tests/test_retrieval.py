@@ -187,6 +187,21 @@ def test_a_refusal_in_the_middle_of_a_window() -> None:
                 assert run.fetch(unique_id).content() == server.messages[unique_id]
 
 
+# Once: the refusal of what nobody had asked for was that of the message which was asked for, or kept QUIT away.
+@pytest.mark.parametrize(("capabilities", "last"), [("PIPELINING", 9), ("UIDL", 2)])
+def test_a_refusal_of_what_is_not_wanted_any_more(capabilities: str, last: int) -> None:
+    for ends in (False, True):
+        with served(20, capabilities) as (server, run, order):
+            server.other = lambda session, line: b"-ERR no\r\n" if line == f"RETR {last}" else None
+            content = server.messages[order[15]]
+            run.fetch(order[0])
+            run.delete(order[0])
+            if not ends:
+                assert run.fetch(order[15]).content() == content
+            run.finish()
+            assert list(server.messages) == order[1:]
+
+
 def test_sizes_that_lie_are_borne() -> None:
     with served(20) as (server, run, order):
         server.sizes_lie = True
@@ -329,21 +344,18 @@ def test_a_server_that_does_not_read_while_it_writes() -> None:
 
 def test_a_server_that_falls_silent() -> None:
     with served(20) as (server, run, order):
-        run.session.close()
-        run.session = Session.connect("127.0.0.1", server.port, context=None, timeout=0.2)
         server.other = lambda session, line: (
-            SILENCE if session == 2 and line[:4] == "RETR" and line > "RETR 5" else None
+            SILENCE if session == 1 and line[:4] == "RETR" and line > "RETR 5" else None
         )
         assert [run.fetch(unique_id).content() for unique_id in order] == list(server.messages.values())
-        assert server._sessions == 3
+        assert server._sessions == 2
 
 
 def test_a_large_message_is_in_a_file() -> None:
     with served(3) as (server, run, order):
         text = b"Subject: large\r\n\r\n" + b".a line\r\n" * 400_000
         server.messages["uid-2"] = text
-        run.session.close()
-        run.session = server.connect()
+        run.close()
         run.expect([str(message.unique_id) for message in run.listing()[0]])
         contents = [run.fetch(unique_id) for unique_id in order]
         assert [spool.file() is None for spool in contents] == [True, False, True]

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias
 
 from oauth2_pop3.errors import (
     AuthenticationRejected,
@@ -21,14 +20,12 @@ from oauth2_pop3.errors import (
     Pop3Error,
 )
 from oauth2_pop3.pop3 import Session
-from oauth2_pop3.pop3_dialogue import WINDOW, Command
+from oauth2_pop3.pop3_dialogue import WINDOW
+from oauth2_pop3.requested import Id, Listed, Requested
 from oauth2_pop3.spool import Spool
 
 PAUSES = (1.0, 5.0, 15.0)
 """Seconds before each attempt to go on in a new connection; there are no more attempts than these in a run."""
-
-Id: TypeAlias = str | int
-"""A message's unique-id; its number where unique-ids are not used."""
 
 
 @dataclass(frozen=True)
@@ -40,15 +37,6 @@ class ReadAhead:
 
     messages: int = 128
     octets: int = 16 << 20
-
-
-@dataclass(frozen=True)
-class Listed:
-    """A message of the list. octets: as LIST has it."""
-
-    number: int
-    unique_id: Id
-    octets: int
 
 
 class Retrieval:
@@ -70,17 +58,18 @@ class Retrieval:
         self._connect, self._unique_ids, self._identify = connect, unique_ids, identify
         self._spool, self._tell = partial(Spool, line_feeds=line_feeds, watch=watch), tell
         self._attempts = 0
-        self._numbers: dict[Id, int] = {}
-        self._octets: dict[Id, int] = {}
+        self._listed: dict[Id, Listed] = {}
         self._order: Sequence[Id] = ()
         self._place: dict[Id, int] = {}
         self._next = 0  # in the order: what has not been asked of the server
-        self._ahead: dict[Id, Command] = {}  # on its way, in the order in which it will come
-        self._ahead_octets = 0
         self._marked: list[Id] = []
         self._sizes_are_exact: bool | None = None
         self._quit_counts = False
-        self.session = connect()
+        self._begin()
+
+    def _begin(self) -> None:
+        self.session = self._connect()
+        self._requested = Requested(self.session)
 
     # -- the list
 
@@ -106,8 +95,7 @@ class Retrieval:
                 repeated.append(Listed(number, name, sizes.get(number, 0)))
             elif number in sizes:
                 found[name] = Listed(number, name, sizes[number])
-        self._numbers = {name: message.number for name, message in found.items()}
-        self._octets = {name: message.octets for name, message in found.items()}
+        self._listed = found
         return list(found.values()), repeated
 
     def expect(self, order: Sequence[Id]) -> None:
@@ -115,7 +103,7 @@ class Retrieval:
         self._order, self._next = order, 0
         self._place = {unique_id: place for place, unique_id in enumerate(order)}
         known = self.session.capabilities
-        if len(order) > 1 and self.read_ahead.messages and not self._ahead and "EXPIRE" not in known:
+        if len(order) > 1 and self.read_ahead.messages and not self._requested and "EXPIRE" not in known:
             try:  # a server may say only to whom it knows what becomes of their messages (RFC 2449 section 6.7)
                 self.session.capabilities = {**known, **self.session.capa()}
             except NetworkError as error:
@@ -136,16 +124,14 @@ class Retrieval:
                 raise
 
     def _fetch(self, unique_id: Id) -> Spool:
-        if unique_id not in self._ahead:
-            self._make_room()
-            self._next = self._place.get(unique_id, len(self._order)) + 1
+        if unique_id not in self._requested:
+            self._requested.make_room()
             self._send(unique_id)
         self._send_ahead()
         spool = self._spool()
-        pipelined = len(self._ahead) > 1
-        command = self._take(unique_id)
-        self.session.dialogue.response(command, spool.write)
-        if spool.octets == self._octets[unique_id]:
+        pipelined = len(self._requested) > 1
+        self._requested.receive(unique_id, spool.write)
+        if spool.octets == self._listed[unique_id].octets:
             self._sizes_are_exact = self._sizes_are_exact is not False
         elif self._sizes_are_exact and pipelined:
             spool = self._fetch_again(unique_id)
@@ -159,18 +145,24 @@ class Retrieval:
 
         If it is of that size now, the server has left out a response, or sent one too many.
         """
-        self._empty()
+        self._requested.throw_away()
         spool = self._spool()
         self._send(unique_id)
-        self.session.dialogue.response(self._take(unique_id), spool.write)
-        if spool.octets == self._octets[unique_id]:
+        self._requested.receive(unique_id, spool.write)
+        if spool.octets == self._listed[unique_id].octets:
             raise OutOfStep(
                 f"the POP3 server {self.session.host} sent another message than it was asked for",
                 hint="Set read_ahead = 0, and tell the server's administrator.",
             )
         self._sizes_are_exact = False
-        self._next = self._place.get(unique_id, len(self._order)) + 1
         return spool
+
+    def _send(self, unique_id: Id) -> None:
+        """Ask for a message, and go on in the order from there."""
+        self._next = self._place.get(unique_id, len(self._order)) + 1
+        if unique_id not in self._listed:
+            raise Pop3Error(f"the message with the unique-id {unique_id} is no longer in the maildrop")
+        self._requested.send([self._listed[unique_id]])
 
     def _may_be_ahead(self) -> int:
         expire = self.session.capabilities.get("EXPIRE", ())
@@ -181,57 +173,24 @@ class Retrieval:
     def _send_ahead(self) -> None:
         """Ask for what comes next, many at a time, as far as it may be ahead."""
         most = self._may_be_ahead()
-        if len(self._ahead) > most - max(1, most // 8):
+        if len(self._requested) > most - max(1, most // 8):
             return
-        batch: list[Command] = []
-        while self._next < len(self._order) and len(self._ahead) < most:
-            unique_id = self._order[self._next]
-            octets = self._octets.get(unique_id, 0)
-            if self._ahead and self._ahead_octets + octets > self.read_ahead.octets:
-                break
+        batch: list[Listed] = []
+        octets = self._requested.octets
+        while self._next < len(self._order) and len(self._requested) + len(batch) < most:
+            message = self._listed.get(self._order[self._next])
+            if message and message.unique_id not in self._requested:
+                octets += message.octets
+                if octets > self.read_ahead.octets and (self._requested or batch):
+                    break
+                batch.append(message)
             self._next += 1
-            if unique_id in self._numbers and unique_id not in self._ahead:
-                batch.append(self._note(unique_id))
-        if batch:
-            self.session.dialogue.send(*batch)
-
-    def _send(self, unique_id: Id) -> None:
-        if unique_id not in self._numbers:
-            raise Pop3Error(f"the message with the unique-id {unique_id} is no longer in the maildrop")
-        self.session.dialogue.send(self._note(unique_id))
-
-    def _note(self, unique_id: Id) -> Command:
-        command = self._ahead[unique_id] = Command(f"RETR {self._numbers[unique_id]}", multiline=True)
-        self._ahead_octets += self._octets[unique_id]
-        return command
-
-    def _take(self, unique_id: Id) -> Command:
-        """What is on its way for this message; what comes before it will be thrown away."""
-        for name in list(self._ahead):
-            command = self._ahead.pop(name)
-            self._ahead_octets -= self._octets[name]
-            if name == unique_id:
-                return command
-        raise KeyError(unique_id)
-
-    def _make_room(self) -> None:
-        """For one command more, where nothing may be on its way before it."""
-        if self._ahead and (not self.session.dialogue.pipelining or len(self._ahead) >= WINDOW - 1):
-            self._empty()
-
-    def _empty(self) -> None:
-        """Throw away what is on its way, and see that the server is where we think it is."""
-        if not self._ahead:
-            return
-        last = list(self._ahead)[-1]
-        self.session.dialogue.response(self._take(last))
-        if self.session.dialogue.pipelining:
-            self.session.stat()
+        self._requested.send(batch)
 
     def top(self, unique_id: Id) -> bytes:
         """A message's header."""
-        self._empty()
-        return self.session.top(self._numbers[unique_id])
+        self._requested.throw_away()
+        return self.session.top(self._listed[unique_id].number)
 
     # -- the end
 
@@ -260,12 +219,12 @@ class Retrieval:
     def _finish(self) -> None:
         refused: dict[int, Pop3Error] = {}
         if self._marked:
-            self._empty()
-            numbers = [self._numbers[unique_id] for unique_id in self._marked if unique_id in self._numbers]
+            self._requested.throw_away()
+            numbers = [self._listed[unique_id].number for unique_id in self._marked if unique_id in self._listed]
             refused = self.session.delete_all(numbers)
             if numbers and self.session.dialogue.pipelining:
                 self.session.stat()  # two numbers and nothing else: no response was left out, and none came twice
-        elif self._ahead:
+        elif self._requested:
             self.close()
             return
         if self._quit_counts:
@@ -286,8 +245,6 @@ class Retrieval:
     def _resume(self, error: OAuth2Pop3Error, *, relist: bool = True) -> None:
         """Connect again and find the messages by their unique-ids; else raise the error."""
         self.close()
-        self._ahead.clear()
-        self._ahead_octets = 0
         while True:
             if not self._unique_ids or self._attempts == len(PAUSES):
                 raise error
@@ -295,11 +252,9 @@ class Retrieval:
             time.sleep(PAUSES[self._attempts])
             self._attempts += 1
             try:
-                self.session = self._connect()
+                self._begin()
                 if relist:
-                    known = self._octets
                     self._list()
-                    self._octets = {**self._octets, **known}
                 return
             except NetworkError as again:
                 error = again
