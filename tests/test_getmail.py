@@ -536,7 +536,7 @@ def test_what_getmails_generator_cannot_write_is_wrapped_up(monkeypatch: pytest.
     """From a file as from memory: getmail then delivers the raw message within another one."""
     from email.message import Message as EmailMessage
 
-    from oauth2_pop3.hosts.getmail6 import FiledMessage, _message
+    from oauth2_pop3.hosts.getmail6_message import FiledMessage, message_from
     from oauth2_pop3.spool import Spool
 
     as_bytes = EmailMessage.as_bytes
@@ -550,7 +550,7 @@ def test_what_getmails_generator_cannot_write_is_wrapped_up(monkeypatch: pytest.
     spool = Spool(line_feeds=True)
     for piece in (b"Subject: odd\r\n\r\n", b"a line\r\n" * 200_000):
         spool.write(piece)
-    filed = _message(spool)
+    filed = message_from(spool)
     assert isinstance(filed, FiledMessage)
     wrapped = filed.flatten(False, False)
     assert b"Corrupt message received" in wrapped

@@ -1,48 +1,32 @@
 """The retriever type ``oauth2-pop3`` of getmail6 (6.18 and later).
 
-The only module that touches getmailcore. getmail asks questions of a retriever and acts on what it raises
-(hosts of other kinds do the same with exit codes): a getmailConfigurationError anywhere, or any error in the
-constructor, makes it skip every rc file that comes after. So options are taken as text here, and looked into in
-initialize(), where a getmailOperationError is one line on standard error, exit code 127, and the next rc file.
+getmail asks questions of a retriever and acts on what it raises (hosts of other kinds do the same with exit codes): a
+getmailConfigurationError anywhere, or any error in the constructor, makes it skip every rc file that comes after. So
+options are taken as text here, and looked into in initialize(), where a getmailOperationError is one line on standard
+error, exit code 127, and the next rc file. Only this module and the parts of it beside it touch getmailcore.
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping
-from typing import IO, Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from getmailcore._retrieverbases import POP3RetrieverBase, RetrieverSkeleton
 from getmailcore.baseclasses import ConfDirectory, ConfInstance, ConfItem, ConfPassword
-from getmailcore.exceptions import (
-    getmailCredentialError,
-    getmailDeliveryError,
-    getmailError,
-    getmailOperationError,
-    getmailRetrievalError,
-)
+from getmailcore.exceptions import getmailOperationError, getmailRetrievalError
 from getmailcore.message import Message
 from getmailcore.utilities import address_no_brackets, localhostname
 
 from oauth2_pop3 import access, accounts
-from oauth2_pop3.errors import (
-    AuthenticationRejected,
-    AuthorizationRequired,
-    ConfigError,
-    NetworkError,
-    OAuth2Pop3Error,
-    OutOfStep,
-    Pop3Error,
-    TokenNotFound,
-    one_line,
-)
+from oauth2_pop3.errors import AuthenticationRejected, ConfigError, OAuth2Pop3Error, Pop3Error
+from oauth2_pop3.hosts.getmail6_errors import errors_of_getmail
+from oauth2_pop3.hosts.getmail6_message import message_from
 from oauth2_pop3.hosts.getmail6_options import Options, read_options
 from oauth2_pop3.hosts.getmail6_order import expected
 from oauth2_pop3.hosts.getmail6_progress import Progress
 from oauth2_pop3.maildrop import Pop3Server, open_maildrop
 from oauth2_pop3.pop3 import Session
 from oauth2_pop3.retrieval import ReadAhead, Retrieval
-from oauth2_pop3.spool import Spool
 
 
 class ConfText(ConfItem):
@@ -50,34 +34,6 @@ class ConfText(ConfItem):
 
     def __init__(self, name: str) -> None:
         super().__init__(name, str, default=None, required=False)
-
-
-class FiledMessage(Message):
-    """A large message, parsed from a file, so that it is in memory once."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        super().__init__(fromfile=file)
-        self._file = file
-
-    def flatten(self, *arguments: Any, **options: Any) -> bytes:
-        """As getmail delivers it. What its generator cannot write, getmail wraps up, if it has the raw message."""
-        try:
-            return bytes(super().flatten(*arguments, **options))
-        except getmailDeliveryError:
-            self._file.seek(0)
-            whole = Message(fromstring=self._file.read())
-            whole.copyattrs(self)
-            return bytes(whole.flatten(*arguments, **options))
-
-
-def _message(spool: Spool) -> Any:
-    """What getmail makes of it from memory: from a file it would turn a bare CR into LF, and keep a BOM."""
-    file = spool.file()
-    if file is not None and not spool.has_bare_cr and file.read(3) != b"\xef\xbb\xbf":
-        file.seek(0)
-        return FiledMessage(file)
-    content = spool.content()
-    return Message(fromstring=content) if content else Message(fromlines=[b""])
 
 
 class OAuth2POP3Retriever(POP3RetrieverBase):
@@ -110,7 +66,7 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
         """Connect and sign in."""
         self.mailboxes = (None,)  # POP3 has one
         self._progress = Progress(self.log, str(self.conf.get("username")))
-        with self._errors_of_getmail():
+        with errors_of_getmail():
             self._options = read_options(self.conf)
             for name in self._options.superfluous:
                 self.log.warning(f"{self}: {name} is of no use with type = oauth2-pop3; take it out of the file\n")
@@ -185,7 +141,7 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
     # -- the list of messages
 
     def _getmsglist(self) -> None:
-        with self._errors_of_getmail():
+        with errors_of_getmail():
             messages, repeated = self._run.listing()
             for message in repeated:
                 self._duplicate(message.number, str(message.unique_id))
@@ -203,7 +159,7 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
         """Let be fetched ahead what getmail is going to ask for after that message."""
         coming = ((msgid, self.msgsizes[msgid]) for after, msgid in self.sorted_msgnum_msgid if after > number)
         counts = {"retrieved": self._retrieved, "octets": self._octets}
-        with self._errors_of_getmail():
+        with errors_of_getmail():
             order = expected(coming, self.oldmail, self.app_options, **counts)
             self._run.expect(order)
             octets = sum(self.msgsizes[msgid] for msgid in order)
@@ -237,8 +193,8 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
     def _getmsgbyid(self, msgid: Any) -> Any:
         number = self._getmsgnumbyid(msgid)
         try:
-            with self._errors_of_getmail(refused=getmailRetrievalError):
-                message = _message(self._run.fetch(msgid))
+            with errors_of_getmail(refused=getmailRetrievalError):
+                message = message_from(self._run.fetch(msgid))
             if self._options.envelope_recipient:
                 message.recipient = self._recipient(message)
         except getmailRetrievalError:
@@ -250,7 +206,7 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
         return message
 
     def _getheaderbyid(self, msgid: Any) -> Any:
-        with self._errors_of_getmail(refused=getmailRetrievalError):
+        with errors_of_getmail(refused=getmailRetrievalError):
             return Message(fromstring=self._run.top(msgid) or b"\n").content()
 
     def _flagmsgbyid(self, msgid: Any) -> bool:
@@ -305,22 +261,3 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
         if self.conn is None:
             raise getmailOperationError("not connected")
         return self.conn
-
-    @contextlib.contextmanager
-    def _errors_of_getmail(self, refused: Callable[[str], Exception] = getmailOperationError) -> Iterator[None]:
-        """Raise what getmail knows, as one line. refused: for a command that the server answered with -ERR."""
-        try:
-            yield
-        except (AuthenticationRejected, AuthorizationRequired, TokenNotFound) as error:
-            raise getmailCredentialError(str(error)) from None
-        except (NetworkError, OutOfStep) as error:
-            raise getmailOperationError(str(error)) from None
-        except Pop3Error as error:
-            raise refused(str(error)) from None
-        except OAuth2Pop3Error as error:
-            raise getmailOperationError(str(error)) from None
-        except getmailError:
-            raise
-        except Exception as error:
-            # A fault of ours or of a plugin. It must not be the end of the rc files that come after.
-            raise getmailOperationError(one_line(f"unexpected {type(error).__name__}: {error}")) from error

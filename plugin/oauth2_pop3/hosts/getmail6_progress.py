@@ -13,12 +13,12 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 
+from getmailcore.constants import INFO
+
 if TYPE_CHECKING:
     from tqdm import tqdm
 
 FORMAT = "{desc} |{bar}| {n_fmt}/{total_fmt}B, {rate_fmt}, {remaining} left"
-INFO = 4
-"""getmailcore.constants.INFO: of getmail's lines about messages."""
 _ROOM = 3
 """Columns that stay free behind the bar: for the cursor, and for what Ctrl-C shows there."""
 

@@ -1,0 +1,39 @@
+"""What our errors become in getmail: those that it knows are a line and the end of an account, others its own end."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+from getmailcore.exceptions import getmailCredentialError, getmailError, getmailOperationError
+
+from oauth2_pop3.errors import (
+    AuthenticationRejected,
+    AuthorizationRequired,
+    NetworkError,
+    OAuth2Pop3Error,
+    OutOfStep,
+    Pop3Error,
+    TokenNotFound,
+    one_line,
+)
+
+
+@contextlib.contextmanager
+def errors_of_getmail(refused: Callable[[str], Exception] = getmailOperationError) -> Iterator[None]:
+    """Raise what getmail knows, as one line. refused: for a command that the server answered with -ERR."""
+    try:
+        yield
+    except (AuthenticationRejected, AuthorizationRequired, TokenNotFound) as error:
+        raise getmailCredentialError(str(error)) from None
+    except (NetworkError, OutOfStep) as error:
+        raise getmailOperationError(str(error)) from None
+    except Pop3Error as error:
+        raise refused(str(error)) from None
+    except OAuth2Pop3Error as error:
+        raise getmailOperationError(str(error)) from None
+    except getmailError:
+        raise
+    except Exception as error:
+        # A fault of ours or of a plugin. It must not be the end of the rc files that come after.
+        raise getmailOperationError(one_line(f"unexpected {type(error).__name__}: {error}")) from error
