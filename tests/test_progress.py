@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+import time
 from pathlib import Path
 
 import pyte
@@ -14,7 +15,7 @@ import tqdm
 from product import Getmail, Product
 from servers.authorization_server import AuthorizationServer
 from servers.certificates import Certificates
-from servers.dovecot import Dovecot
+from servers.dovecot import Dovecot, message
 from servers.faulty_path import Fault, FaultyPath
 from terminal import on_a_terminal
 
@@ -86,6 +87,10 @@ def test_where_it_is_shown(
             assert "\x1b" not in seen.written, "neither colours nor movements but to the beginning of the line"
     assert (tmp_path / "lines").read_text().count(" delivered") == MESSAGES
     assert run(any_getmail, "-q").written == "", "a bar, though there is nothing new"
+    dovecot.deliver(ADDRESS, message(99, ADDRESS, 3_000_000))
+    seen = run(any_getmail, "-q")
+    assert {messages for messages, _ in seen.bars} == {0, 1}
+    assert len(set(re.findall(r"0/1 messages [^\r]* (\S+)/3.05MB", seen.written))) > 3, "it stood still in a message"
 
 
 def test_where_it_is_not(
@@ -154,3 +159,14 @@ def test_it_is_gone_before_anything_else_is_written(
             assert seen.lines == ["getmailrc: user aborted"]
             assert seen.bars
             assert len(getmail.message_ids()) == 4
+
+
+def test_a_terminal_that_goes_away_takes_no_message_with_it(getmail: Getmail, ready: None, dovecot: Dovecot) -> None:
+    getmail.oauth2(dovecot, ADDRESS)
+    command = f"{shlex.join(getmail.command)} --getmaildir {getmail.directory} -q"
+    on_a_terminal("sh", "-c", f"trap '' HUP; {command}; :", until=" 3/30")
+    assert len(getmail.message_ids()) < MESSAGES
+    deadline = time.monotonic() + 20
+    while not getmail.seen_files() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert len(set(getmail.message_ids())) == len(getmail.message_ids()) == MESSAGES

@@ -49,22 +49,25 @@ class Progress:
     def _begin(self, octets: int) -> None:
         try:
             from tqdm import tqdm
-        except ImportError:
-            return
-        tqdm.monitor_interval = 0  # a thread, where getmail forks for every message
-        tqdm.set_lock(threading.RLock())  # its own would be multiprocessing's: a process, in newer Pythons
+
+            tqdm.monitor_interval = 0  # a thread, where getmail forks for every message
+            tqdm.set_lock(threading.RLock())  # its own would be multiprocessing's: a process, in newer Pythons
+            self._go_before_others()
+            self._shown = True
+            self._bar = tqdm(
+                total=octets, file=self._stream, desc=self._description(0), bar_format=FORMAT, unit="B",
+                unit_scale=True, leave=False, miniters=0, ncols=self._columns() - _ROOM, nrows=20,
+            )  # fmt: skip
+        except Exception:  # noqa: BLE001 - not installed, or out of order: no bar is worth a message
+            self.close()
+
+    def _go_before_others(self) -> None:
         others: Any = _Others(self._stream, self.clear)
         self._others.enter_context(contextlib.redirect_stderr(others))
         for handler in self._log.handlers:
             if handler["stream"] is self._stream:
                 handler["stream"] = others
                 self._others.callback(handler.update, stream=self._stream)
-        self._shown = True
-        with self._while_there_is_a_terminal():
-            self._bar = tqdm(
-                total=octets, file=self._stream, desc=self._description(0), bar_format=FORMAT, unit="B",
-                unit_scale=True, leave=False, miniters=0, ncols=self._columns() - _ROOM, nrows=20,
-            )  # fmt: skip
 
     def advance(self, messages: int, octets: int) -> None:
         """Say what has come, with the octets of a message that is still coming."""
