@@ -22,6 +22,9 @@ from servers.dovecot import HOST, Dovecot
 
 Kind = Literal["end", "reset", "stall"]
 
+_UNKNOWN = b"XFAULT\r\n"
+_REFUSED = re.compile(rb"^-ERR Unknown command[^\n]*\n", re.MULTILINE)  # Dovecot's answer to that
+
 
 @dataclass
 class Fault:
@@ -102,8 +105,10 @@ class FaultyPath:
     def _pass_on(self, client: ssl.SSLSocket, server: socket.socket) -> None:
         """One thread a connection: a socket is only reset by close() while no other thread reads from it."""
         sources: list[socket.socket] = [client, server]
-        received = b""
+        received = answers = b""
         kind, left = "", -1  # what happens after so many octets from the server; -1: nothing does
+        ends = False
+        instead: list[Fault] = []  # whose lines are still to take the place of Dovecot's
         while True:
             ready, _, _ = select.select(sources, [], [])
             if client in ready:
@@ -119,10 +124,10 @@ class FaultyPath:
                     fault = self._due(text)
                     if fault is None or fault.after:
                         server.sendall(line + b"\n")
-                    elif " " in fault.kind:
-                        client.sendall(f"{fault.kind}\r\n".encode())
-                        if fault.last or text.upper() == "QUIT":
-                            return _apply("end", client)
+                    elif " " in fault.kind:  # in its turn, behind what Dovecot still has to say to earlier commands
+                        instead.append(fault)
+                        ends = ends or fault.last or text.upper() == "QUIT"
+                        server.sendall(_UNKNOWN)
                     else:
                         return _apply(fault.kind, client)
                     if fault and fault.after:
@@ -134,7 +139,13 @@ class FaultyPath:
                     return None
                 if not self._pipelining:
                     block = block.replace(b"PIPELINING\r\n", b"")
+                if instead:
+                    block, answers = _replace(answers + block, instead)
+                    if not instead:
+                        block, answers = block + answers, b""
                 client.sendall(block if left < 0 else block[:left])
+                if ends and not instead:
+                    return _apply("end", client)
                 if left >= 0 and (left := max(0, left - len(block))) == 0:
                     return _apply(kind, client)
 
@@ -146,6 +157,14 @@ class FaultyPath:
             return None
         fault.seen += 1
         return fault
+
+
+def _replace(answers: bytes, instead: list[Fault]) -> tuple[bytes, bytes]:
+    """Put in the faults' lines, as far as their turn has come; what can be passed on, and what is no whole line yet."""
+    while instead and (found := _REFUSED.search(answers)):
+        answers = answers[: found.start()] + f"{instead.pop(0).kind}\r\n".encode() + answers[found.end() :]
+    end = answers.rfind(b"\n") + 1
+    return answers[:end], answers[end:]
 
 
 def _apply(kind: str, client: socket.socket) -> None:
