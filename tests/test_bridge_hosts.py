@@ -1,23 +1,31 @@
-"""fetchmail through the bridge does what it does without one: every scenario is run both ways, and compared."""
+"""fetchmail and mpop with OAuth 2.0 do what they do with a password: scenarios are run both ways, and compared.
+
+fetchmail goes through the bridge; mpop signs in itself with what `oauth2-pop3 token` prints.
+"""
 
 from __future__ import annotations
 
+import json
 import poplib
-import shutil
 import ssl
+import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import count
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
 from hosts import Fetchmail, Message, Mpop, said
 from product import ADDRESS, Product
 from servers import dovecot as dovecot_module
-from servers.authorization_server import NATIVE_SHORT, AuthorizationServer
+from servers.authorization_server import NATIVE_PUBLIC, NATIVE_SHORT, AuthorizationServer, Client
 from servers.certificates import Certificates
 from servers.dovecot import Dovecot
 from servers.faulty_path import Fault, FaultyPath
@@ -25,115 +33,194 @@ from servers.faulty_path import Fault, FaultyPath
 OTHER = "bob@example.org"
 FETCH = r"(RETR|TOP) "
 SIGN_IN = r"(PASS|AUTH) "
-
-
-@pytest.fixture(scope="module")
-def pop3(certificates: Certificates, authorization_server: AuthorizationServer) -> Iterator[Dovecot]:
-    """Its unique-ids are the names of the files, so that a maildrop can be made again as it was."""
-    with Dovecot(certificates, authorization_server, settings="pop3_uidl_format = %f\n") as server:
-        yield server
-
-
-@pytest.fixture
-def path(certificates: Certificates, pop3: Dovecot) -> Iterator[FaultyPath]:
-    with FaultyPath(certificates, pop3) as between:
-        yield between
-
-
-def fill(pop3: Dovecot, user: str, numbers: range, size: int = 2000) -> None:
-    """Put messages in; those of one number are the same at any time."""
-    pop3.add_messages(user, 0)
-    for number in numbers:
-        pop3.deliver(user, dovecot_module.message(number, user, size), name=f"{number:06}.{user}")
-
-
-def empty(pop3: Dovecot, *users: str) -> None:
-    """Make it as if there had never been anything in them."""
-    for user in users:
-        shutil.rmtree(pop3.directory / "mail" / user, ignore_errors=True)
+UNIQUE_IDS = "pop3_uidl_format = %f\n"
+WITH_A_PASSWORD = ("straight", "plain")
+MPOP = ("plain", "xoauth2", "oauthbearer")
 
 
 class Outcome(NamedTuple):
-    """What a run of a host came to."""
+    """What a run of a host came to. left: in the maildrop of each user."""
 
     exit_code: int
     delivered: list[Message]
-    left: dict[str, list[str]]
+    left: list[list[str]]
     remembered: list[str]
 
 
+@dataclass
+class Around:
+    """What is around the hosts. client: of the authorization server."""
+
+    product: Product
+    pop3: Dovecot
+    authorization_server: AuthorizationServer
+    certificates: Certificates
+    client: Client = NATIVE_PUBLIC
+
+    def __post_init__(self) -> None:
+        self.product.use(self.authorization_server, self.pop3, client=self.client)
+        assert self.product.login(self.authorization_server, ADDRESS).returncode == 0
+        self._record = self.product.stored()
+        self._configuring = threading.Lock()
+
+    def sign_in(self, user: str) -> None:
+        """As `login` has it for one user; for so many, each of them would take a fifth of a second."""
+        tokens = self.authorization_server.issue_tokens(user, client=self.client)
+        record = self._record | {name: tokens[name] for name in ("access_token", "refresh_token")}
+        file = self.product.state / "tokens" / f"{user}.json"
+        file.touch(mode=0o600)
+        file.write_text(json.dumps(record))
+        with self._configuring, self.product.config_file.open("a") as config:
+            config.write(f'[accounts."{user}"]\nprovider = "example"\n')
+
+
 class Way:
-    """One of the two that are compared: straight to the server with a password, or with OAuth 2.0."""
+    """One of those that are compared: with a password, or with OAuth 2.0.
 
-    def __init__(self, name: str, home: Path, product: Product, pop3: Dovecot, ca_file: Path) -> None:
-        self.oauth2 = name != "straight"
-        self.bridge_options = ""
-        self.host = Fetchmail(home / name)
+    Each is in the maildrop of a user of its own, so that all can run at the same time.
+    """
+
+    def __init__(self, name: str, host: Fetchmail | Mpop, around: Around) -> None:
+        self.name = name
+        self.oauth2 = name not in WITH_A_PASSWORD
+        self.host = host
         self.said = ""
-        self._product = product
-        self._pop3 = pop3
-        self._ca_file = ca_file
+        self._around = around
 
-    def configure(
-        self, port: int, *users: str, options: str = "", deliver: str = "{mda}", passwords: Sequence[str] = ()
-    ) -> None:
-        """options: of each user, as `keep`. passwords: of the users, where one of them is wrong."""
-        poll = "poll localhost proto pop3 uidl timeout 2 auth password"
-        if self.oauth2:
-            bridge = f"{self._product.command} bridge %h {port} --timeout 2 --ca-certs {self._ca_file}"
-            bridge += self.bridge_options
-            poll += f' plugin "{bridge}"'
-            signs_in = "sslproto '' password 'x'"
-        else:
-            poll += f" port {port}"
-            signs_in = f"ssl sslcertck sslcertfile {self._ca_file} password '{{}}'"
-        secrets = passwords or [Dovecot.password] * len(users)
-        lines = [
-            f"user '{user}' there {signs_in.format(secret)} {options} {deliver}"
-            for user, secret in zip(users, secrets, strict=True)
-        ]
-        lines.insert(0, poll)
-        self.host.configure("\n  ".join(lines) + "\n")
+    def configure(self, port: int, user: str, *more: str, timeout: int = 3) -> None:
+        """Write the host's file. timeout: seconds of silence that it bears."""
+        raise NotImplementedError
+
+    def user(self, user: str) -> str:
+        """Whom this way signs in as."""
+        return f"{self.name}.{user}"
+
+    def fill(self, user: str, numbers: range, size: int = 2000) -> None:
+        """Put messages in; those of one number are the same for every way."""
+        for number in numbers:
+            text = dovecot_module.message(number, user, size)
+            self._around.pop3.deliver(self.user(user), text, name=f"{number:06}")
 
     def run(self, *users: str) -> Outcome:
-        """Poll once. users: whose maildrops are looked at."""
+        """Fetch once. users: whose maildrops are looked at."""
         result = self.host.run()
         self.said += said(result)
         return self.outcome(result.returncode, *users)
 
     def outcome(self, exit_code: int, *users: str) -> Outcome:
-        left = {user: self._pop3.names(user) for user in users}
-        return Outcome(exit_code, self.host.messages(), left, self.host.remembered())
+        left = [self._around.pop3.names(self.user(user)) for user in users]
+        remembered = [line.replace(f"{self.name}.", "") for line in self.host.remembered()]
+        return Outcome(exit_code, self.host.messages(), left, sorted(remembered))
 
 
-Scenario = Callable[[Way, str], list[Outcome]]
-Compare = Callable[..., list[Outcome]]
+class FetchmailWay(Way):
+    """straight; bridged, which does not read ahead unless it is told to; ahead."""
+
+    def configure(
+        self,
+        port: int,
+        user: str,
+        *more: str,
+        options: str = "",
+        deliver: str = "{mda}",
+        passwords: Sequence[str] = (),
+        timeout: int = 3,
+    ) -> None:
+        """more: users. options: of each, as `keep`. passwords: of the users, where one of them is wrong."""
+        ca_file = self._around.authorization_server.ca_file
+        poll = f"poll localhost proto pop3 uidl timeout {timeout} auth password"
+        if self.oauth2:
+            bridge = f"{self._around.product.command} bridge %h {port} --timeout {timeout} --ca-certs {ca_file}"
+            poll += f' plugin "{bridge}{"" if self.name == "ahead" else " --no-read-ahead"}"'
+            signs_in = "sslproto '' password 'x'"
+        else:
+            poll += f" port {port}"
+            signs_in = f"ssl sslcertck sslcertfile {ca_file} password '{{}}'"
+        secrets = passwords or [Dovecot.password] * (1 + len(more))
+        lines = [
+            f"user '{self.user(name)}' there {signs_in.format(secret)} {options} {deliver}"
+            for name, secret in zip((user, *more), secrets, strict=True)
+        ]
+        self.host.configure("\n  ".join([poll, *lines]) + "\n")
+
+
+class MpopWay(Way):
+    """plain, xoauth2, oauthbearer."""
+
+    def configure(self, port: int, user: str, *more: str, secret: str = "", timeout: int = 3) -> None:
+        """more: lines. secret: instead of the right password, or the command that prints a token."""
+        command = f"{self._around.product.command} token {self.user(user)}"
+        given = secret or (command if self.oauth2 else f"echo {Dovecot.password}")
+        lines = [
+            "account ann",
+            "host localhost",
+            f"port {port}",
+            f"user {self.user(user)}",
+            f"auth {self.name}",
+            f'passwordeval "{given}"',
+            "tls on",
+            "tls_starttls off",
+            f"tls_trust_file {self._around.authorization_server.ca_file}",
+            f"timeout {timeout}",
+            "{delivery}",
+            *more,
+        ]
+        self.host.configure("\n".join(lines) + "\n")
+
+
+Scenario = Callable[[Any, str], list[Outcome]]
+
+
+class Compare:
+    """Runs a scenario in several ways at the same time, and compares what they came to."""
+
+    def __init__(self, around: Around) -> None:
+        self.around = around
+
+    def __call__(self, scenario: Scenario, user: str, *names: str) -> list[Outcome]:
+        """What they all came to; fails where any differs from the first."""
+        first, *others = self.runs(scenario, user, *names)
+        for _, other, text in others:
+            assert other == first[1], text
+        return first[1]
+
+    def runs(self, scenario: Scenario, user: str, *names: str) -> list[tuple[str, list[Outcome], str]]:
+        """Of each way: its name, what it came to, and what the host said."""
+
+        def one(name: str) -> tuple[str, list[Outcome], str]:
+            way = self.way(name, user)
+            if way.oauth2:
+                self.around.sign_in(way.user(user))
+            outcomes = scenario(way, user)
+            return name, outcomes, way.said
+
+        with ThreadPoolExecutor(len(names)) as pool:
+            return list(pool.map(one, names))
+
+    def way(self, name: str, user: str) -> Way:
+        home = Path(tempfile.mkdtemp(prefix=f"{user}-{name}-", dir=self.around.product.home))
+        if name in ("straight", "bridged", "ahead"):
+            return FetchmailWay(name, Fetchmail(home), self.around)
+        return MpopWay(name, Mpop(home), self.around)
+
+
+@pytest.fixture(scope="module")
+def pop3(certificates: Certificates, authorization_server: AuthorizationServer) -> Iterator[Dovecot]:
+    """Its unique-ids are the names of the files, so that the same messages can be put in again."""
+    with Dovecot(certificates, authorization_server, settings=UNIQUE_IDS) as server:
+        yield server
 
 
 @pytest.fixture
-def compare(product: Product, pop3: Dovecot, authorization_server: AuthorizationServer) -> Compare:
-    """compare(scenario, user): run it both ways; what it came to, which must be the same.
-
-    options: of the bridge. alike: whether the two are compared.
-    """
-    product.use(authorization_server, pop3)
-
-    def both(scenario: Scenario, user: str, options: str = "", *, alike: bool = True) -> list[Outcome]:
-        assert product.login(authorization_server, user).returncode == 0
-        found = {}
-        for name in ("straight", "bridged"):
-            empty(pop3, user, OTHER)
-            way = Way(name, product.home / f"{user}{options.strip()}", product, pop3, authorization_server.ca_file)
-            way.bridge_options = options
-            if alike or way.oauth2:
-                found[name] = scenario(way, user)
-        assert not alike or found["bridged"] == found["straight"], way.said
-        return found["bridged"]
-
-    return both
+def compare(
+    product: Product, pop3: Dovecot, authorization_server: AuthorizationServer, certificates: Certificates
+) -> Compare:
+    return Compare(Around(product, pop3, authorization_server, certificates))
 
 
-FAULTS = [
+# -- faults on the way to the server
+
+BEFORE_SIGN_IN = [
     Fault("", "reset"),
     Fault("", "stall"),
     Fault(SIGN_IN, "end"),
@@ -142,6 +229,8 @@ FAULTS = [
     Fault(SIGN_IN, "-ERR [IN-USE] Somebody else is at it"),
     Fault(SIGN_IN, "-ERR [LOGIN-DELAY] Not so fast"),
     Fault(SIGN_IN, "-ERR [AUTH] No", times=2),
+]
+AFTER_SIGN_IN = [
     Fault("STAT", "-ERR Not now"),
     Fault(FETCH + "5", "end"),
     Fault(FETCH + "5", "end", after=2500),
@@ -154,101 +243,235 @@ FAULTS = [
     Fault("QUIT", "end", after=1),
     Fault("QUIT", "-ERR Not all could be deleted"),
 ]
+OF_MPOP = [
+    Fault("", "reset"),
+    Fault("", "stall"),
+    Fault(SIGN_IN, "end"),
+    Fault(SIGN_IN, "reset"),
+    Fault(SIGN_IN, "stall"),
+    Fault("AUTH", "-ERR [SYS/TEMP] A bad day"),
+    Fault("RETR 1$", "end", after=20_000),
+    Fault("RETR 1$", "reset", after=20_000),
+    Fault("RETR 1$", "stall", after=20_000),
+    Fault("QUIT", "end"),
+]
+EVERYTHING = [f"Message {number}" for number in range(1, 9)]
 
 
-def test_a_fault_and_the_run_after_it(compare: Compare, certificates: Certificates, pop3: Dovecot) -> None:
-    """All at the same time, each with a user of its own: fetchmail waits for a second before any plugin.
-
-    With reading ahead the same faults come at other moments: then what counts is that nothing is lost or comes twice.
-    """
-
-    def one(number: int, fault: Fault) -> tuple[str, str]:
-        def scenario(way: Way, user: str) -> list[Outcome]:
-            fill(pop3, user, range(1, 9), size=6000)
-            fault.seen = 0
-            with FaultyPath(certificates, pop3) as path:
-                path.fault = fault
-                way.configure(path.port, user)
-                outcomes = [way.run(user)]
-                assert fault.seen, "it has happened"
-                path.fault = None
-                path.release()
-                return [*outcomes, way.run(user)]
-
-        try:
-            _, second = compare(scenario, f"user{number}@example.org", " --no-read-ahead")
-            first, ahead = compare(scenario, f"user{number}@example.org", alike=False)
-        except AssertionError as error:
-            return name(fault), str(error)
-        # What fetchmail had before the fault it does not ask for again, nor does it delete it.
-        everything = [f"Message {number}" for number in range(1, 9)]
-        assert {message.subject for message in second.delivered} == set(everything)
-        whole = max(message.octets for message in ahead.delivered)
-        fails = first.exit_code != 0 or " " in fault.kind  # a message that is refused is left for another time
-        if not fails or sorted(m.subject for m in ahead.delivered if m.octets == whole) != everything:
-            return name(fault), f"read ahead: {first}, {ahead}"
-        return name(fault), ""
-
-    def name(fault: Fault) -> str:
-        return f"{fault.command}: {fault.kind} after {fault.after}"
-
-    with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(one, range(len(FAULTS)), FAULTS))
-    assert "\n".join(f"{fault}\n{error}" for fault, error in found if error) == ""
-
-
-def test_a_thousand_messages(compare: Compare, pop3: Dovecot) -> None:
-    """Kept, nothing new, some new, and then deleted."""
+def meets(fault: Fault, around: Around, *options: str) -> Scenario:
+    """A run that meets the fault, and one after it. options: lines of mpop's file."""
 
     def scenario(way: Way, user: str) -> list[Outcome]:
-        fill(pop3, user, range(1, 1001))
-        way.configure(pop3.pop3s_port, user, options="keep", deliver="{bsmtp}")
-        outcomes = [way.run(user), way.run(user)]
-        fill(pop3, user, range(1001, 1011))
-        outcomes.append(way.run(user))
-        fill(pop3, user, range(1011, 1021))
-        way.configure(pop3.pop3s_port, user, options="fetchall", deliver="{bsmtp}")
+        way.fill(user, range(1, 9), size=6000)
+        with FaultyPath(around.certificates, around.pop3) as path:
+            path.fault = replace(fault)
+            way.configure(path.port, user, *options)
+            patience = threading.Timer(2.5, path.release)
+            if fault.kind == "stall" and isinstance(way, MpopWay):
+                patience.start()
+            outcomes = [way.run(user)]
+            assert path.fault.seen, "it has happened"
+            path.fault = None
+            path.release()
+            return [*outcomes, way.run(user)]
+
+    return scenario
+
+
+def before_sign_in(fault: Fault, compare: Compare, user: str) -> None:
+    _, second = compare(meets(fault, compare.around), user, "straight", "ahead")
+    assert sorted(message.subject for message in second.delivered) == EVERYTHING
+
+
+def after_sign_in(fault: Fault, compare: Compare, user: str) -> None:
+    """With reading ahead it comes at another moment: then what counts is that nothing is lost or comes twice."""
+    scenario = meets(fault, compare.around)
+    _, second = compare(scenario, user, "straight", "bridged")
+    # What fetchmail had before the fault it does not ask for again, nor does it delete it.
+    assert {message.subject for message in second.delivered} == set(EVERYTHING)
+    [(_, (first, second), _)] = compare.runs(scenario, user, "ahead")
+    assert first.exit_code != 0 or " " in fault.kind, "a message that is refused is left for another time"
+    whole = max(message.octets for message in second.delivered)
+    assert sorted(m.subject for m in second.delivered if m.octets == whole) == EVERYTHING, f"{first}, {second}"
+
+
+def of_mpop(pipelining: str, fault: Fault, compare: Compare, user: str) -> None:
+    """mpop 1.4.18 does not end for silence on TLS, whatever its `timeout`: the path ends it."""
+    scenario = meets(fault, compare.around, f"pipelining {pipelining}")
+    runs = compare.runs(scenario, user, *MPOP)
+    for name, (first, second), text in runs:
+        # A refusal of the bare command is 77 to mpop 1.4.18, but for XOAUTH2, where it is "command failed", 76.
+        if (name, fault.command) == ("xoauth2", "AUTH"):
+            assert first.exit_code == 76, text
+            first = first._replace(exit_code=77)
+        assert [first, second] == runs[0][1], f"{name}\n{text}"
+        assert first.exit_code != 0
+        assert second.exit_code == 0
+        assert sorted(message.subject for message in second.delivered) == EVERYTHING
+
+
+# -- and without faults
+
+
+def a_maildrop_that_another_session_has(host: str, compare: Compare, _: Compare, user: str) -> None:
+    """Dovecot waits for ten seconds before it says so."""
+    context = ssl.create_default_context(cafile=str(compare.around.certificates.ca_file))
+    port = compare.around.pop3.pop3s_port
+
+    def scenario(way: Way, user: str) -> list[Outcome]:
+        way.fill(user, range(1, 4))
+        way.configure(port, user, timeout=20)
+        client = poplib.POP3_SSL("localhost", port, context=context)
+        client.user(way.user(user))
+        client.pass_(Dovecot.password)
+        outcomes = [way.run(user)]
+        client.quit()
         return [*outcomes, way.run(user)]
 
-    outcomes = compare(scenario, ADDRESS)
+    first, second = compare(scenario, user, *(("straight", "ahead") if host == "fetchmail" else ("plain", "xoauth2")))
+    assert first.exit_code == (9 if host == "fetchmail" else 77)
+    assert len(first.left[0]) == 3
+    assert len(second.delivered) == 3
+
+
+def a_thousand_messages(compare: Compare, user: str) -> None:
+    """Kept, nothing new, some new, and then deleted."""
+
+    def scenario(way: FetchmailWay, user: str) -> list[Outcome]:
+        way.fill(user, range(1, 1001))
+        way.configure(compare.around.pop3.pop3s_port, user, options="keep", deliver="{bsmtp}")
+        outcomes = [way.run(user), way.run(user)]
+        way.fill(user, range(1001, 1011))
+        outcomes.append(way.run(user))
+        way.fill(user, range(1011, 1021))
+        way.configure(compare.around.pop3.pop3s_port, user, options="fetchall", deliver="{bsmtp}")
+        return [*outcomes, way.run(user)]
+
+    outcomes = compare(scenario, user, "straight", "ahead")
     assert [outcome.exit_code for outcome in outcomes] == [0, 1, 0, 0]
     assert [len(outcome.delivered) for outcome in outcomes] == [1000, 1000, 1010, 2030]
     assert [len(outcome.remembered) for outcome in outcomes[:3]] == [1000, 1000, 1010]
     assert len(set(outcomes[-1].delivered)) == 1020
-    assert outcomes[-1].left == {ADDRESS: []}
+    assert outcomes[-1].left == [[]]
 
 
-def test_the_first_of_two_users_is_refused(
-    compare: Compare, pop3: Dovecot, product: Product, authorization_server: AuthorizationServer
-) -> None:
-    order = (OTHER, ADDRESS)
-    assert product.login(authorization_server, OTHER).returncode == 0
-    authorization_server.revoke(product.stored(OTHER)["refresh_token"])
+def the_first_of_two_users_is_refused(compare: Compare, user: str) -> None:
+    around = compare.around
+    order = (f"refused.{user}", user)
 
-    def scenario(way: Way, user: str) -> list[Outcome]:
+    def scenario(way: FetchmailWay, user: str) -> list[Outcome]:
+        if way.oauth2:
+            around.sign_in(way.user(order[0]))
+            around.authorization_server.revoke(around.product.stored(way.user(order[0]))["refresh_token"])
         for name in order:
-            fill(pop3, name, range(1, 6))
-        way.configure(pop3.pop3s_port, *order, passwords=["wrong", Dovecot.password])
+            way.fill(name, range(1, 6))
+        way.configure(around.pop3.pop3s_port, *order, passwords=["wrong", Dovecot.password])
         return [way.run(*order)]
 
-    [outcome] = compare(scenario, ADDRESS)
+    [outcome] = compare(scenario, user, "straight", "ahead")
     assert len(outcome.delivered) == 5
-    assert [len(outcome.left[name]) for name in order] == [5, 0]
+    assert [len(left) for left in outcome.left] == [5, 0]
 
 
-def test_a_refusal_in_whose_text_stands_a_word_that_fetchmail_looks_for(
-    compare: Compare, product: Product, pop3: Dovecot, authorization_server: AuthorizationServer
-) -> None:
+def a_refusal_in_whose_text_stands_a_word_that_fetchmail_looks_for(compare: Compare, user: str) -> None:
     """It takes any -ERR with "lock" or "wait" in it for a maildrop that another session has, and says nothing."""
+    around = compare.around
 
-    def scenario(way: Way, user: str) -> list[Outcome]:
+    def scenario(way: FetchmailWay, user: str) -> list[Outcome]:
         if way.oauth2:
-            authorization_server.revoke(product.stored(user)["refresh_token"])
-        way.configure(pop3.pop3s_port, user, passwords=["wrong"])
+            around.authorization_server.revoke(around.product.stored(way.user(user))["refresh_token"])
+        way.configure(around.pop3.pop3s_port, user, passwords=["wrong"])
         return [way.run(user)]
 
-    [outcome] = compare(scenario, "waite.bullock@example.org")
+    [outcome] = compare(scenario, "waite.bullock@example.org", "straight", "ahead")
     assert outcome.exit_code == 3
+
+
+def no_server(compare: Compare, user: str) -> None:
+    def scenario(way: FetchmailWay, user: str) -> list[Outcome]:
+        way.fill(user, range(1, 3))
+        way.configure(1, user)
+        return [way.run(user)]
+
+    [outcome] = compare(scenario, user, "straight", "ahead")
+    assert outcome.exit_code == 2
+
+
+def mpop_keeps_and_deletes(pipelining: str, compare: Compare, user: str) -> None:
+    port = compare.around.pop3.pop3s_port
+
+    def scenario(way: MpopWay, user: str) -> list[Outcome]:
+        way.fill(user, range(1, 201))
+        way.configure(port, user, f"pipelining {pipelining}", "keep on")
+        outcomes = [way.run(user), way.run(user)]
+        way.fill(user, range(201, 211))
+        way.configure(port, user, f"pipelining {pipelining}", "keep off")
+        return [*outcomes, way.run(user), way.run(user)]
+
+    outcomes = compare(scenario, user, *MPOP)
+    assert [outcome.exit_code for outcome in outcomes] == [0] * 4
+    assert [len(outcome.delivered) for outcome in outcomes] == [200, 200, 210, 210]
+    assert [len(outcome.left[0]) for outcome in outcomes] == [200, 200, 0, 0]
+    assert len(set(outcomes[-1].delivered)) == 210
+
+
+def mpop_is_refused(compare: Compare, user: str) -> None:
+    """By the server, and by us: nobody has signed in."""
+    around = compare.around
+
+    def scenario(way: MpopWay, user: str) -> list[Outcome]:
+        way.configure(around.pop3.pop3s_port, user, secret="echo wrong")
+        outcomes = [way.run(user)]
+        nothing = f"{around.product.command} token nobody@example.org" if way.oauth2 else "exit 77"
+        way.configure(around.pop3.pop3s_port, user, secret=nothing)
+        return [*outcomes, way.run(user)]
+
+    outcomes = compare(scenario, user, *MPOP)
+    assert [outcome.exit_code for outcome in outcomes] == [77, 78]
+
+
+Check = Callable[[Compare, str], None]
+
+
+def test_fetchmail_and_mpop_do_what_they_do_with_a_password(
+    compare: Compare, dovecot_factory: Callable[..., Dovecot]
+) -> None:
+    """All at the same time, since they wait more than they do: fetchmail for a second before any plugin."""
+    locked = Compare(replace(compare.around, pop3=dovecot_factory(lock_session=True, settings=UNIQUE_IDS)))
+    checks: dict[str, Check] = {  # what takes longest comes first
+        f"{host}: a locked maildrop": partial(a_maildrop_that_another_session_has, host, locked)
+        for host in ("fetchmail", "mpop")
+    }
+    for fault in sorted((*BEFORE_SIGN_IN, *AFTER_SIGN_IN), key=lambda fault: fault.kind != "stall"):
+        meeting = before_sign_in if fault in BEFORE_SIGN_IN else after_sign_in
+        checks[f"fetchmail: {fault}"] = partial(meeting, fault)
+    for pipelining in ("on", "off"):
+        checks[f"mpop: pipelining {pipelining}"] = partial(mpop_keeps_and_deletes, pipelining)
+        for fault in OF_MPOP:
+            if fault.after or pipelining == "on":
+                checks[f"mpop: pipelining {pipelining}, {fault}"] = partial(of_mpop, pipelining, fault)
+    for check in (
+        a_thousand_messages,
+        the_first_of_two_users_is_refused,
+        a_refusal_in_whose_text_stands_a_word_that_fetchmail_looks_for,
+        no_server,
+        mpop_is_refused,
+    ):
+        checks[check.__name__] = check
+
+    def run(number: int, check: Check) -> str:
+        try:
+            check(compare, f"user{number}@example.org")
+        except AssertionError as error:
+            return str(error) or repr(error)
+        return ""
+
+    with ThreadPoolExecutor(16) as pool:
+        found = dict(zip(checks, pool.map(run, count(), checks.values()), strict=False))
+    assert "\n".join(f"{name}\n{error}" for name, error in found.items() if error) == ""
+
+
+# -- with servers to themselves
 
 
 def test_the_authorization_server_is_down(
@@ -259,223 +482,59 @@ def test_the_authorization_server_is_down(
     product: Product,
 ) -> None:
     """A passing fault to fetchmail, which takes a bare [SYS/TEMP] for a wrong password and writes a mail about it."""
-    with FaultyPath(certificates, pop3) as path:
 
-        def scenario(way: Way, user: str) -> list[Outcome]:
-            fill(pop3, user, range(1, 3))
+    def scenario(way: FetchmailWay, user: str) -> list[Outcome]:
+        way.fill(user, range(1, 3))
+        with FaultyPath(certificates, pop3) as path:
             way.configure(path.port, user)
             if way.oauth2:
-                product.expire(user)
+                product.expire(way.user(user))
                 authorization_server.fault("503")
             else:
                 path.fault = Fault("PASS", "-ERR [SYS/TEMP] service unavailable")
             outcomes = [way.run(user)]
             path.fault = None
-            authorization_server.fault(None)
+            if way.oauth2:
+                authorization_server.fault(None)
             return [*outcomes, way.run(user)]
 
-        first, second = compare(scenario, ADDRESS)
+    first, second = compare(scenario, ADDRESS, "straight", "ahead")
     assert first.exit_code == 14
     assert len(second.delivered) == 2
 
 
-def test_no_server(compare: Compare, pop3: Dovecot) -> None:
-    def scenario(way: Way, user: str) -> list[Outcome]:
-        fill(pop3, user, range(1, 3))
-        way.configure(1, user)
-        return [way.run(user)]
-
-    [outcome] = compare(scenario, ADDRESS)
-    assert outcome.exit_code == 2
-
-
 def test_a_daemon_across_the_end_of_tokens(
-    product: Product, pop3: Dovecot, authorization_server: AuthorizationServer
+    product: Product, pop3: Dovecot, authorization_server: AuthorizationServer, certificates: Certificates
 ) -> None:
-    """Both at the same time, on maildrops of their own, while mail comes in; each token is good for three seconds."""
-    product.use(authorization_server, pop3, client=NATIVE_SHORT)
-    assert product.login(authorization_server, ADDRESS).returncode == 0
-    users = {"straight": OTHER, "bridged": ADDRESS}
-    empty(pop3, *users.values())
-    ways = {name: Way(name, product.home, product, pop3, authorization_server.ca_file) for name in users}
-    tokens = set()
-    found = {}
+    """Both at the same time, while mail comes in; each token is good for three seconds."""
+    around = Around(product, pop3, authorization_server, certificates, NATIVE_SHORT)
+    ways = [Compare(around).way(name, ADDRESS) for name in ("straight", "ahead")]
+    bridged_user = ways[1].user(ADDRESS)
+    around.sign_in(bridged_user)
+    tokens: set[str] = set()
     with ExitStack() as stack:
-        daemons = {}
-        for name, way in ways.items():
-            way.configure(pop3.pop3s_port, users[name])
-            daemons[name] = stack.enter_context(way.host.daemon(1))
-        for number in range(1, 13):
-            for user in users.values():
-                fill(pop3, user, range(number, number + 1))
-            tokens.add(product.stored()["access_token"])
-            time.sleep(0.7)
+        daemons = []
+        for way in ways:
+            assert isinstance(way, FetchmailWay)
+            assert isinstance(way.host, Fetchmail)
+            way.configure(pop3.pop3s_port, ADDRESS)
+            daemons.append(stack.enter_context(way.host.daemon(1)))
+        deadline = time.monotonic() + 30
+        number = 0
+        while len(tokens) < 3 and time.monotonic() < deadline:
+            number += 1
+            for way in ways:
+                way.fill(ADDRESS, range(number, number + 1))
+            tokens.add(product.stored(bridged_user)["access_token"])
+            time.sleep(0.6)
         deadline = time.monotonic() + 10
-        while pop3.count(ADDRESS) + pop3.count(OTHER) and time.monotonic() < deadline:
+        while any(pop3.count(way.user(ADDRESS)) for way in ways) and time.monotonic() < deadline:
             time.sleep(0.1)
         time.sleep(0.2)
-        for name, daemon in daemons.items():
+        for daemon in daemons:
             daemon.terminate()
-            outcome = ways[name].outcome(daemon.wait(10))
-            found[name] = outcome._replace(remembered=[line.split("@")[0] for line in outcome.remembered])
-    assert found["bridged"] == found["straight"]
-    assert [message.subject for message in found["bridged"].delivered] == sorted(f"Message {n}" for n in range(1, 13))
-    assert pop3.count(ADDRESS) == 0
-    assert len(tokens) >= 3, "the daemon has gone through so many"
-
-
-# -- mpop, which signs in itself with what `oauth2-pop3 token` prints
-
-
-class MpopWay:
-    """As Way."""
-
-    def __init__(self, mechanism: str, home: Path, product: Product, pop3: Dovecot, ca_file: Path) -> None:
-        self.oauth2 = mechanism != "plain"
-        self.host = Mpop(home / mechanism)
-        self.said = ""
-        self._mechanism = mechanism
-        self._product = product
-        self._pop3 = pop3
-        self._ca_file = ca_file
-
-    def configure(self, port: int, user: str, *options: str, secret: str = "") -> None:
-        """secret: instead of the right password, or the command that prints a token."""
-        given = secret or (f"{self._product.command} token {user}" if self.oauth2 else f"echo {Dovecot.password}")
-        self.host.configure(
-            f"""\
-account ann
-host localhost
-port {port}
-user {user}
-auth {self._mechanism}
-passwordeval "{given}"
-tls on
-tls_starttls off
-tls_trust_file {self._ca_file}
-timeout 2
-{{delivery}}
-"""
-            + "\n".join(options)
-            + "\n"
-        )
-
-    def run(self, *users: str) -> Outcome:
-        """Fetch once. users: whose maildrops are looked at."""
-        result = self.host.run()
-        self.said += said(result)
-        left = {user: self._pop3.names(user) for user in users}
-        return Outcome(result.returncode, self.host.messages(), left, self.host.remembered())
-
-
-MpopScenario = Callable[[MpopWay, str], list[Outcome]]
-CompareMpop = Callable[..., list[Outcome]]
-
-
-@pytest.fixture(params=["xoauth2", "oauthbearer"])
-def compare_mpop(
-    request: pytest.FixtureRequest, product: Product, pop3: Dovecot, authorization_server: AuthorizationServer
-) -> CompareMpop:
-    product.use(authorization_server, pop3)
-    assert product.login(authorization_server, ADDRESS).returncode == 0
-
-    def both(scenario: MpopScenario, *, alike: bool = True) -> list[Outcome]:
-        found = []
-        for mechanism in ("plain", request.param):
-            empty(pop3, ADDRESS)
-            home = product.home / f"{len(list(product.home.iterdir()))}"
-            way = MpopWay(mechanism, home, product, pop3, authorization_server.ca_file)
-            found.append(scenario(way, ADDRESS))
-        assert not alike or found[1] == found[0], way.said
-        return found[1]
-
-    return both
-
-
-@pytest.mark.parametrize("pipelining", ["on", "off"])
-def test_mpop_keeps_and_deletes(pipelining: str, compare_mpop: CompareMpop, pop3: Dovecot) -> None:
-    def scenario(way: MpopWay, user: str) -> list[Outcome]:
-        fill(pop3, user, range(1, 201))
-        way.configure(pop3.pop3s_port, user, f"pipelining {pipelining}", "keep on")
-        outcomes = [way.run(user), way.run(user)]
-        fill(pop3, user, range(201, 211))
-        way.configure(pop3.pop3s_port, user, f"pipelining {pipelining}", "keep off")
-        return [*outcomes, way.run(user), way.run(user)]
-
-    outcomes = compare_mpop(scenario)
-    assert [outcome.exit_code for outcome in outcomes] == [0] * 4
-    assert [len(outcome.delivered) for outcome in outcomes] == [200, 200, 210, 210]
-    assert [len(outcome.left[ADDRESS]) for outcome in outcomes] == [200, 200, 0, 0]
-    assert len(set(outcomes[-1].delivered)) == 210
-
-
-@pytest.mark.parametrize("fault", [Fault(SIGN_IN, "end"), Fault("RETR 1$", "end", after=20_000), Fault("QUIT", "end")])
-@pytest.mark.parametrize("pipelining", ["on", "off"])
-def test_mpop_meets_a_fault(
-    pipelining: str, fault: Fault, compare_mpop: CompareMpop, certificates: Certificates, pop3: Dovecot
-) -> None:
-    """No silence: mpop 1.4.18 does not end then, whatever its `timeout`."""
-
-    def scenario(way: MpopWay, user: str) -> list[Outcome]:
-        fill(pop3, user, range(1, 9), size=6000)
-        fault.seen = 0
-        with FaultyPath(certificates, pop3) as path:
-            path.fault = fault
-            way.configure(path.port, user, f"pipelining {pipelining}")
-            outcomes = [way.run(user)]
-            assert fault.seen, "it has happened"
-            path.fault = None
-            path.release()
-            return [*outcomes, way.run(user)]
-
-    # With commands on their way, mpop dies of SIGPIPE or of an error, now at this message and now at that.
-    first, second = compare_mpop(scenario, alike=pipelining == "off" or not fault.command.startswith("RETR"))
-    assert first.exit_code != 0
-    assert second.exit_code == 0
-    assert {message.subject for message in second.delivered} == {f"Message {number}" for number in range(1, 9)}
-
-
-def test_mpop_is_refused(compare_mpop: CompareMpop, product: Product, pop3: Dovecot) -> None:
-    """By the server, and by us: nobody has signed in."""
-
-    def scenario(way: MpopWay, user: str) -> list[Outcome]:
-        fill(pop3, user, range(1, 3))
-        way.configure(pop3.pop3s_port, user, secret="echo wrong")
-        outcomes = [way.run(user)]
-        nothing = f"{product.command} token {OTHER}" if way.oauth2 else "exit 77"
-        way.configure(pop3.pop3s_port, user, secret=nothing)
-        return [*outcomes, way.run(user)]
-
-    assert [outcome.exit_code for outcome in compare_mpop(scenario)] == [77, 78]
-
-
-# -- both
-
-
-def test_a_maildrop_that_another_session_has(
-    product: Product, dovecot_factory: Callable[..., Dovecot], authorization_server: AuthorizationServer
-) -> None:
-    """Dovecot waits for ten seconds before it says so: all at the same time, then."""
-    locked = dovecot_factory(lock_session=True)
-    fill(locked, ADDRESS, range(1, 4))
-    product.use(authorization_server, locked)
-    assert product.login(authorization_server, ADDRESS, "--no-check").returncode == 0
-    common = (product.home, product, locked, authorization_server.ca_file)
-    ways: list[Way | MpopWay] = [
-        *(Way(name, *common) for name in ("straight", "bridged")),
-        *(MpopWay(name, *common) for name in ("plain", "xoauth2")),
-    ]
-    for way in ways:
-        way.configure(locked.pop3s_port, ADDRESS)
-        way.host.rc.write_text(way.host.rc.read_text().replace("timeout 2", "timeout 20"))
-    context = ssl.create_default_context(cafile=str(authorization_server.ca_file))
-    client = poplib.POP3_SSL("localhost", locked.pop3s_port, context=context)
-    client.user(ADDRESS)
-    client.pass_(Dovecot.password)
-    with ThreadPoolExecutor(4) as pool:
-        fetchmail, bridged, mpop, xoauth2 = pool.map(lambda way: way.run(ADDRESS), ways)
-    client.quit()
-    assert bridged == fetchmail
-    assert xoauth2 == mpop
-    assert fetchmail.exit_code == 9
-    assert len(mpop.left[ADDRESS]) == 3
+        straight, bridged = (way.outcome(daemon.wait(10), ADDRESS) for way, daemon in zip(ways, daemons, strict=True))
+    assert bridged == straight
+    assert [message.subject for message in bridged.delivered] == sorted(f"Message {n + 1}" for n in range(number))
+    assert bridged.left == [[]]
+    assert len(tokens) == 3, "the daemon has gone through so many"

@@ -168,11 +168,15 @@ def _replace(answers: bytes, instead: list[Fault]) -> tuple[bytes, bytes]:
 
 
 def _apply(kind: str, client: socket.socket) -> None:
-    if kind == "stall":
-        while client.fileno() >= 0:  # until release(); what comes is not read
-            time.sleep(0.05)
+    if kind == "stall":  # until release(), which what was not read until then would make a reset of
+        client.settimeout(0.05)
+        while client.fileno() >= 0:
+            with suppress(OSError):
+                if not client.recv(65536):
+                    time.sleep(0.05)
         return
     if kind == "reset":
+        time.sleep(0.2)  # what has not been read when it comes is lost, and how much that is would be chance
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     else:  # what the client still sends is read, or the kernel would make a reset of it
         client.settimeout(5)
