@@ -7,7 +7,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -42,22 +42,6 @@ def entry(product: Product, server: AuthorizationServer, dovecot: Dovecot, users
 
 def user(name: str = ADDRESS, more: str = "") -> str:
     return f"  user \"{name}\" there sslproto '' password 'x' {{mda}} {more}"
-
-
-def test_keep_and_delete(
-    signed_in: Product, authorization_server: AuthorizationServer, dovecot: Dovecot, fetchmail: Fetchmail
-) -> None:
-    dovecot.add_messages(ADDRESS, 100)
-    fetchmail.configure(entry(signed_in, authorization_server, dovecot, user(more="keep")))
-    result = fetchmail.run()
-    assert result.returncode == 0, said(result)
-    assert len(set(fetchmail.message_ids())) == len(fetchmail.message_ids()) == 100
-    assert fetchmail.run().returncode == 1, "nothing new"
-    assert len(fetchmail.message_ids()) == 100
-    dovecot.add_messages(ADDRESS, 20)
-    fetchmail.configure(entry(signed_in, authorization_server, dovecot, user(more="fetchall")))
-    assert fetchmail.run().returncode == 0
-    assert dovecot.count(ADDRESS) == 0
 
 
 def test_two_users_in_one_poll(
@@ -124,21 +108,6 @@ def test_passing_faults(
     authorization_server.fault(None)
     assert signed_in.stored()["refresh_token"] == refresh_token
     assert fetchmail.run().returncode in (0, 1)
-
-
-def test_a_locked_maildrop(
-    signed_in: Product,
-    authorization_server: AuthorizationServer,
-    dovecot_factory: Callable[..., Dovecot],
-    fetchmail: Fetchmail,
-) -> None:
-    locked = dovecot_factory(lock_session=True)
-    locked.add_messages(ADDRESS, 1)
-    with bridged(signed_in, locked, authorization_server) as (client, _):
-        client.sign_in()
-        fetchmail.configure(entry(signed_in, authorization_server, locked, user()))
-        result = fetchmail.run()
-        assert result.returncode == 9, said(result)  # PS_LOCKBUSY
 
 
 def test_a_certificate_that_is_not_to_be_trusted(
