@@ -98,7 +98,7 @@ def test_a_client_that_takes_its_time_is_let_go(says: bytes) -> None:
             time.sleep(0.05)
         with pytest.raises(UsageError, match="took too long"):
             done.result(LONG)
-    assert time.monotonic() - began >= 0.5
+    assert 0.5 <= time.monotonic() - began < LONG
 
 
 def test_a_client_that_does_not_read_is_let_go() -> None:

@@ -186,6 +186,22 @@ def test_what_the_client_asks_for_next_has_come_already(capa: str) -> None:
     assert len(server.asked) <= 602, "nothing is asked twice, and CAPA and LIST once"
 
 
+@pytest.mark.parametrize("asked", ["", "CAPA", "LIST", "CAPA LIST"])
+def test_a_client_that_pipelines_may_do_so_whatever_it_has_asked_before(asked: str) -> None:
+    server, between = Server([b"m"] * 100), ReadAhead()
+    round_trips = 0
+    for commands in [*(word.encode() for word in asked.split()), b"\r\n".join(b"RETR %d" % n for n in range(1, 101))]:
+        between.from_client(commands + b"\r\n")
+        while between.for_server:
+            sent = bytes(between.for_server)
+            between.for_server.clear()
+            between.from_server(server.answers(sent))
+            round_trips += 1
+    assert between.for_client.count(b"+OK\r\nm\r\n.\r\n") == 100
+    assert round_trips < 10
+    assert server.asked.count("CAPA") == 1, "and nothing is asked twice"
+
+
 def test_nothing_is_read_ahead_where_a_message_may_be_gone_once_it_was_retrieved() -> None:
     server, ready = sequential("EXPIRE 0 USER\r\nPIPELINING", 20)
     assert ready == 0

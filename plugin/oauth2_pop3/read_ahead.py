@@ -71,6 +71,7 @@ class ReadAhead(PassedOn):
         self._awaited: deque[_Exchange] = deque()  # answers that the server owes, in its order
         self._owed: deque[_Exchange] = deque()  # answers that the client is owed, in its order
         self._ahead: dict[bytes, _Exchange] = {}  # by command, what the client has not asked for yet
+        self._has_asked_capa = False
         self._sizes: dict[int, int] | None = None
         self._deleted: set[int] = set()
         self._failure = b""  # the first -ERR to a deletion that the client takes for done
@@ -131,6 +132,7 @@ class ReadAhead(PassedOn):
             case b"LIST", []:
                 self._ask(_Exchange(line, multiline=True, collect=self._learn_sizes))
             case b"CAPA", []:
+                self._has_asked_capa = True
                 self._ask(_Exchange(line, multiline=True, collect=self._learn_capabilities))
             case b"RSET", []:
                 self._deleted.clear()
@@ -175,9 +177,11 @@ class ReadAhead(PassedOn):
 
     def _learn(self) -> None:
         """Find out what the server can do and has, behind the client's first command that makes this worth while."""
+        if not self._has_asked_capa:
+            self._has_asked_capa = True
+            self._unsent.append(_Exchange(b"CAPA", multiline=True, collect=self._learn_capabilities))
         if self._sizes is None:
             self._sizes = {}
-            self._unsent.append(_Exchange(b"CAPA", multiline=True, collect=self._learn_capabilities))
             self._unsent.append(_Exchange(b"LIST", multiline=True, collect=self._learn_sizes))
 
     def _answer_at_once(self, line: bytes) -> None:
