@@ -10,7 +10,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -48,6 +48,19 @@ def free_port() -> int:
         return port
 
 
+CONTRIB = Path(__file__).resolve().parents[1] / "contrib"
+
+
+def recipe(ours: Mapping[str, str], *names: str) -> list[str]:
+    """The lines of files of contrib/, with our names and places for those that stand there."""
+    text = "".join((CONTRIB / name).read_text() for name in names)
+    text = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("#"))
+    for theirs, replacement in ours.items():
+        assert text.count(theirs) == 1, theirs
+        text = text.replace(theirs, replacement)
+    return text.splitlines(keepends=True)
+
+
 Start = Callable[..., int]
 
 
@@ -62,26 +75,41 @@ def start(
             port = free_port()
             arguments = [str(pop3.pop3s_port), "--ca-certs", str(authorization_server.ca_file), *options]
             bridging = [signed_in.command, "bridge", "localhost", *arguments]
+            ours = {"pop.gmail.com 995": " ".join(bridging[2:]), "127.0.0.1:1110": f"127.0.0.1:{port}"}
+            # As the two have it: systemd gives a user's services HOME, and inetd nothing.
+            environment = {"PATH": os.environ["PATH"]} | ({} if kind == "inetd" else {"HOME": str(signed_in.home)})
             match kind:
                 case "listen":
                     command = [*bridging, "--listen", str(port)]
-                case "systemd" | "systemd, one process":
+                case "systemd":
+                    ours["%h/.local/bin/oauth2-pop3"] = signed_in.command
+                    units = ("oauth2-pop3-bridge.socket", "oauth2-pop3-bridge@.service")
+                    lines = recipe(ours, *(f"systemd/{unit}" for unit in units))
+                    settings = dict(line.strip().split("=", 1) for line in lines if "=" in line)
+                    assert settings["StandardInput"] == settings["StandardOutput"] == "socket"
+                    assert settings["Accept"] == "yes"
                     activate = programs.find("systemd-socket-activate")
-                    passed = [f"--setenv={name}" for name in ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "PATH")]
-                    accept = ["--accept", "--inetd"] if kind == "systemd" else []
-                    command = [activate, *accept, *passed, "-l", f"127.0.0.1:{port}", *bridging]
+                    listen = ["--accept", "--inetd", "--setenv=HOME", "-l", settings["ListenStream"]]
+                    command = [activate, *listen, *settings["ExecStart"].split()]
+                case "systemd, one process":
+                    activate = programs.find("systemd-socket-activate")
+                    command = [activate, "--setenv=HOME", "-l", f"127.0.0.1:{port}", *bridging]
                 case "inetd":
                     program = programs.find("inetd")
                     if os.geteuid() != 0:
                         programs.missing("inetd wants root")
-                    words = " ".join(("/usr/bin/env", "env", *bridging))
-                    (tmp_path / "inetd.conf").write_text(f"127.0.0.1:{port} stream tcp4 nowait.1000 root {words}\n")
+                    ours["/home/ann/.local/bin/oauth2-pop3"] = signed_in.command
+                    ours["HOME=/home/ann"] = f"HOME={signed_in.home}"
+                    ours[" ann "] = " root "
+                    (tmp_path / "inetd.conf").write_text("".join(recipe(ours, "inetd/oauth2-pop3-bridge.conf")))
                     command = [program, "-d", "-i", str(tmp_path / "inetd.conf")]
                 case _:
                     raise ValueError(kind)
             log = stack.enter_context((tmp_path / f"{kind}.log").open("wb"))
             process = stack.enter_context(
-                subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+                subprocess.Popen(
+                    command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment, start_new_session=True
+                )
             )
             stack.callback(_kill, process)
             deadline = time.monotonic() + 10
@@ -235,6 +263,14 @@ def test_a_socket_that_is_not_standard_input(
         assert client.stat()[0] == 0
         client.quit()
         os.killpg(process.pid, signal.SIGTERM)
+
+
+def test_systemd_takes_the_units(tmp_path: Path) -> None:
+    units = {unit: tmp_path / unit for unit in ("oauth2-pop3-bridge.socket", "oauth2-pop3-bridge@.service")}
+    for name, unit in units.items():
+        unit.write_text((CONTRIB / "systemd" / name).read_text().replace("%h/.local/bin/oauth2-pop3", "/bin/true"))
+    result = run(programs.find("systemd-analyze"), "verify", *map(str, units.values()))
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
 
 @pytest.mark.parametrize("lead", range(4))
