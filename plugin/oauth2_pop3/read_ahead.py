@@ -242,6 +242,11 @@ class ReadAhead(PassedOn):
         """What has come whole is the client's, if it asks for that next and for nothing else."""
         return not self._owed and any(exchange.complete for exchange in self._ahead.values())
 
+    @property
+    def owes_nothing(self) -> bool:
+        """Whether every command has been answered; not where an answer may have any form."""
+        return not self._owed and not self._steps_aside
+
     def _add(self, exchange: _Exchange, data: bytes) -> None:
         if exchange.unwanted:
             return

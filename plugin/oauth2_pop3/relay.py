@@ -44,6 +44,11 @@ class PassedOn:
         return False
 
     @property
+    def owes_nothing(self) -> bool:
+        """Whether it is known that no answer to the client is still to come."""
+        return False
+
+    @property
     def takes_from_client(self) -> bool:
         """Whether there is room for more."""
         return len(self.for_server) < _BLOCK
@@ -107,6 +112,8 @@ class Relay:
         if not self._server_sends:
             waits = self._client_sends and self._client_reads and self._passage.can_do_without_server
             return bool(self._passage.for_client) or waits
+        if not self._client_sends and self._passage.owes_nothing:  # the maildrop is not kept locked for nobody
+            return bool(self._passage.for_client)
         return bool(self._client_reads or self._client_sends or self._passage.for_server or self._has_quit())
 
     def _has_quit(self) -> bool:
