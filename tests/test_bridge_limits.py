@@ -11,8 +11,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from oauth2_pop3 import bridge, bridge_password, relay
-from oauth2_pop3.bridge import Bridge, Client
+from oauth2_pop3 import bridge, bridge_client, bridge_password, relay
+from oauth2_pop3.bridge import Bridge
+from oauth2_pop3.bridge_client import Client
 from oauth2_pop3.errors import UsageError
 from oauth2_pop3.maildrop import Pop3Server
 from oauth2_pop3.relay import Relay
@@ -82,7 +83,7 @@ def sign_in(end: socket.socket, line: Callable[[], bytes], password: str = "x") 
 
 
 def test_a_client_has_sixty_seconds() -> None:
-    assert Client(0, 1).seconds == bridge.SIGN_IN_TIME == 60
+    assert Client(0, 1).seconds == bridge_client.SIGN_IN_TIME == 60
 
 
 @pytest.mark.parametrize("says", [b"", b"C", b"CAPA\r\n"])
