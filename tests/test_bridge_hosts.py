@@ -468,7 +468,8 @@ def test_fetchmail_and_mpop_do_what_they_do_with_a_password(
 
     with ThreadPoolExecutor(16) as pool:
         found = dict(zip(checks, pool.map(run, count(), checks.values()), strict=False))
-    assert "\n".join(f"{name}\n{error}" for name, error in found.items() if error) == ""
+    if failures := [f"{name}\n{error}" for name, error in found.items() if error]:
+        pytest.fail("\n\n".join(failures))
 
 
 # -- with servers to themselves
