@@ -216,13 +216,14 @@ class Bench:
         for path in getmail.directory.glob("oldmail-*"):
             path.unlink()
 
-    def alone(self, address: str, port: int, count: int, *, start: bool = False) -> Task:
-        """start: with that of the interpreter."""
+    def alone(self, address: str, port: int, count: int, *, start: bool = False, threads: int = 1) -> Task:
+        """start: with that of the interpreter. threads: 2 has one that delivers."""
 
         def task() -> float:
             path = self.maildir("alone")
             arguments = [str(port), address, str(self.directory / address), str(self.certificates.ca_file), str(path)]
-            seconds, _ = timed([sys.executable, str(HERE / "maildir_session.py"), *arguments], self.log)
+            program = [sys.executable, str(HERE / "maildir_session.py")]
+            seconds, _ = timed([*program, *arguments, str(threads)], self.log)
             seconds = seconds if start else float(self.log.read_text())
             return self.checked(seconds, len(list((path / "new").iterdir())), count)
 
@@ -359,10 +360,12 @@ def measure(bench: Bench, report: Report, count: int, only: list[str], growth: l
             with bench.port(milliseconds / 1000) as port:
                 tasks_of = {"alone": bench.alone(address, port, count), "peer": bench.mpop(address, port, count)}
                 tasks_of["start"] = bench.alone(address, port, count, start=True)
+                tasks_of["threads"] = bench.alone(address, port, count, threads=2)
                 found = interleaved(tasks_of, bench.rounds)
             what = f"session alone to a Maildir, {milliseconds} ms"
             report.add(what, "mpop", found["alone"], found["peer"], most=1.0)
             report.add(f"{what}, with Python's start", "mpop", found["start"], found["peer"], most=1.0)
+            report.add(f"{what}, a thread delivers", "mpop", found["threads"], found["peer"], most=1.0)
     few = max(1, bench.rounds // 2)
     for milliseconds, pipelining, mda, most in (
         (0, True, False, 1.0),
