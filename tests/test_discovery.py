@@ -22,9 +22,10 @@ import trustme
 from oauth2_pop3 import cli
 from oauth2_pop3.config import Config
 from oauth2_pop3.discover import Result, discover
-from oauth2_pop3.discovered import MAIL_SCOPE, Discovered, ascii_domain, scope_to_ask
+from oauth2_pop3.discovered import Discovered, ascii_domain, scope_to_ask
 from oauth2_pop3.discovery import autoconfig, openid_configuration, pacc, srv
 from oauth2_pop3.errors import ConfigError, NetworkError, OAuthError, Pop3Error
+from oauth2_pop3.providers import MAIL_SCOPE
 from product import Product
 from servers.authorization_server import NATIVE_PUBLIC, AuthorizationServer
 from servers.certificates import Certificates

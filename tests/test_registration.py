@@ -22,8 +22,8 @@ from oauth2_pop3.errors import ConfigError, NetworkError, OAuth2Pop3Error, OAuth
 from oauth2_pop3.grants.authorization_code import AuthorizationRequest
 from oauth2_pop3.grants.refresh_token import refresh
 from oauth2_pop3.maildrop import Pop3Server, open_maildrop
-from oauth2_pop3.providers import DEFAULT_REDIRECT_URI, Provider
-from oauth2_pop3.registration import MAIL_SCOPE, Registration
+from oauth2_pop3.providers import DEFAULT_REDIRECT_URI, MAIL_SCOPE, Provider
+from oauth2_pop3.registration import Registration
 from oauth2_pop3.tokens import Token
 from servers.authorization_server import MAIL_SCOPE as SERVERS_MAIL_SCOPE
 from servers.authorization_server import AuthorizationServer

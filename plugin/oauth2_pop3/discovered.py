@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from oauth2_pop3.errors import ConfigError, OAuthError, one_line
+from oauth2_pop3.providers import MAIL_SCOPE
 
-MAIL_SCOPE = "urn:ietf:params:oauth:scope:mail"
-"""The scope of draft-ietf-mailmaint-oauth-public-06, for whoever names no other."""
 _LABEL = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
 _HOST_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _TEXT_LIMIT = 500

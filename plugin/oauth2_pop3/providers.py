@@ -15,8 +15,8 @@ from oauth2_pop3.tables import Place, build
 
 DEFAULT_REDIRECT_URI = "http://127.0.0.1/callback"
 """A loopback redirect (RFC 8252 section 7.3): a free port is put into it at each sign-in."""
-
-
+MAIL_SCOPE = "urn:ietf:params:oauth:scope:mail"
+"""The scope of IMAP, POP3 and SMTP, where no provider's own is known (draft-ietf-mailmaint-oauth-public)."""
 GRANTS = ("authorization_code", "device_code", "client_credentials", "jwt_bearer", "password")
 """The grants that there are: RFC 6749 sections 4.1, 4.4 and 4.3, RFC 8628, RFC 7523."""
 APP_GRANTS = ("client_credentials", "jwt_bearer")

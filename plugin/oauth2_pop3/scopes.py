@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from oauth2_pop3.discovered import MAIL_SCOPE
 from oauth2_pop3.errors import ConfigError
-from oauth2_pop3.providers import APP_GRANTS, Provider
+from oauth2_pop3.providers import APP_GRANTS, MAIL_SCOPE, Provider
 
 OTHER_PROTOCOLS = ("imap", "smtp")
 """What may be asked for beside POP3."""

@@ -255,6 +255,7 @@ def main() -> int:
             path.mkdir(parents=True, mode=0o700)
             os.environ[variable] = str(path)
         os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), programs.SEARCH_PATH])
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # pip has compiled what people run
         certificates = Certificates(directory / "certificates")
         server = stack.enter_context(AuthorizationServer(certificates, bench_directory(directory)))
         dovecot = stack.enter_context(Dovecot(certificates, server))

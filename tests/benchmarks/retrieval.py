@@ -473,6 +473,7 @@ def main() -> int:
         for path in (directory / "home/.config", directory / "home/.local/state"):
             path.mkdir(parents=True, mode=0o700)
         os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), programs.SEARCH_PATH])
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # pip has compiled what people run
         certificates = Certificates(directory / "certificates")
         server = stack.enter_context(AuthorizationServer(certificates, bench_directory(directory)))
         dovecot = stack.enter_context(Dovecot(certificates, server))

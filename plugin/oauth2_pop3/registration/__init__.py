@@ -12,14 +12,11 @@ from dataclasses import replace
 
 from oauth2_pop3 import token_endpoint
 from oauth2_pop3.errors import OAuthError, one_line
-from oauth2_pop3.providers import Provider
+from oauth2_pop3.providers import MAIL_SCOPE, Provider
 from oauth2_pop3.registration import exchange, kept_file
 from oauth2_pop3.registration.client import Registration, usable_scope
 
-__all__ = ["MAIL_SCOPE", "Registration", "forget", "is_forgotten", "is_known", "kept", "obtain", "scope"]
-
-MAIL_SCOPE = "urn:ietf:params:oauth:scope:mail"
-"""The scope of IMAP, POP and SMTP where no provider's own is known (draft-ietf-mailmaint-oauth-public)."""
+__all__ = ["Registration", "forget", "is_forgotten", "is_known", "kept", "obtain", "scope"]
 
 
 def scope(provider: Provider, metadata: Mapping[str, object]) -> str:
