@@ -419,8 +419,8 @@ def svg(report: Report) -> str:
     for row in report.rows:
         value, colour = min(row.ratio, 6.0), "#2a7" if row.met else "#c52"
         parts.append(f'<text x="8" y="{y + 11}">{row.what}, {row.peer}</text>')
-        parts.append(f'<rect x="400" y="{y}" width="{value * 60:.1f}" height="14" fill="{colour}"/>')
-        parts.append(f'<text x="{406 + value * 60:.1f}" y="{y + 11}">{row.ratio:.2f} ({row.goal})</text>')
+        parts.append(f'<rect x="480" y="{y}" width="{value * 60:.1f}" height="14" fill="{colour}"/>')
+        parts.append(f'<text x="{486 + value * 60:.1f}" y="{y + 11}">{row.ratio:.2f} ({row.goal})</text>')
         y += 22
     points = [point for line in report.growth.values() for point in line]
     if points:
@@ -439,7 +439,7 @@ def svg(report: Report) -> str:
         y = top + height + 20
     style = "<style>text{font:12px sans-serif}</style>"
     body = "\n".join(parts)
-    return f'<svg xmlns="http://www.w3.org/2000/svg" width="860" height="{y + 10}">{style}\n{body}\n</svg>\n'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" width="940" height="{y + 10}">{style}\n{body}\n</svg>\n'
 
 
 def bench_directory(directory: Path) -> Path:
