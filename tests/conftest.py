@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from product import Getmail, Product
+from product import ADDRESS, Getmail, Product
 from servers import programs
 from servers.authorization_server import AuthorizationServer
 from servers.browser import Browser
@@ -125,6 +125,15 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 @pytest.fixture
 def product(home: Path) -> Product:
     return Product(home)
+
+
+@pytest.fixture
+def signed_in(product: Product, authorization_server: AuthorizationServer, dovecot: Dovecot) -> Product:
+    """Signed in, and the maildrop is empty."""
+    product.use(authorization_server, dovecot)
+    assert product.login(authorization_server).returncode == 0
+    dovecot.clear(ADDRESS)
+    return product
 
 
 @pytest.fixture

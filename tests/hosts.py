@@ -1,10 +1,12 @@
-"""fetchmail and mpop, as a user has them: real programs with their own files in the home of the test."""
+"""fetchmail and mpop, as a user has them: real programs with their own files in the home of the test; and waiting."""
 
 from __future__ import annotations
 
 import email
+import socket
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -115,3 +117,18 @@ def _message(data: bytes) -> Message:
 def said(result: subprocess.CompletedProcess[str]) -> str:
     """All that it said, for a message."""
     return f"exit code {result.returncode}\n{result.stdout}\n{result.stderr}"
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 at which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
+def until(holds: Callable[[], object]) -> None:
+    """Wait for something to hold."""
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

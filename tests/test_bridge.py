@@ -22,12 +22,10 @@ OTHER = "bob@example.org"
 
 
 @pytest.fixture
-def signed_in(product: Product, authorization_server: AuthorizationServer, dovecot: Dovecot) -> Product:
-    product.use(authorization_server, dovecot)
-    assert product.login(authorization_server).returncode == 0
-    for user in (ADDRESS, OTHER):
-        dovecot.clear(user)
-    return product
+def signed_in(signed_in: Product, dovecot: Dovecot) -> Product:
+    """Nothing is in the other's maildrop either."""
+    dovecot.clear(OTHER)
+    return signed_in
 
 
 @pytest.fixture
@@ -171,31 +169,33 @@ class Pop3Client:
 
 
 @contextmanager
-def bridged(
-    product: Product, dovecot: Dovecot, server: AuthorizationServer, *arguments: str, port: int = 0
-) -> Iterator[tuple[Pop3Client, subprocess.Popen[str]]]:
-    """A bridge on a socket, as fetchmail starts it."""
+def started(
+    product: Product, port: int, server: AuthorizationServer, *arguments: str
+) -> Iterator[tuple[socket.socket, subprocess.Popen[str]]]:
+    """A bridge on a socket, as fetchmail starts it, which may not have said anything yet."""
     ours, theirs = socket.socketpair()
     ours.settimeout(30)
-    command = [
-        product.command,
-        "bridge",
-        "localhost",
-        str(port or dovecot.pop3s_port),
-        "--ca-certs",
-        str(server.ca_file),
-    ]
+    command = [product.command, "bridge", "localhost", str(port), "--ca-certs", str(server.ca_file), *arguments]
     with (
         ours,
         subprocess.Popen(
-            [*command, *arguments], stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=subprocess.PIPE, text=True
+            command, stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=subprocess.PIPE, text=True
         ) as process,
     ):
         theirs.close()
         try:
-            yield Pop3Client(ours), process
+            yield ours, process
         finally:
             process.kill()
+
+
+@contextmanager
+def bridged(
+    product: Product, dovecot: Dovecot, server: AuthorizationServer, *arguments: str, port: int = 0
+) -> Iterator[tuple[Pop3Client, subprocess.Popen[str]]]:
+    """The same, once it has greeted."""
+    with started(product, port or dovecot.pop3s_port, server, *arguments) as (ours, process):
+        yield Pop3Client(ours), process
 
 
 def test_the_conversation(signed_in: Product, dovecot: Dovecot, authorization_server: AuthorizationServer) -> None:

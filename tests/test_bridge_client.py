@@ -8,14 +8,14 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from hosts import Fetchmail
+from hosts import Fetchmail, free_port, until
 from oauth2_pop3 import bridge_client
 from oauth2_pop3.bridge_client import Client, ClientGone
 from product import ADDRESS, Product
@@ -23,18 +23,10 @@ from servers.authorization_server import AuthorizationServer
 from servers.certificates import Certificates
 from servers.dovecot import Dovecot
 from servers.faulty_path import Fault, FaultyPath
-from test_bridge import entry, user
+from test_bridge import entry, started, user
 
 SOON = 15
 """Seconds, of the 180 that the server has: more than AFTER_END, which a client that is half there gives it."""
-
-
-@pytest.fixture
-def signed_in(product: Product, authorization_server: AuthorizationServer, dovecot: Dovecot) -> Product:
-    product.use(authorization_server, dovecot)
-    assert product.login(authorization_server).returncode == 0
-    dovecot.clear(ADDRESS)
-    return product
 
 
 @pytest.fixture
@@ -57,27 +49,6 @@ def deaf() -> Iterator[int]:
         yield listener.getsockname()[1]
         for one in waiting:
             one.close()
-
-
-@contextmanager
-def started(
-    product: Product, port: int, server: AuthorizationServer, *arguments: str
-) -> Iterator[tuple[socket.socket, subprocess.Popen[str]]]:
-    """A bridge as fetchmail starts it, which may not have said anything yet."""
-    ours, theirs = socket.socketpair()
-    command = [product.command, "bridge", "localhost", str(port), "--ca-certs", str(server.ca_file), *arguments]
-    with (
-        ours,
-        subprocess.Popen(
-            command, stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=subprocess.PIPE, text=True
-        ) as process,
-    ):
-        theirs.close()
-        ours.settimeout(SOON)
-        try:
-            yield ours, process
-        finally:
-            process.kill()
 
 
 def ends(process: subprocess.Popen[str]) -> bool:
@@ -130,8 +101,7 @@ def test_a_client_of_listen(signed_in: Product, authorization_server: Authorizat
     """Of a client on the network's side it is only known that it sends no more."""
     password = signed_in.run("bridge-password", ADDRESS, check=True).stdout.strip()
     path.fault = Fault("AUTH", "stall")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     with started(signed_in, path.port, authorization_server, "--listen", str(port)) as (_, process):
         assert process.stderr is not None
         assert "listening" in process.stderr.readline()
@@ -210,13 +180,6 @@ def test_waiting_for_the_server(on: str, monkeypatch: pytest.MonkeyPatch) -> Non
         assert time.monotonic() - began < 30
         with pytest.raises(ClientGone):
             client.send("+OK")
-
-
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def has_let_go(path: FaultyPath) -> bool:

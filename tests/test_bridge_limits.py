@@ -26,10 +26,7 @@ NOWHERE = Pop3Server(host="localhost", port=1)
 
 
 @pytest.fixture
-def upstream(product: Product, authorization_server: AuthorizationServer, dovecot: Dovecot) -> Pop3Server:
-    product.use(authorization_server, dovecot)
-    assert product.login(authorization_server).returncode == 0
-    dovecot.clear(ADDRESS)
+def upstream(signed_in: Product, authorization_server: AuthorizationServer, dovecot: Dovecot) -> Pop3Server:
     return Pop3Server(host="localhost", port=dovecot.pop3s_port, ca_certs=str(authorization_server.ca_file))
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from hosts import Mpop
+from hosts import Mpop, free_port
 from oauth2_pop3 import bridge, bridge_password
 from product import ADDRESS, Product, run
 from servers import programs
@@ -28,24 +28,10 @@ OTHER = "bob@example.org"
 
 
 @pytest.fixture
-def signed_in(product: Product, authorization_server: AuthorizationServer, dovecot: Dovecot) -> Product:
-    product.use(authorization_server, dovecot)
-    assert product.login(authorization_server).returncode == 0
-    dovecot.clear(ADDRESS)
-    return product
-
-
-@pytest.fixture
 def password(signed_in: Product) -> str:
     result = signed_in.run("bridge-password", ADDRESS, check=True)
     assert len(result.stdout) == 27
     return result.stdout.strip()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 CONTRIB = Path(__file__).resolve().parents[1] / "contrib"

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
-from collections.abc import Callable
 
 import pytest
 
+from hosts import until
 from oauth2_pop3 import tls
 from oauth2_pop3.errors import AuthenticationRejected
 from oauth2_pop3.pop3 import Session
@@ -55,13 +54,6 @@ class Delivery:
             text=True,
             env={**os.environ, "KILL": kill},
         )
-
-
-def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from hosts import free_port
 from oauth2_pop3 import pop3_socket
 from oauth2_pop3.pop3_socket import Socket
 from servers.certificates import Certificates
@@ -30,22 +31,16 @@ def resolve_to(monkeypatch: pytest.MonkeyPatch, *ports: int) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
 
 
-def closed_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-    return port
-
-
 def test_the_next_address_where_one_refuses(monkeypatch: pytest.MonkeyPatch, listener: socket.socket) -> None:
     open_port = listener.getsockname()[1]
-    resolve_to(monkeypatch, closed_port(), open_port)
+    resolve_to(monkeypatch, free_port(), open_port)
     connected = Socket.open("pop.example.org", 995, 5)
     assert connected.peer == ("127.0.0.1", open_port)
     connected.close()
 
 
 def test_what_the_first_address_said_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    resolve_to(monkeypatch, closed_port(), closed_port())
+    resolve_to(monkeypatch, free_port(), free_port())
     with pytest.raises(ConnectionRefusedError):
         Socket.open("pop.example.org", 995, 5)
     resolve_to(monkeypatch)

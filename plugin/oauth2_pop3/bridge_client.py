@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, field
 
 from oauth2_pop3.errors import UsageError
+from oauth2_pop3.pop3_socket import wait
 from oauth2_pop3.relay import AFTER_END
 
 SIGN_IN_TIME = 60.0
@@ -69,10 +70,8 @@ class Client:
                 raise ClientGone from error
 
     def _wait(self, descriptor: int, event: int) -> None:
-        poll = select.poll()
-        poll.register(descriptor, event)
         began = time.monotonic()
-        ready = poll.poll(max(0.0, self.seconds) * 1000)
+        ready = wait(descriptor, event, self.seconds)
         self.seconds -= time.monotonic() - began
         if not ready:
             raise UsageError("the client took too long")

@@ -48,15 +48,15 @@ class Connection:
         """Connect. timeout: seconds of silence that are borne. Raises ConfigError where the address is none."""
         try:
             connected = Socket.open(host, port, timeout, wait)
+            try:
+                return cls(connected, host)
+            except OSError:  # reset at once
+                connected.close()
+                raise
         except OSError as error:
             raise NetworkError(f"no connection to the POP3 server {host}:{port}: {_reason(error)}") from error
         except (UnicodeError, OverflowError) as error:
             raise ConfigError(f"{host}:{port} cannot be the address of a POP3 server") from error
-        try:
-            return cls(connected, host)
-        except OSError as error:  # reset at once
-            connected.close()
-            raise NetworkError(f"no connection to the POP3 server {host}:{port}: {_reason(error)}") from error
 
     def close(self) -> None:
         """Let go of it."""

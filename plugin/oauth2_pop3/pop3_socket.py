@@ -46,7 +46,7 @@ class Socket:
                 connecting = cls(socket.socket(family, kind, protocol), timeout, wait)
                 try:
                     connecting._connect(address)
-                except BaseException:
+                except BaseException:  # whoever waits with us may have given up
                     connecting.close()
                     raise
             except OSError as error:
