@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from hosts import Fetchmail, free_port, until
-from oauth2_pop3 import bridge_client
-from oauth2_pop3.bridge_client import Client, ClientGone
+from oauth2_pop3.bridge import client as bridge_client
+from oauth2_pop3.bridge.client import Client, ClientGone
 from product import ADDRESS, Product
 from servers.authorization_server import AuthorizationServer
 from servers.certificates import Certificates

@@ -11,12 +11,15 @@ from contextlib import contextmanager
 
 import pytest
 
-from oauth2_pop3 import bridge, bridge_client, bridge_password, relay
-from oauth2_pop3.bridge import Bridge
-from oauth2_pop3.bridge_client import Client
+from oauth2_pop3.bridge import client as bridge_client
+from oauth2_pop3.bridge import passwords as bridge_password
+from oauth2_pop3.bridge import relay
+from oauth2_pop3.bridge import session as bridge
+from oauth2_pop3.bridge.client import Client
+from oauth2_pop3.bridge.relay import Relay
+from oauth2_pop3.bridge.session import Bridge
 from oauth2_pop3.errors import UsageError
-from oauth2_pop3.maildrop import Pop3Server
-from oauth2_pop3.relay import Relay
+from oauth2_pop3.pop3.maildrop import Pop3Server
 from product import ADDRESS, Product
 from servers.authorization_server import AuthorizationServer
 from servers.dovecot import Dovecot

@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 
 from hosts import Mpop, free_port
-from oauth2_pop3 import bridge, bridge_password
+from oauth2_pop3.bridge import passwords as bridge_password
+from oauth2_pop3.bridge import session as bridge
 from product import ADDRESS, Product, run
 from servers import programs
 from servers.authorization_server import AuthorizationServer

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from oauth2_pop3 import check
-from oauth2_pop3.forecast import forecast
-from oauth2_pop3.providers import Provider
-from oauth2_pop3.tokens import Token
+from oauth2_pop3.accounts import upkeep as check
+from oauth2_pop3.accounts.forecast import forecast
+from oauth2_pop3.oauth2.token import Token
+from oauth2_pop3.providers.provider import Provider
 from product import ADDRESS, Product
 from servers.authorization_server import AuthorizationServer
 from servers.dovecot import Dovecot

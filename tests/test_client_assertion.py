@@ -28,9 +28,9 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs12,
 )
 
-from oauth2_pop3 import client_assertion, token_endpoint
 from oauth2_pop3.errors import ConfigError
-from oauth2_pop3.providers import Provider
+from oauth2_pop3.oauth2 import client_assertion, token_endpoint
+from oauth2_pop3.providers.provider import Provider
 from servers import programs
 
 AUDIENCE = "https://login.example/token"
@@ -331,10 +331,10 @@ def test_without_the_extra(write: Callable[..., str]) -> None:
     code = """
 import sys
 sys.modules[sys.argv[1]] = None
-from oauth2_pop3 import client_assertion, token_endpoint
+from oauth2_pop3.oauth2 import client_assertion, token_endpoint
 from oauth2_pop3.errors import ConfigError
-from oauth2_pop3.grants import client_credentials, jwt_bearer
-from oauth2_pop3.providers import Provider
+from oauth2_pop3.oauth2.grants import client_credentials, jwt_bearer
+from oauth2_pop3.providers.provider import Provider
 assert not {"jwt", "cryptography"} - {sys.argv[1]} & set(sys.modules)
 row = Provider(name="x", client_private_key=sys.argv[2])
 try:

@@ -21,13 +21,13 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs12,
 )
 
-from oauth2_pop3 import maildrop
-from oauth2_pop3.discovery import metadata
 from oauth2_pop3.errors import AuthenticationRejected, ConfigError, NetworkError, OAuthError
-from oauth2_pop3.grants import client_credentials
-from oauth2_pop3.maildrop import Pop3Server
-from oauth2_pop3.providers import Provider
-from oauth2_pop3.tokens import Token
+from oauth2_pop3.oauth2 import metadata
+from oauth2_pop3.oauth2.grants import client_credentials
+from oauth2_pop3.oauth2.token import Token
+from oauth2_pop3.pop3 import maildrop
+from oauth2_pop3.pop3.maildrop import Pop3Server
+from oauth2_pop3.providers.provider import Provider
 from servers.authorization_server import (
     NATIVE_CONFIDENTIAL,
     SERVICE_JWT,

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from oauth2_pop3 import accounts
-from oauth2_pop3.config import Config, config_file
+from oauth2_pop3.accounts import account as accounts
+from oauth2_pop3.accounts.config import Config, config_file
 from oauth2_pop3.errors import ConfigError, OAuth2Pop3Error
 
 PROVIDER = """\

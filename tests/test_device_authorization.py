@@ -17,11 +17,11 @@ from urllib.parse import parse_qs
 import pytest
 
 from oauth2_pop3.cli.qr_code import qr_code
-from oauth2_pop3.discovery import metadata
 from oauth2_pop3.errors import AuthorizationRequired, ConfigError, NetworkError, OAuth2Pop3Error, OAuthError
-from oauth2_pop3.grants import device_authorization
-from oauth2_pop3.grants.device_authorization import DeviceAuthorization, begin, wait
-from oauth2_pop3.providers import Provider
+from oauth2_pop3.oauth2 import metadata
+from oauth2_pop3.oauth2.grants import device_authorization
+from oauth2_pop3.oauth2.grants.device_authorization import DeviceAuthorization, begin, wait
+from oauth2_pop3.providers.provider import Provider
 from servers.authorization_server import NATIVE_BASIC, NATIVE_CONFIDENTIAL, NATIVE_PUBLIC, SCOPE, AuthorizationServer
 from servers.authorization_server import Client as RegisteredClient
 from servers.browser import Browser

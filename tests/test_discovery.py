@@ -20,12 +20,12 @@ import pytest
 import trustme
 
 from oauth2_pop3 import cli
-from oauth2_pop3.config import Config
-from oauth2_pop3.discover import Result, discover
-from oauth2_pop3.discovered import Discovered, ascii_domain, scope_to_ask
+from oauth2_pop3.accounts.config import Config
 from oauth2_pop3.discovery import autoconfig, openid_configuration, pacc, srv
+from oauth2_pop3.discovery.finding import Discovered, ascii_domain, scope_to_ask
+from oauth2_pop3.discovery.ladder import Result, discover
 from oauth2_pop3.errors import ConfigError, NetworkError, OAuthError, Pop3Error
-from oauth2_pop3.providers import MAIL_SCOPE
+from oauth2_pop3.providers.provider import MAIL_SCOPE
 from product import Product
 from servers.authorization_server import NATIVE_PUBLIC, AuthorizationServer
 from servers.certificates import Certificates
@@ -624,7 +624,7 @@ def test_all_absent(names: Names, site: Site) -> None:
 def test_a_name_server_that_does_not_answer_is_a_passing_fault(
     names: Names, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from oauth2_pop3.discovery import mx
+    from oauth2_pop3.providers import mx
 
     names(hosts=()).port = 1
     for module in (mx, srv):

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from dialects.fetchmailrc_grammar import CORPUS, files, fuzz, nearly_files, sign_ins
 from oauth2_pop3.dialects import SignIn
 from oauth2_pop3.dialects.fetchmailrc import FetchmailFile, FetchmailRc
-from oauth2_pop3.dialects.fetchmailrc_lexer import quoted, unescaped
+from oauth2_pop3.dialects.fetchmailrc.lexer import quoted, unescaped
+from oauth2_pop3.dialects.source_text import SourceText
 from oauth2_pop3.errors import DialectError
-from oauth2_pop3.source_text import SourceText
-from oauth2_pop3.unified_diff import unified_diff
+from oauth2_pop3.translation.unified_diff import unified_diff
 from servers import programs
 
 Dump = dict[str, Any]
@@ -279,7 +279,7 @@ def test_one_megabyte() -> None:
     code = (
         "import sys; from oauth2_pop3.dialects.fetchmailrc import FetchmailFile\n"
         "from oauth2_pop3.dialects import SignIn\n"
-        "from oauth2_pop3.source_text import SourceText\n"
+        "from oauth2_pop3.dialects.source_text import SourceText\n"
         "file = FetchmailFile(SourceText('x', sys.stdin.buffer.read()))\n"
         "chosen = {n: SignIn(address=a.username) for n, a in enumerate(file.accounts)}\n"
         "print(file.source.edited(file.translate(chosen).edits).count(b'oauth2-pop3 bridge'))\n"

@@ -275,8 +275,8 @@ def test_a_locked_maildrop_is_told_apart(
     dovecot_factory: Callable[..., Dovecot],
     address: str,
 ) -> None:
-    from oauth2_pop3 import tls
-    from oauth2_pop3.pop3 import Session
+    from oauth2_pop3.net import tls
+    from oauth2_pop3.pop3.session import Session
 
     locking = dovecot_factory(lock_session=True, settings="pop3_deleted_flag =\n")
     locking.add_messages(address, 1)
@@ -314,8 +314,8 @@ def test_a_fault_of_ours_is_getmails_to_bear(home: Path, monkeypatch: pytest.Mon
     """getmail ends, and skips all accounts that come after, where a retriever raises what it does not know."""
     from getmailcore.exceptions import getmailOperationError
 
-    from oauth2_pop3 import accounts
-    from oauth2_pop3.hosts.getmail6 import OAuth2POP3Retriever
+    from oauth2_pop3.accounts import account as accounts
+    from oauth2_pop3.hosts.getmail6.retriever import OAuth2POP3Retriever
 
     def fault(*_: object) -> None:
         raise RuntimeError("nobody thought of\nthis")
@@ -536,8 +536,8 @@ def test_what_getmails_generator_cannot_write_is_wrapped_up(monkeypatch: pytest.
     """From a file as from memory: getmail then delivers the raw message within another one."""
     from email.message import Message as EmailMessage
 
-    from oauth2_pop3.hosts.getmail6_message import FiledMessage, message_from
-    from oauth2_pop3.spool import Spool
+    from oauth2_pop3.hosts.getmail6.message import FiledMessage, message_from
+    from oauth2_pop3.pop3.spool import Spool
 
     as_bytes = EmailMessage.as_bytes
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oauth2_pop3.errors import ConfigError
-from oauth2_pop3.hosts.getmail6_options import Options, read_options
-from oauth2_pop3.sasl import MECHANISMS
+from oauth2_pop3.hosts.getmail6.options import Options, read_options
+from oauth2_pop3.pop3.sasl import MECHANISMS
 
 ANN = "ann@example.org"
 

@@ -8,9 +8,9 @@ import subprocess
 import pytest
 
 from hosts import until
-from oauth2_pop3 import tls
 from oauth2_pop3.errors import AuthenticationRejected
-from oauth2_pop3.pop3 import Session
+from oauth2_pop3.net import tls
+from oauth2_pop3.pop3.session import Session
 from product import Getmail, Product
 from servers.authorization_server import NATIVE_SHORT, AuthorizationServer
 from servers.certificates import Certificates

@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from dialects.getmailrc_grammar import CORPUS, files, fuzz, nearly_files, sign_ins
 from oauth2_pop3.dialects import SignIn
 from oauth2_pop3.dialects.getmailrc import GetmailFile, GetmailRc
-from oauth2_pop3.dialects.getmailrc_syntax import parse
+from oauth2_pop3.dialects.getmailrc.syntax import parse
+from oauth2_pop3.dialects.source_text import SourceText
 from oauth2_pop3.errors import DialectError
-from oauth2_pop3.source_text import SourceText
 
 Dump = dict[str, str]
 GONE = {"password", "password_command", "use_xoauth2", "use_apop", "ssl_version"}

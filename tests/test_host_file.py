@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from oauth2_pop3 import host_file
 from oauth2_pop3.errors import ConfigError
-from oauth2_pop3.host_file import SIZE_LIMIT, HostFile, write_new
+from oauth2_pop3.files import host_file
+from oauth2_pop3.files.host_file import SIZE_LIMIT, HostFile, write_new
 
 OLD, NEW = b"old\r\n\xff\0", b"new"
 
@@ -127,7 +127,7 @@ def test_a_full_disk_leaves_it_as_it_was(rc: Path, monkeypatch: pytest.MonkeyPat
 
 _STEPS = """
 import os, signal, sys
-from oauth2_pop3.host_file import HostFile
+from oauth2_pop3.files.host_file import HostFile
 
 left = 0
 

@@ -21,9 +21,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oauth2_pop3 import https, token_endpoint
 from oauth2_pop3.errors import ConfigError, NetworkError, OAuth2Pop3Error, OAuthError
-from oauth2_pop3.providers import Provider
+from oauth2_pop3.net import https
+from oauth2_pop3.oauth2 import token_endpoint
+from oauth2_pop3.providers.provider import Provider
 from servers.certificates import Certificates, Kind
 
 SECRET = "a-secret-that-nobody-may-see"

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.token import script_of_mutt
-from oauth2_pop3.cli import import_tokens
+from oauth2_pop3.cli.commands import import_tokens
 from product import ADDRESS, Completed, Product, run
 from servers import programs
 from servers.authorization_server import NATIVE_CONFIDENTIAL, NATIVE_PUBLIC, SCOPE, AuthorizationServer, Client

@@ -24,9 +24,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from oauth2_pop3.errors import ConfigError, NetworkError, OAuth2Pop3Error, OAuthError
-from oauth2_pop3.grants import jwt_bearer
-from oauth2_pop3.providers import Provider
-from oauth2_pop3.tokens import Token
+from oauth2_pop3.oauth2.grants import jwt_bearer
+from oauth2_pop3.oauth2.token import Token
+from oauth2_pop3.providers.provider import Provider
 
 ANN = "ann@example.org"
 EMAIL = "reader@a-project.iam.gserviceaccount.com"

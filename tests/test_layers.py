@@ -141,7 +141,7 @@ def test_the_modules_of_one_folder_do_not_import_one_another(folder: str) -> Non
     allowed = {  # a base class, and a host's own parts
         "stores": {"oauth2_pop3.stores"},
         "dialects": {"oauth2_pop3.dialects", *(f"oauth2_pop3.dialects.{part}" for part in _PARTS)},
-        "token_files": {"oauth2_pop3.token_files"},
+        "token_files": {"oauth2_pop3.token_import.imported_token"},
         "hosts": {
             f"oauth2_pop3.hosts.getmail6_{part}" for part in ("errors", "message", "options", "order", "progress")
         },
@@ -201,5 +201,5 @@ def test_a_command_does_not_load_the_others() -> None:
         "finally: print(*(name for name in sys.modules if name.startswith('oauth2_pop3.cli.')), file=sys.stderr)\n"
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert result.stderr.split() == ["oauth2_pop3.cli.bridge"]
+    assert result.stderr.split() == ["oauth2_pop3.cli.commands.bridge"]
     assert result.stdout.startswith("usage: oauth2-pop3 bridge ")

@@ -12,9 +12,9 @@ from urllib.parse import parse_qs
 import pytest
 
 from oauth2_pop3.errors import AuthorizationRequired, OAuthError
-from oauth2_pop3.providers import Provider
-from oauth2_pop3.revocation import revoke
-from oauth2_pop3.tokens import Token
+from oauth2_pop3.oauth2.revocation import revoke
+from oauth2_pop3.oauth2.token import Token
+from oauth2_pop3.providers.provider import Provider
 from product import ADDRESS, Product
 from servers.authorization_server import NATIVE_BASIC, NATIVE_CONFIDENTIAL, NATIVE_PUBLIC, AuthorizationServer, Client
 from servers.dovecot import Dovecot

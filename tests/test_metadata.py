@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from oauth2_pop3.discovery import metadata
 from oauth2_pop3.errors import ConfigError, NetworkError, OAuth2Pop3Error, OAuthError
-from oauth2_pop3.providers import Provider
+from oauth2_pop3.oauth2 import metadata
+from oauth2_pop3.providers.provider import Provider
 from oauth2_pop3.sandbox import Sandbox
 
 RFC_8414 = "/.well-known/oauth-authorization-server"

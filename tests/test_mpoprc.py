@@ -14,9 +14,9 @@ from dialects import mpoprc_grammar
 from dialects.mpoprc_grammar import CORPUS, files, fuzz
 from oauth2_pop3.dialects import SignIn, mpoprc
 from oauth2_pop3.dialects.mpoprc import MpopFile, MpopRc
+from oauth2_pop3.dialects.source_text import SourceText
 from oauth2_pop3.errors import DialectError
-from oauth2_pop3.source_text import SourceText
-from oauth2_pop3.unified_diff import unified_diff
+from oauth2_pop3.translation.unified_diff import unified_diff
 from servers import programs
 
 Dump = dict[str, str]
@@ -228,7 +228,7 @@ def test_one_megabyte(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(content) > 1 << 20
     code = (
         "import sys, time; from oauth2_pop3.dialects.mpoprc import MpopFile; from oauth2_pop3.dialects import SignIn\n"
-        "from oauth2_pop3.source_text import SourceText\n"
+        "from oauth2_pop3.dialects.source_text import SourceText\n"
         "data = sys.stdin.buffer.read(); file = MpopFile(SourceText('x', data))\n"
         "chosen = {n: SignIn(address=a.username) for n, a in enumerate(file.accounts)}\n"
         "print(file.source.edited(file.translate(chosen).edits).count(b'oauth2-pop3 token'))\n"

@@ -8,11 +8,11 @@ from pathlib import Path
 import dns.resolver
 import pytest
 
-from oauth2_pop3 import accounts
-from oauth2_pop3.config import Config
-from oauth2_pop3.discovery import mx
-from oauth2_pop3.discovery.mx import mail_exchanges
+from oauth2_pop3.accounts import account as accounts
+from oauth2_pop3.accounts.config import Config
 from oauth2_pop3.errors import ConfigError, NetworkError
+from oauth2_pop3.providers import mx
+from oauth2_pop3.providers.mx import mail_exchanges
 from servers.dns import NameServer
 
 RECORDS = {

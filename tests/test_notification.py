@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from oauth2_pop3 import notification
-from oauth2_pop3.config import Config
+from oauth2_pop3.accounts import notification
+from oauth2_pop3.accounts.config import Config
 from product import ADDRESS
 
 MAIL = Path(__file__).resolve().parents[1] / "contrib/notify/mail.sh"

@@ -14,8 +14,8 @@ from urllib.parse import parse_qs
 import pytest
 
 from oauth2_pop3.errors import AuthorizationRequired, ConfigError, NetworkError, OAuth2Pop3Error, OAuthError
-from oauth2_pop3.grants import password
-from oauth2_pop3.providers import Provider, built_in_rows
+from oauth2_pop3.oauth2.grants import password
+from oauth2_pop3.providers.provider import Provider, built_in_rows
 
 ANN = "ann@example.org"
 PASSWORD = "päss & wörd=1+1"

@@ -19,7 +19,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from oauth2_pop3 import pop3, pop3_connection, pop3_dialogue, tls
 from oauth2_pop3.errors import (
     AuthenticationRejected,
     ConfigError,
@@ -28,15 +27,19 @@ from oauth2_pop3.errors import (
     OAuth2Pop3Error,
     Pop3Error,
 )
-from oauth2_pop3.maildrop import Pop3Server, open_maildrop
-from oauth2_pop3.pop3 import Session
-from oauth2_pop3.pop3_connection import Connection
-from oauth2_pop3.pop3_dialogue import Command
-from oauth2_pop3.pop3_socket import Socket
+from oauth2_pop3.net import tls
+from oauth2_pop3.pop3 import connection as pop3_connection
+from oauth2_pop3.pop3 import dialogue as pop3_dialogue
+from oauth2_pop3.pop3 import session as pop3
+from oauth2_pop3.pop3.connection import Connection
+from oauth2_pop3.pop3.dialogue import Command
+from oauth2_pop3.pop3.maildrop import Pop3Server, open_maildrop
+from oauth2_pop3.pop3.session import Session
+from oauth2_pop3.pop3.socket import Socket
+from oauth2_pop3.pop3.spool import Spool
 from oauth2_pop3.sandbox import Sandbox
-from oauth2_pop3.sandbox.grants import Grant
-from oauth2_pop3.sandbox.pop3_connection import Faults, stuff_dots
-from oauth2_pop3.spool import Spool
+from oauth2_pop3.sandbox.authorization_server.issued import Grant
+from oauth2_pop3.sandbox.pop3_server.connection import Faults, stuff_dots
 from servers.certificates import Certificates, Kind
 
 TOKEN = "ya29.a-token-that-nobody-may-see"

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from hosts import free_port
-from oauth2_pop3 import pop3_socket
-from oauth2_pop3.pop3_socket import Socket
+from oauth2_pop3.pop3 import socket as pop3_socket
+from oauth2_pop3.pop3.socket import Socket
 from servers.certificates import Certificates
 
 

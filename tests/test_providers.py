@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oauth2_pop3 import https, providers
 from oauth2_pop3.errors import ConfigError
-from oauth2_pop3.providers import Provider, built_in_rows, domain_of, for_domain, for_mx, provider
-from oauth2_pop3.tables import Place
+from oauth2_pop3.net import https
+from oauth2_pop3.providers import provider as providers
+from oauth2_pop3.providers.provider import Provider, built_in_rows, domain_of, for_domain, for_mx, provider
+from oauth2_pop3.providers.tables import Place
 
 ROWS = built_in_rows()
 SUPPORTED = sorted(name for name, row in ROWS.items() if "unsupported" not in row)
@@ -198,7 +199,7 @@ def test_a_row_that_cannot_be_worked_with(row: dict[str, Any], message: str) -> 
 
 # Once: they are written over state, code_challenge and redirect_uri
 def test_authorization_parameters_do_not_replace_those_of_the_grant() -> None:
-    from oauth2_pop3.grants.authorization_code import AuthorizationRequest
+    from oauth2_pop3.oauth2.grants.authorization_code import AuthorizationRequest
 
     parameters = {"state": "fixed", "code_challenge_method": "plain", "prompt": "consent"}
     row = provider("x", {**LEAST, "authorization_parameters": parameters}, PLACE)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oauth2_pop3.read_ahead import MESSAGES, ReadAhead
+from oauth2_pop3.bridge.read_ahead import MESSAGES, ReadAhead
 
 
 class Server:

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oauth2_pop3 import refusals
 from oauth2_pop3.errors import AuthorizationRequired, NetworkError, OAuth2Pop3Error, OAuthError
-from oauth2_pop3.providers import built_in_rows
+from oauth2_pop3.oauth2 import refusals
+from oauth2_pop3.providers.provider import built_in_rows
 
 ROWS: list[dict[str, Any]] = tomllib.loads(resources.files("oauth2_pop3").joinpath("refusals.toml").read_text())[
     "refusal"

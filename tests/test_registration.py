@@ -16,15 +16,14 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from oauth2_pop3 import registration
-from oauth2_pop3.discovery import metadata
 from oauth2_pop3.errors import ConfigError, NetworkError, OAuth2Pop3Error, OAuthError, TokenStoreError
-from oauth2_pop3.grants.authorization_code import AuthorizationRequest
-from oauth2_pop3.grants.refresh_token import refresh
-from oauth2_pop3.maildrop import Pop3Server, open_maildrop
-from oauth2_pop3.providers import DEFAULT_REDIRECT_URI, MAIL_SCOPE, Provider
-from oauth2_pop3.registration import Registration
-from oauth2_pop3.tokens import Token
+from oauth2_pop3.oauth2 import metadata, registration
+from oauth2_pop3.oauth2.grants.authorization_code import AuthorizationRequest
+from oauth2_pop3.oauth2.grants.refresh_token import refresh
+from oauth2_pop3.oauth2.registration import Registration
+from oauth2_pop3.oauth2.token import Token
+from oauth2_pop3.pop3.maildrop import Pop3Server, open_maildrop
+from oauth2_pop3.providers.provider import DEFAULT_REDIRECT_URI, MAIL_SCOPE, Provider
 from servers.authorization_server import MAIL_SCOPE as SERVERS_MAIL_SCOPE
 from servers.authorization_server import AuthorizationServer
 from servers.dovecot import Dovecot

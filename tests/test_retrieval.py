@@ -10,11 +10,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from oauth2_pop3 import retrieval
 from oauth2_pop3.errors import NetworkError, OutOfStep, Pop3Error
-from oauth2_pop3.pop3 import Session
-from oauth2_pop3.retrieval import ReadAhead, Retrieval
-from oauth2_pop3.sandbox.pop3_connection import stuff_dots
+from oauth2_pop3.pop3 import retrieval
+from oauth2_pop3.pop3.retrieval import ReadAhead, Retrieval
+from oauth2_pop3.pop3.session import Session
+from oauth2_pop3.sandbox.pop3_server.connection import stuff_dots
 
 SILENCE = b"-"
 """No answer, where an answer stands."""

@@ -16,7 +16,7 @@ import pytest
 import tomlkit
 
 from oauth2_pop3.sandbox import DEMO_USER, Sandbox
-from oauth2_pop3.sandbox.pop3_connection import Faults
+from oauth2_pop3.sandbox.pop3_server.connection import Faults
 from product import Completed, Getmail, Product
 
 OPERATION_FAILED = 127

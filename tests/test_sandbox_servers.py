@@ -24,8 +24,8 @@ from oauthlib.oauth2 import WebApplicationClient
 
 from oauth2_pop3.errors import NetworkError, OAuthError, UsageError
 from oauth2_pop3.sandbox import Sandbox
-from oauth2_pop3.sandbox.acts import act_names, get_act
-from oauth2_pop3.sandbox.pop3_connection import Faults
+from oauth2_pop3.sandbox.foundation.acts import act_names, get_act
+from oauth2_pop3.sandbox.pop3_server.connection import Faults
 
 REDIRECT_URI = "http://127.0.0.1:9/callback"  # nobody listens: the tests read the redirect themselves
 Start = Callable[..., Sandbox]

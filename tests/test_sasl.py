@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oauth2_pop3 import sasl
 from oauth2_pop3.errors import ConfigError, Pop3Error
-from oauth2_pop3.sandbox.bearer_responses import BearerResponse, parse_response
+from oauth2_pop3.pop3 import sasl
+from oauth2_pop3.sandbox.pop3_server.bearer_responses import BearerResponse, parse_response
 
 RFC_7628_TOKEN = "vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg=="
 GOOGLE_TOKEN = "ya29.vF9dft4qmTc2Nvb3RlckBhdHRhdmlzdGEuY29tCg"

@@ -12,10 +12,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from oauth2_pop3 import scopes
 from oauth2_pop3.errors import ConfigError
-from oauth2_pop3.providers import Provider, built_in_rows, provider
-from oauth2_pop3.tables import Place
+from oauth2_pop3.providers import scopes
+from oauth2_pop3.providers.provider import Provider, built_in_rows, provider
+from oauth2_pop3.providers.tables import Place
 from product import ADDRESS, Product
 from servers.authorization_server import SCOPE, SERVICE_SECRET, AuthorizationServer
 from servers.dovecot import Dovecot

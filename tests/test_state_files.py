@@ -18,10 +18,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oauth2_pop3 import access_token_cache, state_files
+from oauth2_pop3 import access_token_cache
 from oauth2_pop3.access_token_cache import file_name, state_directory
 from oauth2_pop3.errors import OAuth2Pop3Error, TokenStoreError, TokenStoreLocked
-from oauth2_pop3.state_files import AccountLock
+from oauth2_pop3.files import state_files
+from oauth2_pop3.files.state_files import AccountLock
 
 ANN = "ann@example.org"
 NOBODY = 65534
@@ -99,7 +100,7 @@ def test_it_is_synced_before_it_is_renamed(tmp_path: Path, monkeypatch: pytest.M
 def test_a_writer_that_is_killed_leaves_old_or_new(tmp_path: Path, python: Start) -> None:
     path = tmp_path / "file"
     code = (
-        "from oauth2_pop3 import state_files\n"
+        "from oauth2_pop3.files import state_files\n"
         "import itertools\n"
         "for n in itertools.cycle(range(10)):\n"
         f"    state_files.write({str(path)!r}, str(n).encode() * 200_000)\n"
@@ -124,7 +125,7 @@ def test_a_full_disk_keeps_the_old_file(tmp_path: Path, python: Start) -> None:
     path.write_text("old")
     process = python(
         "import resource, signal\n"
-        "from oauth2_pop3 import state_files\n"
+        "from oauth2_pop3.files import state_files\n"
         "from oauth2_pop3.errors import TokenStoreError\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
@@ -318,7 +319,7 @@ def test_a_cache_of_somebody_else(home: Path) -> None:
 
 HOLD = """
 import sys
-from oauth2_pop3.state_files import AccountLock
+from oauth2_pop3.files.state_files import AccountLock
 with AccountLock({account!r}):
     print("held", flush=True)
     sys.stdin.read()

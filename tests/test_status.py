@@ -10,11 +10,11 @@ from dataclasses import replace
 
 import pytest
 
-from oauth2_pop3 import history
+from oauth2_pop3.accounts import last_fault as history
+from oauth2_pop3.accounts.forecast import forecast
 from oauth2_pop3.errors import AuthorizationRequired
-from oauth2_pop3.forecast import forecast
-from oauth2_pop3.providers import Provider
-from oauth2_pop3.tokens import Token
+from oauth2_pop3.oauth2.token import Token
+from oauth2_pop3.providers.provider import Provider
 from product import ADDRESS, Product
 from servers.authorization_server import AuthorizationServer
 

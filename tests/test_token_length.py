@@ -13,7 +13,8 @@ import pytest
 import tomlkit
 
 from hosts import Mpop
-from oauth2_pop3 import __main__, sasl
+from oauth2_pop3 import __main__
+from oauth2_pop3.pop3 import sasl
 from oauth2_pop3.sandbox import DEMO_USER, Sandbox
 from product import ADDRESS, Completed, Product, run
 from servers.authorization_server import AuthorizationServer

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oauth2_pop3.errors import OAuthError, TokenStoreError
-from oauth2_pop3.tokens import ASSUMED_LIFETIME, LONGEST_LIFETIME, Token
+from oauth2_pop3.oauth2.token import ASSUMED_LIFETIME, LONGEST_LIFETIME, Token
 
 TOKEN = Token("access", 1_800_000_000, "refresh", "mail", "secret", 1, 2)
 

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from oauth2_pop3 import translation
 from oauth2_pop3.dialects import Dialect, DialectAccount, DialectFile, SignIn, Translation
 from oauth2_pop3.dialects.fetchmailrc import FetchmailRc
 from oauth2_pop3.dialects.getmailrc import GetmailRc
 from oauth2_pop3.dialects.mpoprc import MpopRc
+from oauth2_pop3.dialects.source_text import Edit, SourceText, commented_passwords
 from oauth2_pop3.errors import ConfigError, OAuth2Pop3Error, UsageError
-from oauth2_pop3.source_text import Edit, SourceText, commented_passwords
-from oauth2_pop3.tokens import Token
-from oauth2_pop3.translation import Row, TranslatedFile, Wishes, translate
+from oauth2_pop3.oauth2.token import Token
+from oauth2_pop3.translation import translate as translation
+from oauth2_pop3.translation.translate import Row, TranslatedFile, Wishes, translate
 from oauth2_pop3_hooks import manager
 
 GMAIL = "pop3 pop.gmail.com ann@gmail.com secret"
@@ -170,7 +170,7 @@ provider = "example"
 def test_an_account_of_the_config_without_a_provider_asks_nobody(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Once: its MX record was looked up."""
     configure(home, '[accounts."ann@example.org"]\nclient_id = "x"\n')
-    monkeypatch.setattr("oauth2_pop3.discovery.mx.mail_exchanges", lambda _: pytest.fail("asked of the network"))
+    monkeypatch.setattr("oauth2_pop3.providers.mx.mail_exchanges", lambda _: pytest.fail("asked of the network"))
     assert row("pop3 pop.gmail.com ann@example.org x").provider == "google"
 
 

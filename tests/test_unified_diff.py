@@ -7,8 +7,8 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oauth2_pop3.source_text import MASK, Edit, SourceText
-from oauth2_pop3.unified_diff import unified_diff
+from oauth2_pop3.dialects.source_text import MASK, Edit, SourceText
+from oauth2_pop3.translation.unified_diff import unified_diff
 
 
 def applied(diff: str, old: list[str]) -> list[str]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @hookimpl
 def retriever_types() -> Mapping[str, type]:
     """Our type for getmail6."""
-    from oauth2_pop3.hosts.getmail6 import OAuth2POP3Retriever
+    from oauth2_pop3.hosts.getmail6.retriever import OAuth2POP3Retriever
 
     return {"oauth2-pop3": OAuth2POP3Retriever}
 
@@ -28,7 +28,7 @@ def retriever_types() -> Mapping[str, type]:
 @hookimpl
 def providers() -> Mapping[str, Mapping[str, object]]:
     """The rows of providers.toml."""
-    from oauth2_pop3.providers import built_in_rows
+    from oauth2_pop3.providers.provider import built_in_rows
 
     return built_in_rows()
 

@@ -28,7 +28,7 @@ def retriever_types() -> Mapping[str, type]:
 
 @hookspec
 def providers() -> Mapping[str, Mapping[str, object]]:
-    """Providers, by name: rows with the keys of oauth2_pop3.providers.Provider, as in config.toml.
+    """Providers, by name: rows with the keys of oauth2_pop3.providers.provider.Provider, as in config.toml.
 
     Called when a name or domain is looked up that the user's own config does not have, and by
     `oauth2-pop3 providers`. A row that is wrong is a ConfigError that names the plugin.

@@ -50,7 +50,7 @@ def _token_of_another_process(account: str, min_validity: float) -> str | None:
     None: nobody else is at it, and it is ours to refresh; the account's lock is held from here to the end.
     """
     from oauth2_pop3.errors import OAuth2Pop3Error
-    from oauth2_pop3.state_files import AccountLock
+    from oauth2_pop3.files.state_files import AccountLock
 
     try:
         lock = AccountLock(account)

@@ -15,8 +15,8 @@ if sys.path[:1] == [os.path.dirname(os.path.realpath(__file__))]:
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from oauth2_pop3.maildrop import Pop3Server, open_maildrop
-from oauth2_pop3.retrieval import ReadAhead, Retrieval
+from oauth2_pop3.pop3.maildrop import Pop3Server, open_maildrop
+from oauth2_pop3.pop3.retrieval import ReadAhead, Retrieval
 
 
 def main(port: str, user: str, token_file: str, ca_certs: str, maildir: str, threads: str) -> None:

@@ -35,8 +35,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from benchmarks.delay import delayed
-from oauth2_pop3.maildrop import Pop3Server, open_maildrop
-from oauth2_pop3.retrieval import ReadAhead, Retrieval
+from oauth2_pop3.pop3.maildrop import Pop3Server, open_maildrop
+from oauth2_pop3.pop3.retrieval import ReadAhead, Retrieval
 from product import Getmail, Product
 from servers import programs
 from servers.authorization_server import AuthorizationServer

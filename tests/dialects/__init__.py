@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from oauth2_pop3.dialects import DialectFile, SignIn
+from oauth2_pop3.dialects.source_text import commented_passwords
 from oauth2_pop3.errors import DialectError
-from oauth2_pop3.source_text import commented_passwords
-from oauth2_pop3.unified_diff import unified_diff
+from oauth2_pop3.translation.unified_diff import unified_diff
 
 Choose = Callable[[Any], Mapping[int, SignIn]]
 

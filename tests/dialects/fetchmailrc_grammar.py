@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # when it is run b
 import dialects
 from oauth2_pop3.dialects import SignIn
 from oauth2_pop3.dialects.fetchmailrc import FetchmailFile
-from oauth2_pop3.source_text import SourceText
+from oauth2_pop3.dialects.source_text import SourceText
 
 CORPUS = Path(__file__).with_name("fetchmailrc")
 

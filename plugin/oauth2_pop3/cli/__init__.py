@@ -44,13 +44,13 @@ def _run(arguments: list[str]) -> int | None:
     import importlib
 
     if arguments[:1] == ["getmail"]:  # all that follows is getmail's own
-        from oauth2_pop3.cli.getmail import run_with
+        from oauth2_pop3.cli.commands.getmail import run_with
 
         return run_with(arguments[1:])
     named = arguments[0] if arguments and arguments[0] in _COMMANDS else ""
     parser = _parser([named] if named else list(_COMMANDS))
     options = parser.parse_args(arguments)
-    command = importlib.import_module(f"oauth2_pop3.cli.{_COMMANDS[options.command]}")
+    command = importlib.import_module(f"oauth2_pop3.cli.commands.{_COMMANDS[options.command]}")
     code: int | None = command.run(options)
     return code
 
@@ -62,11 +62,11 @@ def print_token(account: str, min_validity: float) -> int:
         import gc
 
         gc.disable()  # so short a process makes no garbage worth looking for, and so many imports have it look often
-        from oauth2_pop3.access import access_token
+        from oauth2_pop3.accounts.access import access_token
 
         token = access_token(account, min_validity=min_validity)
         if sys.stderr.isatty():
-            from oauth2_pop3.cli.token import remark
+            from oauth2_pop3.cli.commands.token import remark
 
             remark(account, token)
         print(token)
@@ -126,7 +126,7 @@ def _parser(names: list[str]) -> ArgumentParser:
     parser.add_argument("--version", action=Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in names:
-        module = importlib.import_module(f"oauth2_pop3.cli.{_COMMANDS[name]}")
+        module = importlib.import_module(f"oauth2_pop3.cli.commands.{_COMMANDS[name]}")
         summary = (module.__doc__ or "").split("\n\n")[0].replace("\n", " ")
         module.add_arguments(
             commands.add_parser(

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from oauth2_pop3.source_text import Edit, SourceText
+from oauth2_pop3.dialects.source_text import Edit, SourceText
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
-from oauth2_pop3 import https
-from oauth2_pop3.discovered import Discovered, is_host_name
+from oauth2_pop3.discovery.finding import Discovered, is_host_name
 from oauth2_pop3.errors import OAuthError
+from oauth2_pop3.net import https
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import cast
 
-from oauth2_pop3 import https, sasl, tls
 from oauth2_pop3.errors import OAuthError, Pop3Error, one_line
-from oauth2_pop3.pop3 import Session
+from oauth2_pop3.net import https, tls
+from oauth2_pop3.pop3 import sasl
+from oauth2_pop3.pop3.session import Session
 
 TIMEOUT = 20.0
 """Seconds of the POP3 server's silence that are borne."""

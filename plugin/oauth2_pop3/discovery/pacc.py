@@ -7,9 +7,9 @@ import binascii
 import hashlib
 from typing import TYPE_CHECKING
 
-from oauth2_pop3 import https
-from oauth2_pop3.discovered import Discovered
+from oauth2_pop3.discovery.finding import Discovered
 from oauth2_pop3.errors import NetworkError, OAuthError
+from oauth2_pop3.net import https
 
 if TYPE_CHECKING:
     import dns.resolver

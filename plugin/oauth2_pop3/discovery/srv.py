@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from oauth2_pop3.discovered import Discovered
+from oauth2_pop3.discovery.finding import Discovered
 from oauth2_pop3.errors import NetworkError
 
 if TYPE_CHECKING:

@@ -36,7 +36,7 @@ class Sandbox:
     pop3_server: Pop3Server
 
     def __init__(self, directory: Path, act: str = "plain", *, stls: bool = False) -> None:
-        from oauth2_pop3.sandbox.acts import get_act
+        from oauth2_pop3.sandbox.foundation.acts import get_act
 
         self.act = get_act(act)
         self.directory = directory
@@ -48,7 +48,7 @@ class Sandbox:
 
     def __enter__(self) -> Self:
         from oauth2_pop3.sandbox.authorization_server import AuthorizationServer
-        from oauth2_pop3.sandbox.listener import make_certificates
+        from oauth2_pop3.sandbox.foundation.loopback_server import make_certificates
         from oauth2_pop3.sandbox.pop3_server import Pop3Server
 
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)

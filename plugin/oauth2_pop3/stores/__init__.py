@@ -29,7 +29,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
-from oauth2_pop3.tokens import Token
+from oauth2_pop3.oauth2.token import Token
 
 
 class TokenStore(ABC):

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import ClassVar
 from urllib.parse import unquote
 
-from oauth2_pop3 import state_files
 from oauth2_pop3.access_token_cache import file_name
 from oauth2_pop3.errors import TokenNotFound, TokenStoreError
-from oauth2_pop3.state_files import state_directory
+from oauth2_pop3.files import state_files
+from oauth2_pop3.files.state_files import state_directory
+from oauth2_pop3.oauth2.token import Token
 from oauth2_pop3.stores import TokenStore
-from oauth2_pop3.tokens import Token
 
 
 class FileStore(TokenStore):

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import ClassVar, TypeVar
 
 from oauth2_pop3.errors import OAuth2Pop3Error, TokenStoreError
+from oauth2_pop3.oauth2.token import Token
 from oauth2_pop3.stores import TokenStore
-from oauth2_pop3.tokens import Token
 
 Answer = TypeVar("Answer")
 

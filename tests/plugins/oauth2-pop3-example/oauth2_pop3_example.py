@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from oauth2_pop3.errors import TokenNotFound
+from oauth2_pop3.oauth2.token import Token
 from oauth2_pop3.stores import TokenStore
-from oauth2_pop3.tokens import Token
 from oauth2_pop3_hooks import hookimpl
 
 # --- a provider
@@ -69,7 +69,7 @@ def token_stores() -> Mapping[str, type[TokenStore]]:
 
 @hookimpl
 def retriever_types() -> Mapping[str, type]:
-    from oauth2_pop3.hosts.getmail6 import OAuth2POP3Retriever
+    from oauth2_pop3.hosts.getmail6.retriever import OAuth2POP3Retriever
 
     class ExamplePOP3Retriever(OAuth2POP3Retriever):
         """Says in each message who fetched it."""

@@ -1,0 +1,1 @@
+"""One module for each command: it reads the arguments and prints, and decides nothing."""

@@ -1,0 +1,131 @@
+"""Print an access token for an account.
+
+Standard output gets the token and a newline and nothing else. With --format: xoauth2 and oauthbearer are the client's
+first message in base64 on one line, as SASL clients send it; header is a line for HTTP; json is an object with
+access_token, token_type, expires_at (seconds since the epoch), account and mailbox. Exit codes: 0, 75 try again later,
+77 a person must sign in again (oauth2-pop3 login), 78 the configuration is wrong, 64 the command line is.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from oauth2_pop3 import access_token_cache
+from oauth2_pop3.errors import UsageError
+from oauth2_pop3.pop3 import sasl
+from oauth2_pop3.providers.scopes import PROTOCOLS
+
+if TYPE_CHECKING:
+    from oauth2_pop3.accounts.account import Account
+
+_FORMATS = ("token", "xoauth2", "oauthbearer", "json", "header")
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """ACCOUNT, and for whom and in which form."""
+    parser.add_argument("account", metavar="ACCOUNT", help="the address that was signed in")
+    parser.add_argument("--mailbox", metavar="MAILBOX", help="the mailbox it is to open, if not the account's own")
+    parser.add_argument("--format", choices=_FORMATS, default="token", help="what to print (see above)")
+    parser.add_argument(
+        "--for",
+        choices=PROTOCOLS,
+        default="pop3",
+        dest="protocol",
+        help="for imap or smtp, which the sign-in must have asked for (login --also)",
+    )
+    parser.add_argument("--host", metavar="HOST", default="", help="of oauthbearer, if not the provider's POP3 server")
+    parser.add_argument("--port", metavar="PORT", type=_port, default=0, help="of oauthbearer, in the same way")
+    parser.add_argument(
+        "--min-validity",
+        metavar="SECONDS",
+        type=_number,
+        default=access_token_cache.DEFAULT_MIN_VALIDITY,
+        help="get a new token unless the present one is good for so long (default: %(default)s)",
+    )
+
+
+def run(options: Namespace) -> None:
+    """Print it."""
+    from oauth2_pop3.accounts import access
+    from oauth2_pop3.accounts import account as accounts
+
+    if options.format not in ("xoauth2", "oauthbearer") and (options.host or options.port):
+        raise UsageError("--host and --port are for --format oauthbearer")
+    if options.protocol != "pop3":
+        access.require_protocol(accounts.load(options.account), options.protocol)
+    token = access.access_token(options.account, mailbox=options.mailbox or "", min_validity=options.min_validity)
+    if options.protocol != "imap":
+        remark(options.mailbox or options.account, token, always=options.format in ("xoauth2", "oauthbearer"))
+    if options.format == "token":
+        print(token)
+    elif options.format == "header":
+        print(f"Authorization: Bearer {token}")
+    else:
+        account = accounts.load(options.account)
+        mailbox = options.mailbox or account.user
+        print(
+            _as_json(options, token, mailbox) if options.format == "json" else _sasl(options, account, token, mailbox)
+        )
+
+
+def _as_json(options: Namespace, token: str, mailbox: str) -> str:
+    return json.dumps(
+        {
+            "access_token": token,
+            "token_type": "Bearer",
+            "expires_at": _expires_at(token, mailbox, options.account),
+            "account": options.account,
+            "mailbox": mailbox,
+        }
+    )
+
+
+def _expires_at(token: str, *names: str) -> int | None:
+    """Of the copy that has just been written, whoever it was asked for."""
+    for name in names:
+        try:
+            expires_at, cached, _ = Path(access_token_cache.path(name)).read_text("ascii").split("\n")
+        except (OSError, ValueError):
+            continue
+        if cached == token:
+            return int(expires_at)
+    return None
+
+
+def _sasl(options: Namespace, account: Account, token: str, mailbox: str) -> str:
+    """The initial response of a mechanism.
+
+    OAUTHBEARER has the server's host and port in it, where they are known; a bearer token does not need them (RFC 7628
+    section 3.1), and which servers there are for other protocols no row says.
+    """
+    host, port = options.host, options.port
+    if options.protocol == "pop3":
+        host, port = host or account.provider.pop3_host, port or account.provider.pop3_port
+    return sasl.encode(sasl.initial_response(options.format, mailbox, token, host=host, port=port)).decode()
+
+
+def remark(user: str, token: str, *, always: bool = False) -> None:
+    """Tell a person at a terminal that the token is too long for some programs, before these say so in their words.
+
+    Without a terminal nothing is said, unless always: what a helper writes to standard error is a fault to some hosts.
+    """
+    if len(token) < sasl.MAY_BE_TOO_LONG or not (always or sys.stderr.isatty()):
+        return
+    if text := sasl.remark_on_length(user, token):
+        print(f"oauth2-pop3: {text}", file=sys.stderr)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text[:6]) < 65536:
+        raise ArgumentTypeError(f"{text!r} is no port")
+    return int(text[:6])
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal() or len(text) > 9:
+        raise ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(text)

@@ -1,0 +1,1 @@
+"""The retriever type for getmail6."""

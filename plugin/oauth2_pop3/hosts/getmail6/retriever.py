@@ -1,0 +1,264 @@
+"""The retriever type ``oauth2-pop3`` of getmail6 (6.18 and later).
+
+getmail asks questions of a retriever and acts on what it raises (hosts of other kinds do the same with exit codes): a
+getmailConfigurationError anywhere, or any error in the constructor, makes it skip every rc file that comes after. So
+options are taken as text here, and looked into in initialize(), where a getmailOperationError is one line on standard
+error, exit code 127, and the next rc file. Only this module and the parts of it beside it touch getmailcore.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from getmailcore._retrieverbases import POP3RetrieverBase, RetrieverSkeleton
+from getmailcore.baseclasses import ConfDirectory, ConfInstance, ConfItem, ConfPassword
+from getmailcore.exceptions import getmailOperationError, getmailRetrievalError
+from getmailcore.message import Message
+from getmailcore.utilities import address_no_brackets, localhostname
+
+from oauth2_pop3.accounts import access
+from oauth2_pop3.accounts import account as accounts
+from oauth2_pop3.errors import AuthenticationRejected, ConfigError, OAuth2Pop3Error, Pop3Error
+from oauth2_pop3.hosts.getmail6.errors import errors_of_getmail
+from oauth2_pop3.hosts.getmail6.message import message_from
+from oauth2_pop3.hosts.getmail6.options import Options, read_options
+from oauth2_pop3.hosts.getmail6.order import expected
+from oauth2_pop3.hosts.getmail6.progress import Progress
+from oauth2_pop3.pop3.maildrop import Pop3Server, open_maildrop
+from oauth2_pop3.pop3.retrieval import ReadAhead, Retrieval
+from oauth2_pop3.pop3.session import Session
+
+
+class ConfText(ConfItem):
+    """An option as the user wrote it. getmail's ConfInt and ConfBool eval() it, which may end getmail."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, str, default=None, required=False)
+
+
+class OAuth2POP3Retriever(POP3RetrieverBase):
+    """POP3 with OAuth 2.0. options.py lists its options."""
+
+    received_from: str | None = None
+    received_with = "POP3-SSL"
+    received_by = localhostname()
+    _confitems: ClassVar[tuple[Any, ...]] = (
+        ConfInstance(name="configparser", required=False),
+        ConfDirectory(name="getmaildir", required=False, default="~/.getmail/"),
+        # What the stock classes take and this one does without: known, so that getmail does not print its value.
+        ConfPassword(name="password", required=False, default=None),
+        *(ConfText(name) for name in Options.names()),
+    )
+
+    def __str__(self) -> str:
+        """As getmail names it in its lines."""
+        name = f"oauth2-pop3:{self.conf.get('username') or ''}"
+        server = self.conf.get("server")  # until initialize() asks the provider, the file alone knows
+        return f"{name}@{server}:{self.conf.get('port') or ''}" if server else name
+
+    def showconf(self) -> None:
+        """For --dump."""
+        self.log.info(f"oauth2-pop3({self._confstring()})\n")
+
+    # -- signing in
+
+    def initialize(self, options: Mapping[str, Any]) -> None:
+        """Connect and sign in."""
+        self.mailboxes = (None,)  # POP3 has one
+        self._progress = Progress(self.log, str(self.conf.get("username")))
+        with errors_of_getmail():
+            self._options = read_options(self.conf)
+            for name in self._options.superfluous:
+                self.log.warning(f"{self}: {name} is of no use with type = oauth2-pop3; take it out of the file\n")
+            server = self._server()
+            # The name of the seen-file is made of these three: where they are as before, it serves on.
+            self.conf.update(server=server.host, port=server.port, timeout=self._options.timeout)
+            RetrieverSkeleton.initialize(self, options)
+            self.conn: Retrieval | None = self._retrieval(server)
+            self.received_with = "POP3" if server.allow_insecure_loopback else "POP3-SSL"
+            self.remoteaddr = "{}:{}".format(*self.conn.session.peer)
+            self.received_from = f"{server.host} ({self.remoteaddr})"
+
+    def _retrieval(self, server: Pop3Server) -> Retrieval:
+        provider = accounts.load(self._options.account).provider
+        return Retrieval(
+            lambda: self._open(server),
+            read_ahead=ReadAhead(0 if provider.retrieved_once else self._options.read_ahead),
+            unique_ids=self._options.unique_ids,
+            # getmail's seen-file keeps no slash: it once meant something there.
+            identify=lambda unique_id: unique_id.replace("/", "-"),
+            line_feeds=True,
+            watch=lambda octets: self._progress.advance(self._retrieved, self._octets + octets),
+            tell=self._tell,
+        )
+
+    def _tell(self, text: str) -> None:
+        self._progress.clear()  # a command of the user's may have a question before we are connected again
+        self.log.info(f"  {text}\n")
+
+    def _access_token(self, refused: str) -> str:
+        mailbox = "" if self._options.account == self._options.username else self._options.username
+        return access.access_token(self._options.account, mailbox=mailbox, refused=refused)
+
+    def _open(self, server: Pop3Server) -> Session:
+        """Sign in; where somebody else's token was refused, say whose it was."""
+        mailbox = self._options.username
+        try:
+            return open_maildrop(server, mailbox, self._access_token)
+        except AuthenticationRejected as error:
+            person = accounts.load(self._options.account).address
+            if error.hint or person.lower() == mailbox.lower():
+                raise
+            raise AuthenticationRejected(
+                error.message,
+                hint=f"It was the token of {person}, who needs full access to {mailbox}. To see which of the two was "
+                f"refused, run: oauth2-pop3 login {person} --mailbox {mailbox}",
+            ) from error
+
+    def _server(self) -> Pop3Server:
+        options = self._options
+        provider = accounts.load(options.account).provider
+        server = options.server or provider.pop3_host
+        if not server:
+            raise ConfigError(f"no server is set, and the provider {provider.name} names none", hint="Set server.")
+        return Pop3Server(
+            host=server,
+            port=options.port or (110 if options.starttls else provider.pop3_port),
+            starttls=provider.starttls if options.starttls is None else options.starttls,
+            timeout=options.timeout,
+            mechanism=options.mechanism,
+            preferred=provider.mechanisms,
+            initial_response=provider.initial_response,
+            ca_certs=options.ca_certs or provider.ca_certs,
+            certfile=options.certfile,
+            keyfile=options.keyfile,
+            ciphers=options.ssl_ciphers,
+            fingerprints=options.ssl_fingerprints,
+            server_hostname=options.ssl_cert_hostname,
+            allow_insecure_loopback=options.allow_insecure_loopback,
+        )
+
+    # -- the list of messages
+
+    def _getmsglist(self) -> None:
+        with errors_of_getmail():
+            messages, repeated = self._run.listing()
+            for message in repeated:
+                self._duplicate(message.number, str(message.unique_id))
+            for message in messages:
+                self.msgnum_by_msgid[message.unique_id] = message.number
+                self.msgid_by_msgnum[message.number] = message.unique_id
+                self.msgsizes[message.unique_id] = message.octets
+        self.sorted_msgnum_msgid = sorted(self.msgid_by_msgnum.items())
+        self._forget_vanished()
+        self._retrieved = self._octets = 0
+        self._expect(0)
+        self.gotmsglist = True
+
+    def _expect(self, number: int) -> None:
+        """Let be fetched ahead what getmail is going to ask for after that message."""
+        coming = ((msgid, self.msgsizes[msgid]) for after, msgid in self.sorted_msgnum_msgid if after > number)
+        counts = {"retrieved": self._retrieved, "octets": self._octets}
+        with errors_of_getmail():
+            order = expected(coming, self.oldmail, self.app_options, **counts)
+            self._run.expect(order)
+            octets = sum(self.msgsizes[msgid] for msgid in order)
+            self._progress.expect(self._retrieved + len(order), self._octets + octets)
+
+    def _duplicate(self, number: int, unique_id: str) -> None:
+        if not self._options.delete_dup_msgids:
+            raise Pop3Error(
+                f"the POP3 server {self._run.session.host} gave the unique-id {unique_id} twice",
+                hint="Set unique_ids = false, or delete_dup_msgids = true to delete what comes twice.",
+            )
+        self._run.delete_number(number)
+
+    def _forget_vanished(self) -> None:
+        """As getmail does: an entry for a message that left the server 30 days ago is dropped."""
+        for unique_id, seen_at in list(self.oldmail.items()):
+            if unique_id not in self.msgsizes and self.timestamp - seen_at > 30 * 86400:
+                del self.oldmail[unique_id]
+
+    def oldmail_exists(self, mailbox: None) -> bool:
+        """Without unique-ids there is nothing to know a message by in the next session."""
+        return self._options.unique_ids and bool(super().oldmail_exists(mailbox))
+
+    def write_oldmailfile(self, mailbox: None) -> None:
+        """See oldmail_exists."""
+        if self._options.unique_ids:
+            super().write_oldmailfile(mailbox)
+
+    # -- one message
+
+    def _getmsgbyid(self, msgid: Any) -> Any:
+        number = self._getmsgnumbyid(msgid)
+        try:
+            with errors_of_getmail(refused=getmailRetrievalError):
+                message = message_from(self._run.fetch(msgid))
+            if self._options.envelope_recipient:
+                message.recipient = self._recipient(message)
+        except getmailRetrievalError:
+            self._expect(number)  # getmail does not count it, so its limits may be reached later
+            raise
+        self._retrieved += 1
+        self._octets += self.msgsizes[msgid]
+        self._progress.advance(self._retrieved, self._octets)
+        return message
+
+    def _getheaderbyid(self, msgid: Any) -> Any:
+        with errors_of_getmail(refused=getmailRetrievalError):
+            return Message(fromstring=self._run.top(msgid) or b"\n").content()
+
+    def _flagmsgbyid(self, msgid: Any) -> bool:
+        self._run.delete(msgid)
+        return True
+
+    _delmsgbyid = _flagmsgbyid  # its name before getmail6 6.19
+
+    def _recipient(self, message: Any) -> str:
+        """The envelope's recipient, from the header field that the server puts it into (multidrop)."""
+        name, place = self._options.envelope_field
+        values = [value.strip() for field, value in message.headers() if field.lower() == name]
+        if place > len(values):
+            raise getmailRetrievalError(
+                f"the message has no field {self._options.envelope_recipient} to tell whom it is for; "
+                "it stays on the server"
+            )
+        return str(address_no_brackets(values[place - 1]))
+
+    # -- the end
+
+    def quit(self) -> None:
+        """Write the seen-file, then delete and QUIT: whatever becomes of that, nothing is delivered twice."""
+        self._progress.close()
+        RetrieverSkeleton.quit(self)
+        run, self.conn = self.conn, None
+        if run is None:
+            return
+        try:
+            run.finish()
+        except OAuth2Pop3Error as error:
+            # getmail itself tells nobody of an error here.
+            self.log.error(f"{self}: messages may not have been deleted: {error}\n")
+            raise getmailOperationError(str(error)) from None
+
+    def abort(self) -> None:
+        """End at once; nothing is deleted on the server, but what was delivered is known next time.
+
+        getmail's own abort forgets what it has delivered, and the next run delivers it again. That is right only where
+        nobody knows what was delivered.
+        """
+        self._progress.close()
+        run, self.conn = self.conn, None
+        if self.mailbox_selected is not False and not (run and run.out_of_step):
+            self.write_oldmailfile(self.mailbox_selected)
+        RetrieverSkeleton.abort(self)
+        if run is not None:
+            run.close()
+
+    @property
+    def _run(self) -> Retrieval:
+        if self.conn is None:
+            raise getmailOperationError("not connected")
+        return self.conn

@@ -1,0 +1,103 @@
+"""Registering this program as a client by itself (RFC 7591, draft-ietf-mailmaint-oauth-public).
+
+One client an issuer, kept in ``$XDG_STATE_HOME/oauth2-pop3/registrations``: refresh tokens belong to the client that
+they were issued to, so it is made anew only where the server has forgotten it or it cannot do what is wanted now.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import replace
+
+from oauth2_pop3.errors import OAuthError, one_line
+from oauth2_pop3.oauth2 import token_endpoint
+from oauth2_pop3.oauth2.registration import exchange, kept_file
+from oauth2_pop3.oauth2.registration.client import Registration, usable_scope
+from oauth2_pop3.providers.provider import MAIL_SCOPE, Provider
+
+__all__ = ["Registration", "forget", "is_forgotten", "is_known", "kept", "obtain", "scope"]
+
+
+def scope(provider: Provider, metadata: Mapping[str, object]) -> str:
+    """What to ask for: the row's scope as it is, or else that of mail, less what the server does not announce.
+
+    Raises OAuthError where the server announces its scopes and that of mail is not among them.
+    """
+    if provider.scope:
+        return provider.scope
+    supported = metadata.get("scopes_supported")
+    if not isinstance(supported, list):  # RFC 8414 section 2: recommended, no more
+        return f"{MAIL_SCOPE} offline_access"
+    if MAIL_SCOPE not in supported:
+        names = one_line(" ".join(name for name in supported if isinstance(name, str)), 500) or "none"
+        raise OAuthError(
+            f"{exchange.server(provider)} does not announce the scope {MAIL_SCOPE}; it has: {names}",
+            hint=f"If one of them opens mail, put it as scope into [providers.{provider.name}] of config.toml.",
+        )
+    return " ".join(name for name in (MAIL_SCOPE, "offline_access") if name in supported)
+
+
+def kept(provider: Provider) -> Registration | None:
+    """The client that this machine has at the issuer, as it was made; None where there is none. It asks nobody.
+
+    Raises TokenStoreError where its file is damaged, or not ours alone.
+    """
+    return kept_file.read(exchange.issuer(provider))
+
+
+def obtain(provider: Provider, metadata: Mapping[str, object]) -> Registration:
+    """The kept client, if it is good for what the provider's row wants; otherwise a new one, which is kept.
+
+    metadata: the issuer's (RFC 8414). Raises OAuthError (the server registers no such client, or none at all),
+    NetworkError, TokenStoreError (what is kept is damaged, or cannot be written) and TokenStoreLocked.
+    """
+    wanted = scope(provider, metadata)
+    with kept_file.lock(exchange.issuer(provider)):
+        old = kept(provider)
+        if old and (usable := old.wanted_by(provider, wanted)):
+            return usable
+        endpoint = provider.registration_endpoint or metadata.get("registration_endpoint")
+        if not isinstance(endpoint, str) or not endpoint:
+            raise exchange.by_hand(provider, "registers no clients by itself: it has no registration_endpoint")
+        kept_file.prepare()
+        # All that any account of the issuer may ever ask for: another client would end those that have this one.
+        may = dict.fromkeys(f"{wanted} {provider.imap_scope} {provider.smtp_scope}".split())
+        new = exchange.register(provider, endpoint, exchange.request(provider, metadata, " ".join(may)))
+        kept_file.write(new)
+    return replace(new, scope=usable_scope(wanted, new.registered_scope) or new.scope)
+
+
+def forget(provider: Provider) -> None:
+    """Delete the kept client from this machine; the server is not told. Raises TokenStoreError, TokenStoreLocked."""
+    issuer = exchange.issuer(provider)
+    with kept_file.lock(issuer):
+        kept_file.remove(issuer)
+
+
+def is_forgotten(error: OAuthError) -> bool:
+    """Whether a refusal of an endpoint means that the server has no such client any more.
+
+    RFC 6749 sections 4.1.2.1 and 5.2: invalid_client is an unknown client; some say unauthorized_client instead.
+    """
+    return error.code in ("invalid_client", "unauthorized_client")
+
+
+def is_known(provider: Provider, registration: Registration) -> bool:
+    """Whether the server still has the client: asked with a code that cannot be one, before a person is sent there.
+
+    An authorization endpoint tells of an unknown client on a page in the browser alone (RFC 6749 section 4.1.2.1),
+    where nobody but the person sees it. Raises NetworkError and what https.request does.
+    """
+    parameters = {
+        "grant_type": "authorization_code",
+        "code": secrets.token_urlsafe(16),
+        "redirect_uri": registration.redirect_uri,
+        "code_verifier": secrets.token_urlsafe(48),
+    }
+    client = {"client_id": registration.client_id, "client_secret": registration.client_secret}
+    try:
+        token_endpoint.ask(registration.applied_to(provider), parameters, **client, account="")
+    except OAuthError as error:
+        return not is_forgotten(error)
+    return True

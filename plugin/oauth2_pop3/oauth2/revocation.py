@@ -1,0 +1,67 @@
+"""Token revocation (RFC 7009): telling the authorization server that a sign-in has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from oauth2_pop3.errors import AuthorizationRequired, OAuthError
+from oauth2_pop3.net import https
+from oauth2_pop3.oauth2 import refusals, token_endpoint
+from oauth2_pop3.oauth2.token import Token
+from oauth2_pop3.providers.provider import Provider
+
+
+def revoke(
+    provider: Provider, token: Token, *, client_id: str, client_secret: str, account: str, key_password: str = ""
+) -> bool:
+    """Revoke the refresh token, then the access token; False where the server has no revocation_endpoint.
+
+    The refresh token goes first: most servers end what was made with it too (section 2.1), and it is the one that
+    lasts. An access token that has ended is left out. Raises OAuthError, NetworkError, ConfigError; never
+    AuthorizationRequired, since nobody has to sign in for this.
+    """
+    if not provider.revocation_endpoint:
+        return False
+    for hint, value in (("refresh_token", token.refresh_token), ("access_token", token.access_token)):
+        if not value or (hint == "access_token" and token.valid_for() <= 0):
+            continue
+        form, basic = token_endpoint.client_authentication(
+            provider,
+            {"token": value, "token_type_hint": hint},
+            client_id=client_id,
+            client_secret=client_secret,
+            key_password=key_password,
+        )
+        response = https.request(
+            "POST",
+            provider.revocation_endpoint,
+            form={key: value for key, value in form.items() if value},  # a service account has no client_id
+            basic=basic,
+            ca_certs=provider.ca_certs,
+            allow_insecure_loopback=provider.allow_insecure_loopback,
+        )
+        if response.status == 200:
+            continue
+        answer = response.json()
+        if _is_dead_anyway(answer, hint=hint, token=token):
+            continue
+        if "error" not in answer:
+            raise OAuthError(f"{provider.revocation_endpoint} answered {response.status}")
+        secrets = token_endpoint.secrets(form, basic)
+        refusal = refusals.explain(answer, account=account, provider=provider.name, secrets=secrets)
+        if isinstance(refusal, AuthorizationRequired):
+            raise OAuthError(refusal.message, code=refusal.code)
+        raise refusal
+    return True
+
+
+def _is_dead_anyway(answer: Mapping[str, object], *, hint: str, token: Token) -> bool:
+    """Whether a refusal leaves nothing to revoke.
+
+    Section 2.2 wants 200 for a token that is no longer good, and Google says invalid_token: of an access token each
+    time, because it ended with its refresh token. A server that cannot revoke access tokens says so by
+    unsupported_token_type (section 2.2.1), and they end soon by themselves.
+    """
+    if answer.get("error") == "invalid_token":
+        return True
+    return answer.get("error") == "unsupported_token_type" and hint == "access_token" and bool(token.refresh_token)

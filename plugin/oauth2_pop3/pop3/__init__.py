@@ -1,0 +1,1 @@
+"""The POP3 server, from the socket to a whole run."""

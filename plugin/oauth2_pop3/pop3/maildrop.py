@@ -1,0 +1,105 @@
+"""Opening a maildrop with an access token: what the retriever, the check at `login` and others have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from oauth2_pop3.errors import AuthenticationRejected, ConfigError
+from oauth2_pop3.net import tls
+from oauth2_pop3.pop3 import sasl
+from oauth2_pop3.pop3.session import Session
+from oauth2_pop3.pop3.socket import Wait, wait
+from oauth2_pop3.providers.provider import Provider
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pop3Server:
+    """Where a maildrop is and how to get there. timeout, wait: as Session.connect() has them."""
+
+    host: str
+    port: int
+    starttls: bool = False
+    timeout: float = 180.0
+    mechanism: str = "auto"
+    preferred: tuple[str, ...] = ()
+    initial_response: bool = False
+    ca_certs: str | tuple[str, ...] = ""
+    certfile: str = ""
+    keyfile: str = ""
+    ciphers: str = ""
+    fingerprints: tuple[str, ...] = ()
+    server_hostname: str = ""
+    tls_min_version: str = "1.2"
+    allow_insecure_loopback: bool = False
+    wait: Wait = wait
+
+    @classmethod
+    def of(cls, provider: Provider) -> Pop3Server:
+        """The server that a provider's row names; with TLS always, as nobody has allowed anything else for it."""
+        return cls(
+            host=provider.pop3_host,
+            port=provider.pop3_port,
+            starttls=provider.starttls,
+            preferred=provider.mechanisms,
+            initial_response=provider.initial_response,
+            ca_certs=provider.ca_certs,
+        )
+
+    def connect(self) -> Session:
+        """Connect with verified TLS; plain only to a loopback address, and only where that was allowed."""
+        if self.allow_insecure_loopback and not tls.is_loopback(self.host):
+            raise ConfigError(
+                f"allow_insecure_loopback is set, but {self.host} is not on this machine",
+                hint="Take it out: a bearer token is never sent over the network without verified TLS.",
+            )
+        context = None
+        if not self.allow_insecure_loopback:
+            context = tls.client_context(
+                ca_certs=self.ca_certs,
+                certfile=self.certfile,
+                keyfile=self.keyfile,
+                ciphers=self.ciphers,
+                at_least=self.tls_min_version,
+            )
+        return Session.connect(
+            self.host,
+            self.port,
+            context=context,
+            starttls=self.starttls,
+            server_hostname=self.server_hostname,
+            fingerprints=self.fingerprints,
+            timeout=self.timeout,
+            wait=self.wait,
+        )
+
+
+def open_maildrop(
+    server: Pop3Server, mailbox: str, access_token: Callable[[str], str], *, connected: Session | None = None
+) -> Session:
+    """Connect and sign in to a mailbox. connected: a session with that server that nobody has signed in to yet.
+
+    access_token: gives a token; it is called with "" at first and, if that token was refused, once more with the
+    refused one, so that it can get another. Raises Pop3Error and its kinds, NetworkError, and what access_token does.
+    """
+    token = access_token("")
+    try:
+        return _sign_in(server, mailbox, token, connected)
+    except AuthenticationRejected:
+        another = access_token(token)
+        if another == token:
+            raise
+    return _sign_in(server, mailbox, another)
+
+
+def _sign_in(server: Pop3Server, mailbox: str, token: str, connected: Session | None = None) -> Session:
+    session = connected or server.connect()
+    try:
+        mechanism = sasl.choose(
+            session.capabilities.get("SASL", ()), wanted=server.mechanism, preferred=server.preferred
+        )
+        session.authenticate(mechanism, mailbox, token, port=server.port, one_line=server.initial_response)
+    except BaseException:
+        session.close()
+        raise
+    return session

@@ -1,0 +1,195 @@
+"""Provider: what is to be known of an authorization server and its POP3 server; the table of built-in ones is data."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from oauth2_pop3.errors import ConfigError
+from oauth2_pop3.pop3.sasl import MECHANISMS
+from oauth2_pop3.providers.tables import Place, build
+
+DEFAULT_REDIRECT_URI = "http://127.0.0.1/callback"
+"""A loopback redirect (RFC 8252 section 7.3): a free port is put into it at each sign-in."""
+MAIL_SCOPE = "urn:ietf:params:oauth:scope:mail"
+"""The scope of IMAP, POP3 and SMTP, where no provider's own is known (draft-ietf-mailmaint-oauth-public)."""
+GRANTS = ("authorization_code", "device_code", "client_credentials", "jwt_bearer", "password")
+"""The grants that there are: RFC 6749 sections 4.1, 4.4 and 4.3, RFC 8628, RFC 7523."""
+APP_GRANTS = ("client_credentials", "jwt_bearer")
+"""Those that no person takes part in: there is no refresh token, and none is needed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provider:
+    """One row: the same keys in providers.toml, in a plugin's rows and in the user's ``[providers.NAME]``.
+
+    scope: what opens POP3; imap_scope, smtp_scope: what opens these, which may be the same. longest_access_token: the
+    characters that the POP3 server takes of one, 0 where nobody knows of a limit. grant: the one to sign in by; grants:
+    those that may be chosen, where the row has a word about it. app_scope: what client_credentials and jwt_bearer ask
+    for instead of scope. Lifetimes are in seconds, 0 where nobody knows.
+    Where issuer is given, what is left out of the endpoints comes from its metadata (RFC 8414). unsupported says
+    why there is no OAuth for POP3, and the way that does work. An endpoint may hold {tenant}.
+    allow_insecure_loopback: plain HTTP to an authorization server on this machine.
+    """
+
+    name: str
+    title: str = ""
+    issuer: str = ""
+    authorization_endpoint: str = ""
+    token_endpoint: str = ""
+    device_authorization_endpoint: str = ""
+    revocation_endpoint: str = ""
+    registration_endpoint: str = ""
+    tenant: str = ""
+    scope: str = ""
+    imap_scope: str = ""
+    smtp_scope: str = ""
+    longest_access_token: int = 0
+    pop3_host: str = ""
+    pop3_port: int = 995
+    starttls: bool = False
+    domains: tuple[str, ...] = ()
+    mx: tuple[str, ...] = ()
+    authorization_parameters: Mapping[str, str] = field(default_factory=dict)
+    redirect_uri: str = DEFAULT_REDIRECT_URI
+    token_endpoint_auth_method: str = ""
+    client_id: str = ""
+    client_secret: str = field(default="", repr=False)
+    client_secret_command: str = ""
+    client_secret_policy: str = "optional"
+    client_private_key: str = ""
+    client_private_key_password_command: str = ""
+    client_certificate: str = ""
+    client_key_id: str = ""
+    service_account_file: str = ""
+    grant: str = ""
+    grants: tuple[str, ...] = ()
+    app_scope: str = ""
+    device_grant_note: str = ""
+    refresh_token_lifetime: int = 0
+    refresh_token_idle_lifetime: int = 0
+    refresh_token_note: str = ""
+    mechanisms: tuple[str, ...] = ()
+    initial_response: bool = False
+    retrieved_once: bool = False
+    ca_certs: str = ""
+    allow_insecure_loopback: bool = False
+    registration: str = ""
+    pop_switch: str = ""
+    note: str = ""
+    unsupported: str = ""
+
+    def __post_init__(self) -> None:
+        if self.tenant:
+            for key in (
+                "issuer",
+                "authorization_endpoint",
+                "token_endpoint",
+                "device_authorization_endpoint",
+                "app_scope",
+            ):
+                object.__setattr__(self, key, getattr(self, key).replace("{tenant}", self.tenant))
+
+    @property
+    def display_name(self) -> str:
+        """What a person calls it."""
+        return self.title or self.name
+
+    def check(self, place: Place) -> None:
+        """Raise ConfigError where the row cannot be worked with."""
+        if self.unsupported:
+            return
+        if not self.issuer and not self.token_endpoint:  # which others are needed, the grant says
+            raise place.error("", "needs issuer, or authorization_endpoint and token_endpoint")
+        for key in ("issuer", "authorization_endpoint", "token_endpoint", "device_authorization_endpoint",
+                    "revocation_endpoint", "registration_endpoint"):  # fmt: skip
+            if getattr(self, key) and _scheme(getattr(self, key)) not in ("https", "http"):
+                raise place.error(key, f"{key} must be an https:// URL")
+        if not _scheme(self.redirect_uri):
+            raise place.error("redirect_uri", "redirect_uri must be a URL such as http://127.0.0.1/callback")
+        if not 0 < self.pop3_port < 65536:
+            raise place.error("pop3_port", "pop3_port must be from 1 to 65535")
+        for mechanism in self.mechanisms:
+            if mechanism not in MECHANISMS:
+                raise place.error("mechanisms", f"has an unknown mechanism {mechanism}", f"Use {MECHANISMS}.")
+        for key, allowed in (
+            ("client_secret_policy", ("required", "optional", "forbidden")),
+            (
+                "token_endpoint_auth_method",
+                ("", "client_secret_post", "client_secret_basic", "private_key_jwt", "none"),
+            ),
+            ("grant", ("", *GRANTS)),
+        ):
+            if getattr(self, key) not in allowed:
+                raise place.error(key, f"{key} must be one of {', '.join(filter(None, allowed))}")
+        for grant in self.grants:
+            if grant not in GRANTS:
+                raise place.error("grants", f"has an unknown grant {grant}", f"Use {', '.join(GRANTS)}.")
+
+
+def _scheme(url: str) -> str:
+    """The scheme of a URL that is whole; "" where it is none."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return ""
+    return parts.scheme
+
+
+def provider(name: str, table: Mapping[str, object], place: Place) -> Provider:
+    """Make a provider of a table, checked. Raises ConfigError."""
+    row = build(Provider, table, place, name=name)
+    row.check(place)
+    return row
+
+
+@cache
+def built_in_rows() -> Mapping[str, Mapping[str, object]]:
+    """The table that comes with the package, providers.toml."""
+    return tomllib.loads(Path(__file__).with_name("providers.toml").read_text("utf-8"))
+
+
+def for_domain(rows: Mapping[str, Mapping[str, object]], domain: str) -> str | None:
+    """The name of the row that lists the domain."""
+    return next((name for name, row in rows.items() if domain.lower() in _strings(row.get("domains"))), None)
+
+
+def for_server(rows: Mapping[str, Mapping[str, object]], host: str) -> list[str]:
+    """The names of the rows whose POP3 server this is, by its name; or lies within one of their domains."""
+    host = host.lower().rstrip(".")
+    exact = [name for name, row in rows.items() if str(row.get("pop3_host", "")).lower() == host]
+    if exact:
+        return exact
+    return [
+        name
+        for name, row in rows.items()
+        if any(f".{host}".endswith(f".{domain}") for domain in _strings(row.get("domains")))
+    ]
+
+
+def for_mx(rows: Mapping[str, Mapping[str, object]], exchanges: Iterable[str]) -> str | None:
+    """The name of the row that hosts the domain, by the longest of its `mx` suffixes that fits."""
+    best = ("", "")
+    for exchange in exchanges:
+        for name, row in rows.items():
+            for suffix in _strings(row.get("mx")):
+                if f".{exchange.lower().rstrip('.')}".endswith(f".{suffix}") and len(suffix) > len(best[0]):
+                    best = (suffix, name)
+    return best[1] or None
+
+
+def _strings(value: object) -> list[str]:
+    return [item.lower() for item in value if isinstance(item, str)] if isinstance(value, list | tuple) else []
+
+
+def domain_of(address: str) -> str:
+    """The part behind the last @. Raises ConfigError where there is none."""
+    local, at, domain = address.rpartition("@")
+    if not at or not local or not domain or any(c.isspace() or not c.isprintable() for c in address):
+        raise ConfigError(f"{address!r} is not a mail address", hint="Write it as name@example.org.")
+    return domain.lower()

@@ -1,0 +1,79 @@
+"""Which scopes open which protocol, and which of them a token has (RFC 6749 section 3.3).
+
+An account asks for what opens POP3 and no more. What else one sign-in is to serve, IMAP and SMTP, is asked for by name.
+One access token has them all: no provider that is known binds these scopes to different resources (RFC 8707).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from oauth2_pop3.errors import ConfigError
+from oauth2_pop3.providers.provider import APP_GRANTS, MAIL_SCOPE, Provider
+
+OTHER_PROTOCOLS = ("imap", "smtp")
+"""What may be asked for beside POP3."""
+PROTOCOLS = ("pop3", *OTHER_PROTOCOLS)
+IDENTITY_SCOPES = frozenset({"openid", "email", "profile", "offline_access"})
+"""Those that open no mailbox, and that an answer need not name."""
+
+
+def opening(provider: Provider, protocol: str) -> str:
+    """The scope that opens a protocol, space-separated. Raises ConfigError where nobody has said which."""
+    if protocol == "pop3":
+        return provider.scope
+    known: str = getattr(provider, f"{protocol}_scope")
+    # The open public profile (draft-ietf-mailmaint-oauth-public) has one scope for all of mail.
+    if not known and (not provider.scope or MAIL_SCOPE in provider.scope.split()):
+        known = MAIL_SCOPE
+    if not known:
+        raise ConfigError(
+            f"it is not known which scope opens {protocol.upper()} at {provider.display_name}",
+            hint=f"Set {protocol}_scope in [providers.{provider.name}] of config.toml; "
+            "where the scope for POP3 opens that too, to the same.",
+        )
+    return known
+
+
+def with_protocols(provider: Provider, protocols: Iterable[str]) -> Provider:
+    """The provider with the scope for these protocols too. Raises ConfigError."""
+    asked = provider.scope.split()
+    if not asked:
+        return provider  # what to ask for is found in the server's metadata, and opens all of mail
+    for protocol in protocols:
+        asked += [scope for scope in opening(provider, protocol).split() if scope not in asked]
+    return replace(provider, scope=" ".join(asked))
+
+
+def missing(wanted: str, granted: str) -> list[str]:
+    """The scopes of wanted that open something, and that granted has not."""
+    has = {_name(scope) for scope in granted.split()}
+    return [scope for scope in wanted.split() if scope not in IDENTITY_SCOPES and _name(scope) not in has]
+
+
+def opens(provider: Provider, protocol: str, granted: str) -> bool:
+    """Whether a token with the scope granted is good for a protocol. Raises ConfigError.
+
+    What an app may do is its administrator's to say, and no scope of its token shows it.
+    """
+    return provider.grant in APP_GRANTS or not missing(opening(provider, protocol), granted)
+
+
+def opened(provider: Provider, granted: str) -> list[str]:
+    """The protocols that a granted scope is known to open, POP3 among them."""
+    others = []
+    for protocol in OTHER_PROTOCOLS:
+        try:
+            if not missing(opening(provider, protocol), granted):
+                others.append(protocol)
+        except ConfigError:
+            continue
+    return ["pop3", *others]
+
+
+def _name(scope: str) -> str:
+    """Microsoft answers with the host it likes: outlook.office.com and outlook.office365.com name one resource."""
+    if scope.lower().startswith(("https://outlook.office.com/", "https://outlook.office365.com/")):
+        return scope.lower().rpartition("/")[2]
+    return scope.rstrip("/")

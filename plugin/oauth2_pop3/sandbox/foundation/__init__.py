@@ -1,0 +1,1 @@
+"""What both servers of the sandbox stand on."""

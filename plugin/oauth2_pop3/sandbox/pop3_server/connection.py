@@ -1,0 +1,133 @@
+"""What a POP3 session of the sandbox stands on: lines in and out, TLS, and what the sessions share."""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+import threading
+from collections import deque
+from dataclasses import dataclass, field
+from socketserver import StreamRequestHandler
+from typing import TYPE_CHECKING, Any
+
+from oauth2_pop3.sandbox.foundation.loopback_server import LoopbackServer
+from oauth2_pop3.sandbox.pop3_server.maildrops import Maildrops
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from oauth2_pop3.sandbox.foundation.acts import Act
+
+COMMAND_LIMIT = 255  # RFC 2449 section 4
+RESPONSE_LIMIT = 12288  # what RFC 4954 section 4 wants of SMTP; RFC 5034 names no number
+
+
+@dataclass
+class Faults:
+    """What goes wrong until a test sets it back. Sessions are counted from 1.
+
+    Tokens are good up to session refuse_tokens_from - 1. sign_in_answer: the text of an -ERR to a good token,
+    such as "[SYS/TEMP] Try later." or "[IN-USE] ..." or "[LOGIN-DELAY] ...". uidl: "missing", "duplicate".
+    drop_in_retr: the connection breaks half way through that message. stall_at: a command that is answered
+    stall_seconds later. long_line: octets of a line that RETR adds to every message.
+    """
+
+    close_on_connect: bool = False
+    refuse_tokens_from: int | None = None
+    sign_in_answer: str = ""
+    uidl: str = ""
+    drop_in_retr: int | None = None
+    stall_at: str = ""
+    stall_seconds: float = 60
+    long_line: int = 0
+
+
+@dataclass
+class Pop3State:
+    """What the sessions of a server share. commands: what clients sent, without anything secret."""
+
+    act: Act
+    account_of: Callable[[str], str | None]
+    tls: ssl.SSLContext
+    issuer: str
+    maildrops: Maildrops = field(default_factory=Maildrops)
+    faults: Faults = field(default_factory=Faults)
+    commands: deque[str] = field(default_factory=lambda: deque(maxlen=100_000))
+    sessions: int = 0
+    stopping: threading.Event = field(default_factory=threading.Event)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class SessionEnded(Exception):
+    """The session is over, whoever ended it."""
+
+
+class Pop3Connection(StreamRequestHandler):
+    """A client's connection, line by line."""
+
+    timeout = 600  # RFC 1939 section 3: ten minutes at least
+
+    def __init__(self, request: Any, client_address: Any, server: Any, *, state: Pop3State) -> None:
+        self.state = state
+        self.act = state.act
+        super().__init__(request, client_address, server)
+
+    def send(self, line: str) -> None:
+        """Send one line."""
+        self.wfile.write(line.encode() + b"\r\n")
+
+    def ok(self, text: str = "") -> None:
+        """Answer +OK."""
+        self.send(f"+OK {text}".rstrip())
+
+    def error(self, text: str) -> None:
+        """Answer -ERR."""
+        self.send(f"-ERR {text}")
+
+    def send_lines(self, lines: Iterable[str]) -> None:
+        """Send a multi-line response after its +OK."""
+        self.wfile.write("".join(f"{line}\r\n" for line in [*lines, "."]).encode())
+
+    def protocol_error(self) -> None:
+        """Answer what cannot be understood, as the act does."""
+        self.error(self.act.protocol_error)
+        if self.act.closes_on_protocol_error:
+            raise SessionEnded
+
+    def read_line(self, limit: int) -> str:
+        """Read a line. An AUTH line may be longer where the act says so; a longer one comes back cut."""
+        octets = max(limit, self.act.initial_response_limit) if limit == COMMAND_LIMIT else limit
+        line = self.rfile.readline(octets + 1)
+        if not line:
+            raise SessionEnded
+        if not line.endswith(b"\n"):
+            while (rest := self.rfile.readline(65536)) and not rest.endswith(b"\n"):
+                pass
+            if not rest:
+                raise SessionEnded
+        return line.decode("utf-8", "replace").rstrip("\r\n") if line.endswith(b"\n") else "X" * (octets + 1)
+
+    @property
+    def secure(self) -> bool:
+        """Whether TLS protects the connection."""
+        return isinstance(self.connection, ssl.SSLSocket)
+
+    def start_tls(self) -> None:
+        """Go on under TLS."""
+        # New files: what came in plain text behind STLS dies with the old ones (RFC 2595 section 2.5).
+        self.connection = self.request = self.state.tls.wrap_socket(self.connection, server_side=True)
+        self.rfile = self.connection.makefile("rb", -1)
+        self.wfile = self.connection.makefile("wb", 0)
+        if isinstance(self.server, LoopbackServer):
+            self.server.adopt(self.connection)
+
+    def finish(self) -> None:
+        """Close the files, and after STLS the TLS socket that the server did not accept itself."""
+        with contextlib.suppress(OSError):
+            super().finish()
+        self.connection.close()
+
+
+def stuff_dots(content: bytes) -> bytes:
+    """Double the dot that begins a line (RFC 1939 section 3)."""
+    return (b"\r\n" + content).replace(b"\r\n.", b"\r\n..")[2:]

@@ -1,0 +1,1 @@
+"""Moving a mail retriever's configuration file to OAuth 2.0."""
