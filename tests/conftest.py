@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from product import ADDRESS, Getmail, Product
 from servers import programs
 from servers.authorization_server import AuthorizationServer
 from servers.browser import Browser
 from servers.certificates import Certificates
 from servers.dovecot import Dovecot
 from servers.smtp_sink import SmtpSink
+from support.product import ADDRESS, Getmail, Product
 
 
 @pytest.fixture(scope="session")

@@ -30,11 +30,11 @@ from pathlib import Path
 
 from benchmarks.delay import delayed
 from benchmarks.retrieval import WRAPPER, FailedError, bench_directory, interleaved, read_peak, sizes, timed
-from product import Product
 from servers import programs
 from servers.authorization_server import NATIVE_PUBLIC, SCOPE, AuthorizationServer
 from servers.certificates import Certificates
 from servers.dovecot import Dovecot, message
+from support.product import Product
 
 ADDRESS = "ann@example.org"
 LARGE = 50_000_000

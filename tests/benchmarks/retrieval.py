@@ -37,11 +37,11 @@ from pathlib import Path
 from benchmarks.delay import delayed
 from oauth2_pop3.pop3.maildrop import Pop3Server, open_maildrop
 from oauth2_pop3.pop3.retrieval import ReadAhead, Retrieval
-from product import Getmail, Product
 from servers import programs
 from servers.authorization_server import AuthorizationServer
 from servers.certificates import Certificates
 from servers.dovecot import Dovecot, message
+from support.product import Getmail, Product
 
 Task = Callable[[], float]
 HERE = Path(__file__).resolve().parent

@@ -39,7 +39,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 if TYPE_CHECKING:
-    from product import Product
+    from support.product import Product
 
 TESTS = Path(__file__).resolve().parent.parent
 ADDRESS, OTHER_ADDRESS = "ann@example.org", "bob@example.org"
@@ -526,7 +526,7 @@ def say(what: str) -> None:
 def measure(places: Places, rounds: int, json_file: Path | None) -> None:
     """Everything, by the Python of the virtual environment `servers`, which has what tests/servers imports."""
     sys.path.insert(0, str(TESTS))
-    from product import Product
+    from support.product import Product
 
     home = places.directory / "home"
     shutil.rmtree(home, ignore_errors=True)

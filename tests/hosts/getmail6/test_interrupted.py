@@ -1,0 +1,148 @@
+"""getmail is killed at any message, or its access token ends: nothing is lost, and nothing comes twice."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+import pytest
+
+from oauth2_pop3.errors import AuthenticationRejected
+from oauth2_pop3.net import tls
+from oauth2_pop3.pop3.session import Session
+from servers.authorization_server import NATIVE_SHORT, AuthorizationServer
+from servers.certificates import Certificates
+from servers.dovecot import Dovecot
+from servers.faulty_path import Fault, FaultyPath
+from support.hosts import until
+from support.product import Getmail, Product
+
+ADDRESS = "interrupted@example.org"
+MESSAGES = 12
+DELIVERY = """\
+delivered=$(ls {new} | wc -l)
+[ "$KILL" = "$delivered before" ] && kill -9 $PPID && exit 1
+cat > {new}/$delivered
+[ "$KILL" = "$delivered after" ] && kill -9 $PPID
+while [ -e {wait} ]; do sleep 0.02; done
+"""
+
+
+class Delivery:
+    """An MDA, which can kill the getmail whose child it is, or wait."""
+
+    def __init__(self, getmail: Getmail) -> None:
+        self._getmail = getmail
+        self.wait = getmail.maildir.parent / "wait"
+        self._script = getmail.maildir.parent / "deliver"
+        self._script.write_text(DELIVERY.format(new=getmail.maildir / "new", wait=self.wait))
+
+    def configure(self, port: int, options: str) -> None:
+        self._getmail.configure(
+            f"type = oauth2-pop3\nserver = localhost\nport = {port}\nusername = {ADDRESS}\n",
+            f"to_oldmail_on_each_mail = true\n{options}\n",
+            destination=f'type = MDA_external\npath = /bin/sh\narguments = ("{self._script}",)\n'
+            "allow_root_commands = true\n",
+        )
+
+    def start(self, kill: str = "") -> subprocess.Popen[str]:
+        """Run getmail. kill: "3 before" or "3 after" the fourth message is delivered."""
+        return subprocess.Popen(
+            [*self._getmail.command, "--getmaildir", str(self._getmail.directory)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "KILL": kill},
+        )
+
+
+@pytest.mark.parametrize(
+    ("pipelining", "retrieved_once", "moment", "options"),
+    [
+        (True, False, "before", "delete = true"),
+        (False, False, "after", "delete = true"),
+        (True, True, "before", ""),
+    ],
+)
+def test_what_a_killed_run_has_not_delivered_the_next_one_fetches(
+    pipelining: bool,
+    retrieved_once: bool,
+    moment: str,
+    options: str,
+    getmail: Getmail,
+    product: Product,
+    authorization_server: AuthorizationServer,
+    dovecot: Dovecot,
+    certificates: Certificates,
+) -> None:
+    """At every message: before it is delivered, or after it but before getmail knows."""
+    product.use(authorization_server, dovecot, more="retrieved_once = true" if retrieved_once else "")
+    product.login(authorization_server, ADDRESS).check_returncode()
+    delivery = Delivery(getmail)
+    with FaultyPath(certificates, dovecot, pipelining=pipelining) as path:
+        delivery.configure(path.port, options)
+        for number in range(MESSAGES):
+            getmail.forget()
+            dovecot.clear(ADDRESS)
+            dovecot.add_messages(ADDRESS, MESSAGES, size=500)
+            path.commands.clear()
+            killed = delivery.start(f"{number} {moment}")
+            killed.communicate(timeout=30)
+            assert killed.returncode == -9
+            until(lambda: path.commands[-1] == "")
+            asked = [int(command[5:]) for command in path.commands if command.startswith("RETR")]
+            ahead = 0 if retrieved_once else MESSAGES if pipelining else 1
+            assert asked == list(range(1, min(MESSAGES, number + 1 + ahead) + 1))
+            assert len(getmail.message_ids()) == number + (moment == "after")
+            assert dovecot.count(ADDRESS) == MESSAGES, "deleted without QUIT"
+            rest = delivery.start()
+            stdout, stderr = rest.communicate(timeout=30)
+            assert (rest.returncode, stderr) == (0, "")
+            fetched = getmail.message_ids()
+            assert len(set(fetched)) == MESSAGES, "a message is lost"
+            assert len(fetched) == MESSAGES + (moment == "after"), "but for the one of which getmail did not know"
+            assert dovecot.count(ADDRESS) == (0 if "delete" in options else MESSAGES), stdout
+
+
+def test_an_access_token_that_ends_in_the_session(
+    getmail: Getmail,
+    product: Product,
+    authorization_server: AuthorizationServer,
+    dovecot: Dovecot,
+    certificates: Certificates,
+) -> None:
+    """Dovecot lets a session go on; Exchange ends it at the next command, in these words."""
+    dovecot.clear(ADDRESS)
+    dovecot.add_messages(ADDRESS, MESSAGES)
+    product.use(authorization_server, dovecot, client=NATIVE_SHORT)
+    product.login(authorization_server, ADDRESS).check_returncode()
+    context = tls.client_context(ca_certs=str(authorization_server.ca_file))
+
+    def is_refused(access_token: str) -> bool:
+        with Session.connect("localhost", dovecot.pop3s_port, context=context) as session:
+            try:
+                session.authenticate("xoauth2", ADDRESS, access_token, port=dovecot.pop3s_port)
+            except AuthenticationRejected:
+                return True
+        return False
+
+    delivery = Delivery(getmail)
+    delivery.wait.touch()
+    with FaultyPath(certificates, dovecot, pipelining=False) as path:
+        delivery.configure(path.port, "delete = true")
+        process = delivery.start()
+        until(lambda: len(getmail.message_ids()) == 1)
+        first = product.stored(ADDRESS)["access_token"]
+        assert not is_refused(first)
+        until(lambda: is_refused(first))
+        path.fault = Fault("RETR", "-ERR Session invalidated - AccessTokenExpired", last=True)
+        authorization_server.reset()
+        delivery.wait.unlink()
+        stdout, stderr = process.communicate(timeout=60)
+        assert path.fault.seen == 1
+    assert (process.returncode, stderr) == (0, "")
+    assert "AccessTokenExpired; connecting again" in stdout
+    assert [request["grant_type"] for request in authorization_server.token_requests()] == ["refresh_token"]
+    assert product.stored(ADDRESS)["access_token"] != first
+    assert len(getmail.message_ids()) == len(set(getmail.message_ids())) == MESSAGES
+    assert dovecot.count(ADDRESS) == 0

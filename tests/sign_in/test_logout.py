@@ -1,0 +1,211 @@
+"""`oauth2-pop3 logout`: revoked at the certified authorization server, forgotten here in any case."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs
+
+import pytest
+
+from oauth2_pop3.errors import AuthorizationRequired, OAuthError
+from oauth2_pop3.oauth2.revocation import revoke
+from oauth2_pop3.oauth2.token import Token
+from oauth2_pop3.providers.provider import Provider
+from servers.authorization_server import NATIVE_BASIC, NATIVE_CONFIDENTIAL, NATIVE_PUBLIC, AuthorizationServer, Client
+from servers.dovecot import Dovecot
+from support.product import ADDRESS, Product
+
+Stack = tuple[Product, AuthorizationServer]
+
+
+@pytest.fixture
+def signed_in(product: Product, authorization_server: AuthorizationServer, dovecot: Dovecot) -> Stack:
+    product.use(authorization_server, dovecot)
+    assert product.login(authorization_server).returncode == 0
+    return product, authorization_server
+
+
+def refused_at_the_server(server: AuthorizationServer, refresh_token: str, client: Client = NATIVE_PUBLIC) -> bool:
+    form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
+    return bool(server._post("/token", client, form).json().get("error") == "invalid_grant")
+
+
+def nothing_is_left(product: Product) -> bool:
+    return not list(product.state.glob("tokens/*")) and not list(product.state.glob("access/*"))
+
+
+@pytest.mark.parametrize("client", [NATIVE_PUBLIC, NATIVE_CONFIDENTIAL, NATIVE_BASIC])
+def test_it_is_revoked(
+    client: Client, product: Product, authorization_server: AuthorizationServer, dovecot: Dovecot
+) -> None:
+    more = 'token_endpoint_auth_method = "client_secret_basic"' if client == NATIVE_BASIC else ""
+    product.use(authorization_server, dovecot, client=client, more=more)
+    assert product.login(authorization_server).returncode == 0
+    refresh_token = product.stored()["refresh_token"]
+    result = product.run("logout", ADDRESS)
+    assert result.returncode == 0, result.stderr
+    assert "has revoked them" in result.stdout
+    assert nothing_is_left(product)
+    assert refused_at_the_server(authorization_server, refresh_token, client)
+    assert product.run("token", ADDRESS).returncode == 77
+    assert product.run("logout", ADDRESS).returncode == 77
+
+
+def test_it_is_forgotten_though_the_server_is_down(signed_in: Stack) -> None:
+    product, server = signed_in
+    refresh_token = product.stored()["refresh_token"]
+    server.stop()
+    result = product.run("logout", ADDRESS)
+    assert result.returncode == 75
+    assert "deleted from this machine" in result.stdout
+    assert "has not revoked them" in result.stderr
+    assert refresh_token not in result.stdout + result.stderr
+    assert nothing_is_left(product)
+
+
+def test_a_provider_that_cannot_revoke(signed_in: Stack) -> None:
+    product, server = signed_in
+    refresh_token = product.stored()["refresh_token"]
+    endpoints = f'authorization_endpoint = "{server.issuer}/auth"\ntoken_endpoint = "{server.issuer}/token"\n'
+    product.configure(product.config_file.read_text().replace("client_id =", endpoints + "client_id ="))
+    result = product.run("logout", ADDRESS)
+    assert result.returncode == 0, result.stderr
+    assert "has no way to revoke them" in result.stdout
+    assert nothing_is_left(product)
+    assert not refused_at_the_server(server, refresh_token)
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"version": 2, "access_token": "x", "expires_at": 1}'])
+def test_tokens_that_cannot_be_read_are_forgotten_too(content: str, signed_in: Stack) -> None:
+    """Once: they stayed for ever, and so did the readable copy of the access token."""
+    product, _ = signed_in
+    (product.state / "tokens" / f"{ADDRESS}.json").write_text(content)
+    result = product.run("logout", ADDRESS)
+    assert result.returncode == 74
+    assert "deleted from this machine" in result.stdout
+    assert "has not revoked them" in result.stderr
+    assert nothing_is_left(product)
+
+
+def test_a_mailbox_does_not_end_the_sign_in_of_the_person_who_opens_it(signed_in: Stack) -> None:
+    """Once: signing out of a shared mailbox revoked the person's own tokens."""
+    product, _ = signed_in
+    shared = "sales@example.org"
+    with product.config_file.open("a") as file:
+        file.write(f'[accounts."{shared}"]\naccount = "{ADDRESS}"\n')
+    result = product.run("logout", shared)
+    assert result.returncode == 64
+    assert f"oauth2-pop3 logout {ADDRESS}" in result.stderr
+    assert product.token()
+
+
+def test_a_server_that_refuses_to(signed_in: Stack) -> None:
+    product, _ = signed_in
+    product.configure(product.config_file.read_text().replace('client_id = "native-public"', 'client_id = "nobody"'))
+    result = product.run("logout", ADDRESS)
+    assert result.returncode == 76
+    assert "has not revoked them" in result.stderr
+    assert nothing_is_left(product)
+
+
+# -- servers that do not answer as RFC 7009 says, or answer what the certified one never does
+
+
+class Revocation:
+    """A revocation_endpoint on plain HTTP. answers: by token_type_hint; requests: the forms that came."""
+
+    def __init__(self, port: int) -> None:
+        self.url = f"http://127.0.0.1:{port}/revoke"
+        self.answers: dict[str, tuple[int, dict[str, str]]] = {}
+        self.requests: list[dict[str, str]] = []
+
+    def revoke(self, *, access_token_ended: bool = False, client_id: str = "c", refresh_token: str = "rt") -> bool:
+        provider = Provider(name="x", revocation_endpoint=self.url, allow_insecure_loopback=True)
+        token = Token("at", int(time.time()) + (-1 if access_token_ended else 100), refresh_token)
+        return revoke(provider, token, client_id=client_id, client_secret="s", account=ADDRESS)
+
+    @property
+    def hints(self) -> list[str]:
+        return [form["token_type_hint"] for form in self.requests]
+
+
+@pytest.fixture
+def endpoint() -> Iterator[Revocation]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            text = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            form = {key: values[0] for key, values in parse_qs(text, keep_blank_values=True).items()}
+            revocation.requests.append(form)
+            status, answer = revocation.answers.get(form["token_type_hint"], (200, {}))
+            body = json.dumps(answer).encode() if answer else b""
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        revocation = Revocation(server.server_port)
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield revocation
+        server.shutdown()
+
+
+@pytest.mark.usefixtures("home")
+def test_what_is_sent(endpoint: Revocation) -> None:
+    assert endpoint.revoke()
+    client = {"client_id": "c", "client_secret": "s"}
+    assert endpoint.requests == [
+        {"token": "rt", "token_type_hint": "refresh_token", **client},
+        {"token": "at", "token_type_hint": "access_token", **client},
+    ]
+
+
+@pytest.mark.usefixtures("home")
+def test_an_access_token_that_has_ended_is_left_out(endpoint: Revocation) -> None:
+    assert endpoint.revoke(access_token_ended=True)
+    assert endpoint.hints == ["refresh_token"]
+
+
+@pytest.mark.usefixtures("home")
+def test_a_client_without_a_client_id(endpoint: Revocation) -> None:
+    assert endpoint.revoke(client_id="")
+    assert not any("client_id" in form for form in endpoint.requests)
+
+
+# Once: "Google has not revoked them" at each logout, for the access token that had ended with its refresh token
+@pytest.mark.parametrize("hints", [("access_token",), ("refresh_token", "access_token")])
+@pytest.mark.usefixtures("home")
+def test_google_says_that_a_token_is_dead_already(hints: tuple[str, ...], endpoint: Revocation) -> None:
+    answer = {"error": "invalid_token", "error_description": "Token expired or revoked"}
+    endpoint.answers = dict.fromkeys(hints, (400, answer))
+    assert endpoint.revoke()
+    assert endpoint.hints == ["refresh_token", "access_token"]
+
+
+@pytest.mark.usefixtures("home")
+def test_a_kind_of_token_that_cannot_be_revoked(endpoint: Revocation) -> None:
+    endpoint.answers["access_token"] = (400, {"error": "unsupported_token_type"})
+    assert endpoint.revoke()
+    with pytest.raises(OAuthError, match="unsupported_token_type"):
+        endpoint.revoke(refresh_token="")
+    endpoint.answers["refresh_token"] = (400, {"error": "unsupported_token_type"})
+    with pytest.raises(OAuthError, match="unsupported_token_type"):
+        endpoint.revoke()
+
+
+@pytest.mark.parametrize("answer", [{"error": "invalid_grant"}, {"error": "access_denied"}, {}])
+@pytest.mark.usefixtures("home")
+def test_a_refusal_asks_nobody_to_sign_in(answer: dict[str, str], endpoint: Revocation) -> None:
+    endpoint.answers["refresh_token"] = (400, answer)
+    with pytest.raises(OAuthError) as caught:
+        endpoint.revoke()
+    assert not isinstance(caught.value, AuthorizationRequired)
+    assert caught.value.exit_code == 76
+    assert "rt" not in str(caught.value).split()
