@@ -1,7 +1,8 @@
 """What oauth2-pop3 itself plugs in: the composition root.
 
-A new store or retriever type is one file in the plugin and one line here; a new provider is a row of
-providers.toml. Imports stand inside the functions: whoever asks for one thing does not load the others.
+A new store or dialect is one file in the plugin and one line here; a new provider is a row of providers.toml. Imports
+stand inside the functions, so that asking for one thing does not load the others. The retriever type for getmail6 is
+plugged in by oauth2_pop3/hosts/getmail6/hookimpl.py, because it needs accounts, which need these hooks.
 """
 
 from __future__ import annotations
@@ -15,14 +16,6 @@ if TYPE_CHECKING:
 
     from oauth2_pop3.dialects import Dialect
     from oauth2_pop3.stores import TokenStore
-
-
-@hookimpl
-def retriever_types() -> Mapping[str, type]:
-    """Our type for getmail6."""
-    from oauth2_pop3.hosts.getmail6.retriever import OAuth2POP3Retriever
-
-    return {"oauth2-pop3": OAuth2POP3Retriever}
 
 
 @hookimpl

@@ -57,7 +57,7 @@ def _all() -> pluggy.PluginManager:
 
     manager = _manager()
     for entry_point in entry_points(group=PROJECT):
-        if manager.has_plugin(entry_point.name):
+        if manager.has_plugin(entry_point.name) or _is_ours(entry_point.name):
             _complain(entry_point.name, "cannot be loaded", PluginError("another plugin has that name"))
             continue
         try:
@@ -69,6 +69,10 @@ def _all() -> pluggy.PluginManager:
             if manager.has_plugin(entry_point.name):
                 manager.unregister(name=entry_point.name)
     return manager
+
+
+def _is_ours(plugin: str) -> bool:
+    return plugin.split(" ")[0] == _OURS
 
 
 def _complain(plugin: str, what: str, error: BaseException) -> None:
@@ -85,13 +89,13 @@ def _ask(manager: pluggy.PluginManager, hook: str, **arguments: object) -> list[
     """Call a hook of one plugin after the other, ours first: (plugin, answer)."""
     answers = []
     plugins = manager.list_name_plugin()
-    for name, plugin in sorted(plugins, key=lambda item: item[0] != _OURS):
+    for name, plugin in sorted(plugins, key=lambda item: not _is_ours(item[0])):
         others = [other for _, other in plugins if other is not plugin]
         try:
             with _elsewhere():
                 answers += [(name, answer) for answer in manager.subset_hook_caller(hook, others)(**arguments)]
         except (Exception, SystemExit) as error:
-            if name == _OURS:
+            if _is_ours(name):
                 raise
             _complain(name, f"failed in {hook}", error)
     return answers
@@ -123,9 +127,12 @@ def _named(hook: str, kind: str, name: str) -> Any:
     )
 
 
-def retriever_types() -> Mapping[str, type]:
-    """Every retriever type, ours and others'."""
-    return _merged(_all(), "retriever_types")
+def retriever_types(ours: object) -> Mapping[str, type]:
+    """Every retriever type, ours and those of other plugins. ours: the module whose hookimpl gives our own."""
+    manager = _all()
+    if not manager.is_registered(ours):
+        manager.register(ours, f"{_OURS} for getmail6")
+    return _merged(manager, "retriever_types")
 
 
 def token_store(name: str) -> TokenStore:

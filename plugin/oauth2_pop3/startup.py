@@ -40,9 +40,10 @@ class RetrieverTypesFinder:
 def add_retriever_types(module: object) -> None:
     """Set the retriever types of all plugins on getmailcore.retrievers. Never raises: getmail has other accounts."""
     try:
+        from oauth2_pop3.hosts.getmail6 import hookimpl
         from oauth2_pop3_hooks.manager import retriever_types
 
-        for name, retriever in retriever_types().items():
+        for name, retriever in retriever_types(hookimpl).items():
             if not hasattr(module, name):  # a plugin adds to getmail's own types and replaces none
                 setattr(module, name, retriever)
     except Exception as error:  # noqa: BLE001 - whatever is wrong with us, getmail's own types go on working

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from oauth2_pop3.errors import ConfigError, Pop3Error
 from oauth2_pop3.pop3 import sasl
+from oauth2_pop3.providers.provider import MECHANISMS
 from oauth2_pop3.sandbox.pop3_server.bearer_responses import BearerResponse, parse_response
 
 RFC_7628_TOKEN = "vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg=="
@@ -43,7 +44,7 @@ def test_xoauth2_is_the_example_that_google_documents() -> None:
     )
 
 
-@pytest.mark.parametrize("mechanism", sasl.MECHANISMS)
+@pytest.mark.parametrize("mechanism", MECHANISMS)
 @given(user=_users, token=_tokens)
 def test_a_server_reads_back_what_was_meant(mechanism: str, user: str, token: str) -> None:
     message = sasl.encode(sasl.initial_response(mechanism, user, token, host="localhost", port=995))
@@ -57,7 +58,7 @@ def test_nothing_in_a_name_ends_the_gs2_header_early(user: str) -> None:
     assert re.fullmatch(r"n,a=([^,=]|=2C|=3D)+,", header)
 
 
-@pytest.mark.parametrize("mechanism", sasl.MECHANISMS)
+@pytest.mark.parametrize("mechanism", MECHANISMS)
 @pytest.mark.parametrize("character", ["\x00", "\x01", "\t", "\n", "\r", "\x1b", "\x7f"])
 def test_a_control_character_cannot_break_out_of_its_field(mechanism: str, character: str) -> None:
     for user, token in ((f"a{character}b", "token"), ("ab", f"to{character}ken")):
@@ -67,7 +68,7 @@ def test_a_control_character_cannot_break_out_of_its_field(mechanism: str, chara
 
 
 # Once: a name that the locale could not decode (surrogateescape) is a UnicodeEncodeError.
-@pytest.mark.parametrize("mechanism", sasl.MECHANISMS)
+@pytest.mark.parametrize("mechanism", MECHANISMS)
 def test_a_name_that_is_no_text_is_an_error_of_ours(mechanism: str) -> None:
     with pytest.raises(ConfigError):
         sasl.initial_response(mechanism, "ann\udcff@example.org", "token", host="h", port=1)

@@ -14,6 +14,7 @@ TYPE_CHECKING = False  # typing's own costs as much as half a start of Python
 if TYPE_CHECKING:
     from argparse import ArgumentParser
     from collections.abc import Callable
+    from typing import Any
 
 _COMMANDS = {
     "login": "login",
@@ -41,18 +42,21 @@ def main(arguments: list[str]) -> int:
 
 
 def _run(arguments: list[str]) -> int | None:
-    import importlib
-
     if arguments[:1] == ["getmail"]:  # all that follows is getmail's own
-        from oauth2_pop3.cli.commands.getmail import run_with
-
-        return run_with(arguments[1:])
+        code: int = _command("getmail").run_with(arguments[1:])
+        return code
     named = arguments[0] if arguments and arguments[0] in _COMMANDS else ""
     parser = _parser([named] if named else list(_COMMANDS))
     options = parser.parse_args(arguments)
-    command = importlib.import_module(f"oauth2_pop3.cli.commands.{_COMMANDS[options.command]}")
-    code: int | None = command.run(options)
-    return code
+    code_or_none: int | None = _command(options.command).run(options)
+    return code_or_none
+
+
+def _command(name: str) -> Any:
+    """The module of a command. The name of the module is put together here, so that only this one is loaded."""
+    import importlib
+
+    return importlib.import_module(f"oauth2_pop3.cli.commands.{_COMMANDS[name]}")
 
 
 def print_token(account: str, min_validity: float) -> int:
@@ -66,9 +70,9 @@ def print_token(account: str, min_validity: float) -> int:
 
         token = access_token(account, min_validity=min_validity)
         if sys.stderr.isatty():
-            from oauth2_pop3.cli.commands.token import remark
+            from oauth2_pop3.cli.remark import remark_on_length
 
-            remark(account, token)
+            remark_on_length(account, token)
         print(token)
         gc.freeze()  # nor is there any at its end
 
@@ -107,7 +111,6 @@ def fail(error: OAuth2Pop3Error) -> int:
 def _parser(names: list[str]) -> ArgumentParser:
     """names: the commands that it has to know; the others' modules are not loaded, as a bridge starts at every poll."""
     import argparse
-    import importlib
 
     class Parser(argparse.ArgumentParser):
         def error(self, message: str) -> None:  # type: ignore[override]
@@ -126,7 +129,7 @@ def _parser(names: list[str]) -> ArgumentParser:
     parser.add_argument("--version", action=Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in names:
-        module = importlib.import_module(f"oauth2_pop3.cli.commands.{_COMMANDS[name]}")
+        module = _command(name)
         summary = (module.__doc__ or "").split("\n\n")[0].replace("\n", " ")
         module.add_arguments(
             commands.add_parser(

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from oauth2_pop3.errors import OAuthError, Pop3Error, one_line
 from oauth2_pop3.net import https, tls
-from oauth2_pop3.pop3 import sasl
 from oauth2_pop3.pop3.session import Session
+from oauth2_pop3.providers.provider import OAUTHBEARER
 
 TIMEOUT = 20.0
 """Seconds of the POP3 server's silence that are borne."""
@@ -16,26 +14,6 @@ SIZE_LIMIT = 1 << 18
 DUMMY = "discovery"
 """Sent in a token's place, and in a user's: it is the refusal that is wanted, no real token goes to a server not yet
 known, and no failure is to count against anybody. Dovecot does not answer as RFC 7628 has it where either is empty."""
-
-
-class _Probe(Session):
-    """A POP3 session that gets itself refused."""
-
-    def refusal(self, user: str, port: int) -> dict[str, str]:
-        """The JSON of the server's refusal; {} where it gives none. Raises Pop3Error and NetworkError."""
-        offered = [name.lower() for name in self.capabilities.get("SASL", ())]
-        if sasl.OAUTHBEARER not in offered:
-            raise Pop3Error(f"the POP3 server {self.host} does not offer OAUTHBEARER, but {_listed(offered)}")
-        self._wire.send(b"AUTH OAUTHBEARER")
-        if not _is_challenge(prompt := self._wire.line()):
-            raise self.dialogue.error("AUTH OAUTHBEARER", prompt)
-        response = sasl.initial_response(sasl.OAUTHBEARER, user, DUMMY, host=self.host, port=port)
-        self._wire.send(sasl.encode(response))
-        if not _is_challenge(answer := self._wire.line()):
-            return {}
-        self._wire.send(sasl.encode(sasl.answer_to_refusal(sasl.OAUTHBEARER)))
-        self._wire.line()
-        return sasl.read_refusal(answer[1:].strip().decode("ascii", "replace"))
 
 
 def look_up(host: str, port: int, *, domain: str = "", starttls: bool = False, ca_certs: str = "") -> tuple[str, str]:
@@ -47,9 +25,11 @@ def look_up(host: str, port: int, *, domain: str = "", starttls: bool = False, c
     metadata.fetch to find out. Raises Pop3Error, NetworkError and OAuthError.
     """
     context = tls.client_context(ca_certs=ca_certs)
-    session = cast("_Probe", _Probe.connect(host, port, context=context, starttls=starttls, timeout=TIMEOUT))
-    with session:
-        refusal = session.refusal(f"{DUMMY}@{domain}" if domain else DUMMY, port)
+    with Session.connect(host, port, context=context, starttls=starttls, timeout=TIMEOUT) as session:
+        offered = [name.lower() for name in session.capabilities.get("SASL", ())]
+        if OAUTHBEARER not in offered:
+            raise Pop3Error(f"the POP3 server {host} does not offer OAUTHBEARER, but {_listed(offered)}")
+        refusal = session.refusal(OAUTHBEARER, f"{DUMMY}@{domain}" if domain else DUMMY, DUMMY, port=port)
     url = refusal.get("openid-configuration", "")
     if not url:
         raise OAuthError(f"the POP3 server {host} names no authorization server when it refuses a token")
@@ -61,10 +41,6 @@ def look_up(host: str, port: int, *, domain: str = "", starttls: bool = False, c
         raise OAuthError(f"{one_line(url, 200)}, which the POP3 server {host} names, is no openid-configuration")
     scope = refusal.get("scope", "")
     return issuer, scope if scope.isascii() and scope.isprintable() else ""
-
-
-def _is_challenge(line: bytes) -> bool:
-    return line.startswith(b"+") and not line.startswith(b"+OK")
 
 
 def _listed(names: list[str]) -> str:

@@ -12,11 +12,7 @@ import json
 from collections.abc import Collection, Sequence
 
 from oauth2_pop3.errors import ConfigError, Pop3Error
-
-XOAUTH2 = "xoauth2"
-OAUTHBEARER = "oauthbearer"
-MECHANISMS = (XOAUTH2, OAUTHBEARER)
-"""In our order of preference: XOAUTH2 is what the large providers have longest."""
+from oauth2_pop3.providers.provider import MECHANISMS, XOAUTH2
 
 MAY_BE_TOO_LONG = 2900
 """Characters of an access token: only longer ones can be too long for a program that LONGEST_COMMAND is about."""

@@ -9,7 +9,7 @@ import socket
 import ssl
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from oauth2_pop3.errors import AuthenticationRejected, NetworkError, OutOfStep, Pop3Error, one_line
 from oauth2_pop3.pop3 import sasl
@@ -46,7 +46,7 @@ class Session:
         cls, host: str, port: int, *, context: ssl.SSLContext | None, starttls: bool = False,
         server_hostname: str = "", fingerprints: tuple[str, ...] = (), timeout: float = 180.0,
         wait: Wait = wait,
-    ) -> Session:  # fmt: skip
+    ) -> Self:  # fmt: skip
         """Connect, with TLS from the first octet (RFC 8314) or by STLS, and read greeting and capabilities.
 
         context: None leaves the connection plain: the caller has made sure that nobody else can listen.
@@ -78,7 +78,7 @@ class Session:
             raise
         return session
 
-    def __enter__(self) -> Session:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -109,31 +109,47 @@ class Session:
         Raises AuthenticationRejected where the token was refused; NetworkError, MaildropLocked where the server
         had a bad day.
         """
-        response = sasl.encode(sasl.initial_response(mechanism, user, access_token, host=self.host, port=port))
+        initial = sasl.encode(sasl.initial_response(mechanism, user, access_token, host=self.host, port=port))
+        response, challenge = self._exchange(mechanism, initial, one_line=one_line)
+        if response.startswith(b"+OK"):
+            if challenge is None:
+                return
+            raise Pop3Error(f"the POP3 server {self.host} first refused the token and then took it")
+        # A server may send back what it was sent; a message never holds a token.
+        details = challenge or {}
+        for secret in (access_token, initial.decode()):
+            response = response.replace(secret.encode(), b"(the token)")
+            details = {key: value.replace(secret, "(the token)") for key, value in details.items()}
+        raise self._refused(user, response, details)
+
+    def refusal(self, mechanism: str, user: str, access_token: str, *, port: int) -> dict[str, str]:
+        """The JSON with which the server refuses a token (RFC 7628 section 3.2.2); {} if it gives none.
+
+        This is for a token that is meant to be refused: discovery reads in the refusal which authorization server
+        the POP3 server trusts. Raises Pop3Error if the server does not take the mechanism.
+        """
+        initial = sasl.encode(sasl.initial_response(mechanism, user, access_token, host=self.host, port=port))
+        return self._exchange(mechanism, initial)[1] or {}
+
+    def _exchange(
+        self, mechanism: str, initial_response: bytes, *, one_line: bool = False
+    ) -> tuple[bytes, dict[str, str] | None]:
+        """The server's last response, and the JSON of its challenge; None if it did not send a challenge."""
         command = f"AUTH {mechanism.upper()}".encode()
-        if one_line and len(command) + len(response) + 3 <= INITIAL_RESPONSE_LIMIT:
-            self._wire.send(command + b" " + response)
+        if one_line and len(command) + len(initial_response) + 3 <= INITIAL_RESPONSE_LIMIT:
+            self._wire.send(command + b" " + initial_response)
         else:
             self._wire.send(command)
             prompt = self._wire.line()
-            if not prompt.startswith(b"+") or prompt.startswith(b"+OK"):
-                raise self.dialogue.error(f"AUTH {mechanism.upper()}", prompt)
-            self._wire.send(response)
-        answer = self._wire.line()
-        challenge: dict[str, str] = {}
-        if answer.startswith(b"+") and not answer.startswith(b"+OK"):
-            challenge = sasl.read_refusal(answer[1:].strip().decode("ascii", "replace"))
-            self._wire.send(sasl.encode(sasl.answer_to_refusal(mechanism)))
-            answer = self._wire.line()
-            if answer.startswith(b"+OK"):
-                raise Pop3Error(f"the POP3 server {self.host} first refused the token and then took it")
-        elif answer.startswith(b"+OK"):
-            return
-        # A server may send back what it was sent; a message never holds a token.
-        for secret in (access_token, response.decode()):
-            answer = answer.replace(secret.encode(), b"(the token)")
-            challenge = {key: value.replace(secret, "(the token)") for key, value in challenge.items()}
-        raise self._refused(user, answer, challenge)
+            if not _is_challenge(prompt):
+                raise self.dialogue.error(command.decode(), prompt)
+            self._wire.send(initial_response)
+        response = self._wire.line()
+        if not _is_challenge(response):
+            return response, None
+        challenge = sasl.read_refusal(response[1:].strip().decode("ascii", "replace"))
+        self._wire.send(sasl.encode(sasl.answer_to_refusal(mechanism)))
+        return self._wire.line(), challenge
 
     def command(self, line: str) -> str:
         """Send a command and return the text behind +OK."""
@@ -239,6 +255,11 @@ class Session:
             f"the POP3 server {self.host} refused the access token for {user}: {text_of(line)}"
             + (f" ({details})" if details else "")
         )
+
+
+def _is_challenge(line: bytes) -> bool:
+    """Whether it is a continuation (RFC 5034 section 4) and no success."""
+    return line.startswith(b"+") and not line.startswith(b"+OK")
 
 
 def _number(text: str, least: int = 1) -> int:

@@ -10,9 +10,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from oauth2_pop3.errors import ConfigError
-from oauth2_pop3.pop3.sasl import MECHANISMS
 from oauth2_pop3.providers.tables import Place, build
 
+XOAUTH2 = "xoauth2"
+OAUTHBEARER = "oauthbearer"
+MECHANISMS = (XOAUTH2, OAUTHBEARER)
+"""The SASL mechanisms of pop3/sasl.py, the preferred one first: the large providers have had XOAUTH2 the longest."""
 DEFAULT_REDIRECT_URI = "http://127.0.0.1/callback"
 """A loopback redirect (RFC 8252 section 7.3): a free port is put into it at each sign-in."""
 MAIL_SCOPE = "urn:ietf:params:oauth:scope:mail"

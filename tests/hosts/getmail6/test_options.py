@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from oauth2_pop3.errors import ConfigError
 from oauth2_pop3.hosts.getmail6.options import Options, read_options
-from oauth2_pop3.pop3.sasl import MECHANISMS
+from oauth2_pop3.providers.provider import MECHANISMS
 
 ANN = "ann@example.org"
 

@@ -9,12 +9,12 @@ access_token, token_type, expires_at (seconds since the epoch), account and mail
 from __future__ import annotations
 
 import json
-import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oauth2_pop3 import access_token_cache
+from oauth2_pop3.cli.remark import remark_on_length
 from oauth2_pop3.errors import UsageError
 from oauth2_pop3.pop3 import sasl
 from oauth2_pop3.providers.scopes import PROTOCOLS
@@ -59,7 +59,7 @@ def run(options: Namespace) -> None:
         access.require_protocol(accounts.load(options.account), options.protocol)
     token = access.access_token(options.account, mailbox=options.mailbox or "", min_validity=options.min_validity)
     if options.protocol != "imap":
-        remark(options.mailbox or options.account, token, always=options.format in ("xoauth2", "oauthbearer"))
+        remark_on_length(options.mailbox or options.account, token, always=options.format in ("xoauth2", "oauthbearer"))
     if options.format == "token":
         print(token)
     elif options.format == "header":
@@ -106,17 +106,6 @@ def _sasl(options: Namespace, account: Account, token: str, mailbox: str) -> str
     if options.protocol == "pop3":
         host, port = host or account.provider.pop3_host, port or account.provider.pop3_port
     return sasl.encode(sasl.initial_response(options.format, mailbox, token, host=host, port=port)).decode()
-
-
-def remark(user: str, token: str, *, always: bool = False) -> None:
-    """Tell a person at a terminal that the token is too long for some programs, before these say so in their words.
-
-    Without a terminal nothing is said, unless always: what a helper writes to standard error is a fault to some hosts.
-    """
-    if len(token) < sasl.MAY_BE_TOO_LONG or not (always or sys.stderr.isatty()):
-        return
-    if text := sasl.remark_on_length(user, token):
-        print(f"oauth2-pop3: {text}", file=sys.stderr)
 
 
 def _port(text: str) -> int:

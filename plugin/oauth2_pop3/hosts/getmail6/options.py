@@ -15,7 +15,7 @@ from typing import Any
 
 from oauth2_pop3.errors import ConfigError
 from oauth2_pop3.pop3.dialogue import WINDOW
-from oauth2_pop3.pop3.sasl import MECHANISMS
+from oauth2_pop3.providers.provider import MECHANISMS
 
 _SUPERFLUOUS = ("password_command", "use_xoauth2", "use_apop", "ssl_version")
 _FILES = ("ca_certs", "certfile", "keyfile")
