@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from oauth2_pop3.oauth2 import metadata
 from servers import programs
 from servers.authorization_server import AuthorizationServer
 from servers.browser import Browser
@@ -110,6 +111,12 @@ def _reset_authorization_server(request: pytest.FixtureRequest) -> None:
     if "authorization_server" in request.fixturenames:
         server: AuthorizationServer = request.getfixturevalue("authorization_server")
         server.reset()
+
+
+@pytest.fixture(autouse=True)
+def _fetch_metadata_anew() -> None:
+    """What a process keeps of an authorization server does not outlive a test."""
+    metadata.forget()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -58,14 +58,14 @@ def _all() -> pluggy.PluginManager:
     manager = _manager()
     for entry_point in entry_points(group=PROJECT):
         if manager.has_plugin(entry_point.name) or _is_ours(entry_point.name):
-            _complain(entry_point.name, "cannot be loaded", PluginError("another plugin has that name"))
+            complain(entry_point.name, "cannot be loaded", PluginError("another plugin has that name"))
             continue
         try:
             with _elsewhere():
                 manager.register(entry_point.load(), entry_point.name)
             manager.check_pending()
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's module may raise anything
-            _complain(entry_point.name, "cannot be loaded", error)
+            complain(entry_point.name, "cannot be loaded", error)
             if manager.has_plugin(entry_point.name):
                 manager.unregister(name=entry_point.name)
     return manager
@@ -75,7 +75,8 @@ def _is_ours(plugin: str) -> bool:
     return plugin.split(" ")[0] == _OURS
 
 
-def _complain(plugin: str, what: str, error: BaseException) -> None:
+def complain(plugin: str, what: str, error: BaseException) -> None:
+    """Name a plugin that failed, in one line on standard error; the others go on."""
     _say(" ".join(f"oauth2-pop3: the plugin {plugin} {what}: {type(error).__name__}: {error}".split()))
 
 
@@ -97,7 +98,7 @@ def _ask(manager: pluggy.PluginManager, hook: str, **arguments: object) -> list[
         except (Exception, SystemExit) as error:
             if _is_ours(name):
                 raise
-            _complain(name, f"failed in {hook}", error)
+            complain(name, f"failed in {hook}", error)
     return answers
 
 
@@ -106,13 +107,13 @@ def _merged(manager: pluggy.PluginManager, hook: str) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for plugin, answer in _ask(manager, hook):
         if not isinstance(answer, Mapping):
-            _complain(plugin, f"failed in {hook}", TypeError(f"answered {type(answer).__name__}, not a mapping"))
+            complain(plugin, f"failed in {hook}", TypeError(f"answered {type(answer).__name__}, not a mapping"))
             continue
         for name, value in answer.items():
             if isinstance(name, str) and isinstance(value, _ANSWERS[hook]):
                 merged.setdefault(name, value)
             else:
-                _complain(plugin, f"failed in {hook}", TypeError(f"answered {name!r}: {type(value).__name__}"))
+                complain(plugin, f"failed in {hook}", TypeError(f"answered {name!r}: {type(value).__name__}"))
     return merged
 
 
@@ -156,11 +157,6 @@ def provider_plugin(name: str) -> str:
     """Which plugin brought the row of that name: for messages about it."""
     answers = _ask(_all(), "providers")
     return next((plugin for plugin, answer in answers if isinstance(answer, Mapping) and name in answer), _OURS)
-
-
-def reject(plugin: str, what: str, error: Exception) -> None:
-    """Name a plugin whose answer cannot be used, in one line; the others go on."""
-    _complain(plugin, what, error)
 
 
 def dialects() -> Mapping[str, type[Dialect]]:

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from oauth2_pop3.accounts import account as accounts
+from oauth2_pop3.accounts import user_command
 from oauth2_pop3.accounts.config import Config, config_file
 from oauth2_pop3.errors import ConfigError, OAuth2Pop3Error
 
@@ -247,7 +248,7 @@ def test_no_text_makes_another_error_than_ours(home: Path, text: str) -> None:
     try:
         config = Config.load()
         for address in config.accounts:
-            accounts.of(address, "google", config)
+            accounts.make(address, "google", config)
         config.save_account("bob@example.org", {"provider": "google"})
         assert Config.load().accounts["bob@example.org"]["provider"] == "google"
     except OAuth2Pop3Error:
@@ -282,17 +283,17 @@ def test_a_place_that_cannot_be_written(home: Path, parent: str, monkeypatch: py
 def test_a_command_that_gives_no_secret(
     home: Path, command: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(accounts, "_COMMAND_TIMEOUT", 0.2 if "sleep" in command else 10)
+    monkeypatch.setattr(user_command, "TIMEOUT", 0.2 if "sleep" in command else 10)
     with pytest.raises(ConfigError, match=message):
-        accounts.run_command(command, what="client_secret_command")
+        user_command.first_line(command, what="client_secret_command")
 
 
 def test_a_command_that_gives_a_secret(home: Path) -> None:
-    assert accounts.run_command("printf 'hush  \\nmore\\n'", what="x") == "hush"
-    assert accounts.run_command("echo '$HOME;' `x`", what="x") == "$HOME; `x`"  # no shell
+    assert user_command.first_line("printf 'hush  \\nmore\\n'", what="x") == "hush"
+    assert user_command.first_line("echo '$HOME;' `x`", what="x") == "$HOME; `x`"  # no shell
 
 
 def test_what_a_command_prints_is_never_shown(home: Path) -> None:
     with pytest.raises(ConfigError) as caught:
-        accounts.run_command("sh -c 'echo hush; exit 3'", what="x")
+        user_command.first_line("sh -c 'echo hush; exit 3'", what="x")
     assert "hush" not in str(caught.value)

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from oauth2_pop3.accounts import upkeep as check
+from oauth2_pop3.accounts import upkeep
+from oauth2_pop3.accounts.config import Config
 from oauth2_pop3.accounts.forecast import forecast
 from oauth2_pop3.oauth2.token import Token
 from oauth2_pop3.providers.provider import Provider
@@ -234,7 +235,7 @@ def test_so_many_at_once_and_no_more() -> None:
     at_work, most = 0, 0
     lock = threading.Lock()
 
-    def act(address: str) -> check.Finding:
+    def act(address: str) -> upkeep.Finding:
         nonlocal at_work, most
         with lock:
             at_work += 1
@@ -242,19 +243,18 @@ def test_so_many_at_once_and_no_more() -> None:
         time.sleep(0.01)
         with lock:
             at_work -= 1
-        return check.Finding(address)
+        return upkeep.Finding(address)
 
     addresses = [f"{number}@example.org" for number in range(30)]
-    assert [finding.account for finding in check.each(addresses, act, at_once=3)] == addresses
+    assert [finding.account for finding in upkeep.for_each_account(addresses, act, at_once=3)] == addresses
     assert most == 3
 
 
-@pytest.mark.usefixtures("home")
-def test_the_jitter_is_another_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_jitter_is_another_each_time(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: list[float] = []
     monkeypatch.setattr(time, "sleep", pauses.append)
     for _ in range(50):
-        assert check.refresh("nobody@example.org", jitter=60).exit_code == 77
+        assert upkeep.refresh_account("nobody@example.org", Config(home / "config.toml"), jitter=60).exit_code == 77
     assert len(set(pauses)) > 40
     assert 0 <= min(pauses) < 20 < 40 < max(pauses) <= 60
 

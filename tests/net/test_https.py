@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from oauth2_pop3.errors import ConfigError, NetworkError, OAuth2Pop3Error, OAuthError
 from oauth2_pop3.net import https
 from oauth2_pop3.oauth2 import token_endpoint
+from oauth2_pop3.oauth2.client import Client
 from oauth2_pop3.providers.provider import Provider
 from servers.certificates import Certificates, Kind
 
@@ -407,10 +408,8 @@ def test_how_the_client_says_who_it_is(
     http: Start, home: Path, method: str, secret: str, in_body: bool, in_header: bool
 ) -> None:
     site = http(body=b'{"access_token": "t"}')
-    provider = provider_at(site, token_endpoint_auth_method=method)
-    token_endpoint.ask(
-        provider, {"grant_type": "x"}, client_id="an id:1", client_secret=secret, account="ann@example.org"
-    )
+    provider = provider_at(site, token_endpoint_auth_method=method, client_id="an id:1")
+    token_endpoint.ask(Client(provider, account="ann@example.org", client_secret=secret), {"grant_type": "x"})
     [(_, _, headers, body)] = site.requests
     assert (b"client_secret=s%2B+%2F%25%C3%A9" in body) is in_body
     assert ("Authorization" in headers) is in_header
@@ -435,12 +434,7 @@ def test_how_the_client_says_who_it_is(
 )
 def test_an_answer_that_is_no_token(http: Start, home: Path, status: int, body: bytes, text: str) -> None:
     with pytest.raises(OAuthError, match=text) as caught:
-        token_endpoint.ask(
-            provider_at(http(status=status, body=body)),
-            {"refresh_token": SECRET},
-            client_id="c",
-            client_secret=SECRET,
-            account="ann@example.org",
-        )
+        client = Client(provider_at(http(status=status, body=body), client_id="c"), client_secret=SECRET)
+        token_endpoint.ask(client, {"refresh_token": SECRET})
     assert SECRET not in str(caught.value)
     assert str(caught.value).isprintable()

@@ -29,7 +29,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from oauth2_pop3.errors import ConfigError
-from oauth2_pop3.oauth2 import client_assertion, token_endpoint
+from oauth2_pop3.oauth2 import client_assertion
+from oauth2_pop3.oauth2.client import Client
 from oauth2_pop3.providers.provider import Provider
 from servers import programs
 
@@ -73,7 +74,9 @@ def write(tmp_path: Path) -> Callable[..., str]:
 
 
 def make_assertion(row: Provider, password: str = "") -> str:
-    return client_assertion.private_key_jwt(row, client_id="the-client", audience=AUDIENCE, key_password=password)
+    return client_assertion.private_key_jwt(
+        replace(row, client_id="the-client"), audience=AUDIENCE, key_password=password
+    )
 
 
 def verified(assertion: str, key: Any, algorithm: str) -> dict[str, Any]:
@@ -304,7 +307,7 @@ def test_nothing_to_warn_of(write: Callable[..., str]) -> None:
 
 def test_client_authentication(write: Callable[..., str]) -> None:
     def authenticate(row: Provider, secret: str = "") -> Any:
-        return token_endpoint.client_authentication(row, {"a": "1"}, client_id="the client", client_secret=secret)
+        return Client(replace(row, client_id="the client"), client_secret=secret).authenticated({"a": "1"})
 
     assert authenticate(provider()) == ({"a": "1", "client_id": "the client"}, None)
     assert authenticate(provider(), "s+") == ({"a": "1", "client_id": "the client", "client_secret": "s+"}, None)
@@ -331,14 +334,14 @@ def test_without_the_extra(write: Callable[..., str]) -> None:
     code = """
 import sys
 sys.modules[sys.argv[1]] = None
-from oauth2_pop3.oauth2 import client_assertion, token_endpoint
+from oauth2_pop3.oauth2 import client, client_assertion, token_endpoint
 from oauth2_pop3.errors import ConfigError
 from oauth2_pop3.oauth2.grants import client_credentials, jwt_bearer
 from oauth2_pop3.providers.provider import Provider
 assert not {"jwt", "cryptography"} - {sys.argv[1]} & set(sys.modules)
 row = Provider(name="x", client_private_key=sys.argv[2])
 try:
-    client_assertion.private_key_jwt(row, client_id="c", audience="a")
+    client_assertion.private_key_jwt(row, audience="a")
 except ConfigError as error:
     print(error.hint)
 """

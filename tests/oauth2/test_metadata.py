@@ -73,29 +73,29 @@ def provider(issuer: str, **row: Any) -> Provider:
 def test_the_sandbox(tmp_path: Path, home: Path, act: str) -> None:
     with Sandbox(tmp_path / "s", act) as sandbox:
         row = Provider(name="x", issuer=sandbox.issuer, ca_certs=str(sandbox.ca_certs))
-        completed, announced = metadata.complete(row)
+        completed = metadata.complete(row)
         server = sandbox.authorization_server
         assert completed.authorization_endpoint == server.authorization_endpoint
         assert completed.token_endpoint == server.token_endpoint
         assert completed.revocation_endpoint == (server.revocation_endpoint or "")
-        assert announced is sandbox.act.answers_iss
+        assert completed.authorization_response_iss_parameter_supported is sandbox.act.answers_iss
 
 
 def test_who_names_the_endpoints_is_not_asked_for_more(site: Site) -> None:
     more = {f"{name}_endpoint": f"{site.url}/{name}" for name in ("device_authorization", "registration")}
     site.put(RFC_8414, site.document(**more))
     named = provider(site.url, authorization_endpoint="https://a/", token_endpoint="https://b/")
-    assert metadata.complete(named) == (named, False)
+    assert metadata.complete(named) == named
     assert site.requests == []
 
 
 def test_the_other_endpoints(site: Site) -> None:
     names = ("device_authorization_endpoint", "revocation_endpoint", "registration_endpoint")
     site.put(RFC_8414, site.document(**{name: f"{site.url}/{name}" for name in names}))
-    completed, _ = metadata.complete(provider(site.url))
+    completed = metadata.complete(provider(site.url))
     assert [getattr(completed, name) for name in names] == [f"{site.url}/{name}" for name in names]
     own = provider(site.url, registration_endpoint="https://own.example.org/register")
-    assert metadata.complete(own)[0].registration_endpoint == "https://own.example.org/register"
+    assert metadata.complete(own).registration_endpoint == "https://own.example.org/register"
 
 
 def test_metadata_that_has_no_end(site: Site) -> None:
@@ -106,17 +106,17 @@ def test_metadata_that_has_no_end(site: Site) -> None:
 
 def test_what_the_row_names_stays(site: Site) -> None:
     site.put(RFC_8414, site.document(revocation_endpoint=f"{site.url}/revoke"))
-    completed, _ = metadata.complete(provider(site.url, token_endpoint="https://own.example.org/token"))
+    completed = metadata.complete(provider(site.url, token_endpoint="https://own.example.org/token"))
     assert completed.token_endpoint == "https://own.example.org/token"
     assert completed.revocation_endpoint == f"{site.url}/revoke"
 
 
 def test_openid_connect_is_asked_second(site: Site) -> None:
     site.put(OIDC, site.document(authorization_response_iss_parameter_supported=True))
-    completed, announced = metadata.complete(provider(site.url))
+    completed = metadata.complete(provider(site.url))
     assert site.requests == [RFC_8414, OIDC]
     assert completed.token_endpoint == f"{site.url}/token"
-    assert announced
+    assert completed.authorization_response_iss_parameter_supported
 
 
 @pytest.mark.parametrize("slash", ["", "/"])
@@ -124,7 +124,7 @@ def test_openid_connect_is_asked_second(site: Site) -> None:
 def test_an_issuer_with_a_path(site: Site, path: str, slash: str) -> None:
     issuer = f"{site.url}/tenant/1{slash}"
     site.put(path, site.document(issuer))
-    assert metadata.complete(provider(issuer))[0].token_endpoint == f"{site.url}/token"
+    assert metadata.complete(provider(issuer)).token_endpoint == f"{site.url}/token"
 
 
 @pytest.mark.parametrize("path", [RFC_8414, OIDC])
@@ -160,7 +160,7 @@ def test_a_redirect_is_not_followed(site: Site) -> None:
 def test_openid_connect_is_asked_behind_a_redirect(site: Site) -> None:
     site.put(RFC_8414, b"", status=302, Location=f"{site.url}/sign-in")
     site.put(OIDC, site.document())
-    assert metadata.complete(provider(site.url))[0].token_endpoint == f"{site.url}/token"
+    assert metadata.complete(provider(site.url)).token_endpoint == f"{site.url}/token"
 
 
 def test_a_server_with_a_fault(site: Site) -> None:
@@ -227,16 +227,16 @@ def test_plain_http_on_this_machine_has_to_be_allowed(site: Site) -> None:
 )
 def test_how_the_client_is_to_say_who_it_is(site: Site, announced: dict[str, Any], method: str) -> None:
     site.put(RFC_8414, site.document(**announced))
-    assert metadata.complete(provider(site.url))[0].token_endpoint_auth_method == method
+    assert metadata.complete(provider(site.url)).token_endpoint_auth_method == method
     own = provider(site.url, token_endpoint_auth_method="client_secret_post")
-    assert metadata.complete(own)[0].token_endpoint_auth_method == "client_secret_post"
+    assert metadata.complete(own).token_endpoint_auth_method == "client_secret_post"
 
 
 @pytest.mark.parametrize("grant", ["client_credentials", "jwt_bearer", "password"])
 def test_a_grant_without_a_browser_needs_no_authorization_endpoint(grant: str) -> None:
     """Once: such a server's row was refused, and so was its metadata (RFC 8414 section 2 lets it leave that out)."""
     provider = Provider(name="x", grant=grant, token_endpoint="https://auth.example.org/token")
-    assert metadata.complete(provider) == (provider, False)
+    assert metadata.complete(provider) == provider
 
 
 def test_a_browser_needs_one() -> None:

@@ -18,6 +18,7 @@ import pytest
 
 from oauth2_pop3.errors import ConfigError, NetworkError, OAuth2Pop3Error, OAuthError, TokenStoreError
 from oauth2_pop3.oauth2 import metadata, registration
+from oauth2_pop3.oauth2.client import Client
 from oauth2_pop3.oauth2.grants.authorization_code import AuthorizationRequest
 from oauth2_pop3.oauth2.grants.refresh_token import refresh
 from oauth2_pop3.oauth2.registration import Registration
@@ -36,19 +37,19 @@ MANAGEMENT_TOKEN = "a-registration-access-token-that-nobody-may-see"
 # --- the real server
 
 
-def at(server: AuthorizationServer, **row: Any) -> tuple[Provider, dict[str, object]]:
+def at(server: AuthorizationServer, **row: Any) -> tuple[Provider, Mapping[str, object]]:
     """A provider that has nothing but its issuer, completed, and the metadata."""
     provider = Provider(name="example", issuer=server.issuer, ca_certs=str(server.ca_file), **row)
-    return metadata.complete(provider)[0], metadata.fetch(provider)
+    return metadata.complete(provider), metadata.fetch(provider)
 
 
 def sign_in(server: AuthorizationServer, provider: Provider, user: str) -> Token:
     redirect_uri = provider.redirect_uri.replace("127.0.0.1/", "127.0.0.1:1/")
-    request = AuthorizationRequest.prepare(
-        provider, account=user, client_id=provider.client_id, redirect_uri=redirect_uri, iss_required=True
-    )
+    client = Client(provider, account=user, client_secret=provider.client_secret)
+    assert provider.authorization_response_iss_parameter_supported
+    request = AuthorizationRequest.prepare(client, redirect_uri=redirect_uri)
     code = request.read_redirect(server.sign_in(request.url, user, follow_redirect=False))
-    return Token.from_response(request.exchange(code, client_secret=provider.client_secret), scope=provider.scope)
+    return Token.from_response(request.exchange(code), scope=provider.scope)
 
 
 def test_from_nothing_to_an_open_maildrop(
@@ -72,7 +73,7 @@ def test_from_nothing_to_an_open_maildrop(
     pop3 = Pop3Server(host=dovecot.host, port=dovecot.pop3s_port, ca_certs=str(authorization_server.ca_file))
     with open_maildrop(pop3, "reg@example.org", lambda _: token.access_token) as session:
         assert session.stat()[0] == 2
-    new = refresh(ready, token, client_id=ready.client_id, client_secret="", account="reg@example.org")
+    new = refresh(Client(ready, account="reg@example.org"), token)
     assert new.access_token != token.access_token
     assert {line["client_id"] for line in authorization_server.token_requests()} == {client.client_id}
 
@@ -98,7 +99,7 @@ def test_a_client_that_the_server_has_forgotten(authorization_server: Authorizat
     authorization_server.forget_client(client.client_id)
     assert not registration.is_known(provider, client)
     with pytest.raises(OAuthError) as caught:
-        refresh(ready, token, client_id=ready.client_id, client_secret="", account="ann@example.org")
+        refresh(Client(ready, account="ann@example.org"), token)
     assert registration.is_forgotten(caught.value)
 
     registration.forget(provider)
@@ -113,7 +114,7 @@ def test_a_code_that_is_refused_is_no_forgotten_client(authorization_server: Aut
     ready = registration.obtain(provider, known).applied_to(provider)
     token = replace(Token("x", 0), refresh_token="none-that-was-ever-issued")
     with pytest.raises(OAuthError) as caught:
-        refresh(ready, token, client_id=ready.client_id, client_secret="", account="ann@example.org")
+        refresh(Client(ready, account="ann@example.org"), token)
     assert caught.value.code == "invalid_grant"
     assert not registration.is_forgotten(caught.value)
 
@@ -515,9 +516,7 @@ def test_a_directory_that_cannot_be_made_shows_before_the_server_is_asked(site: 
 def test_the_sign_in_url_has_what_was_registered(site: Site) -> None:
     site.says({"client_id": "c", "redirect_uris": ["http://localhost/callback"], "scope": MAIL_SCOPE})
     ready = site.obtain().applied_to(site.provider(authorization_endpoint=f"{site.url}/authorize"))
-    url = AuthorizationRequest.prepare(
-        ready, account="a@example.org", client_id=ready.client_id, redirect_uri=ready.redirect_uri
-    ).url
+    url = AuthorizationRequest.prepare(Client(ready, account="a@example.org"), redirect_uri=ready.redirect_uri).url
     query = {name: value for name, [value] in parse_qs(urlsplit(url).query).items()}
     assert (query["client_id"], query["scope"]) == ("c", MAIL_SCOPE)
     assert query["redirect_uri"] == "http://localhost/callback"

@@ -8,7 +8,7 @@ from pathlib import Path
 import dns.resolver
 import pytest
 
-from oauth2_pop3.accounts import account as accounts
+from oauth2_pop3.accounts import provider_registry
 from oauth2_pop3.accounts.config import Config
 from oauth2_pop3.errors import ConfigError, NetworkError
 from oauth2_pop3.providers import mx
@@ -38,13 +38,13 @@ def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[dns.resolver.Resolver]
 )
 def test_a_hosted_domain(domain: str, provider: str, resolver: dns.resolver.Resolver, home: Path) -> None:
     assert mail_exchanges(domain) == RECORDS[domain]
-    assert accounts.provider_name(f"ann@{domain}", Config.load()) == provider
+    assert provider_registry.name_for(f"ann@{domain}", Config.load()) == provider
 
 
 @pytest.mark.parametrize("domain", ["elsewhere.example", "lookalike.example", "nowhere.example"])
 def test_a_domain_of_nobody_we_know(domain: str, resolver: dns.resolver.Resolver, home: Path) -> None:
     with pytest.raises(ConfigError, match="no provider is known") as caught:
-        accounts.provider_name(f"ann@{domain}", Config.load())
+        provider_registry.name_for(f"ann@{domain}", Config.load())
     assert "--provider" in str(caught.value)
 
 

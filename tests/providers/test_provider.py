@@ -199,11 +199,12 @@ def test_a_row_that_cannot_be_worked_with(row: dict[str, Any], message: str) -> 
 
 # Once: they are written over state, code_challenge and redirect_uri
 def test_authorization_parameters_do_not_replace_those_of_the_grant() -> None:
+    from oauth2_pop3.oauth2.client import Client
     from oauth2_pop3.oauth2.grants.authorization_code import AuthorizationRequest
 
     parameters = {"state": "fixed", "code_challenge_method": "plain", "prompt": "consent"}
     row = provider("x", {**LEAST, "authorization_parameters": parameters}, PLACE)
-    request = AuthorizationRequest.prepare(row, account="a@b", client_id="c", redirect_uri="http://127.0.0.1:1/")
+    request = AuthorizationRequest.prepare(Client(row, account="a@b"), redirect_uri="http://127.0.0.1:1/")
     assert "state=fixed" not in request.url
     assert "code_challenge_method=S256" in request.url
     assert "prompt=consent" in request.url

@@ -138,7 +138,7 @@ def test_an_access_that_was_cut(by_protocol: Product, authorization_server: Auth
     by_protocol.configure(text.replace('imap_scope = "imap"', 'imap_scope = "not-a-scope-of-the-server-s"'))
     result = by_protocol.login(authorization_server, ADDRESS, "--also", "imap")
     assert result.returncode == 77
-    assert "not-a-scope-of-the-server-s was not granted" in result.stderr
+    assert "not-a-scope-of-the-server-s is missing" in result.stderr
     assert "also" not in by_protocol.config_file.read_text()
 
 

@@ -107,7 +107,7 @@ def test_getmail_s_script(client: Client, product: Product, stack: Authorization
     assert result.returncode == 0, result.stderr
     assert f"{ADDRESS} is ready (example)" in result.stdout
     assert "getmail-gmail-xoauth-tokens" in result.stdout
-    assert "may have to sign in anew" in result.stdout, "this server rotates"
+    assert "may have to sign in again" in result.stdout, "this server rotates"
     works(product, stack, client)
     assert stat.S_IMODE((product.state / "tokens" / f"{ADDRESS}.json").stat().st_mode) == 0o600
 
@@ -335,7 +335,7 @@ def test_a_new_refresh_token_is_kept_whatever_the_mailbox_says(
     product.configure(text.replace(f"pop3_port = {dovecot.pop3s_port}", "pop3_port = 1"))
     result = take_over(product, file)
     assert result.returncode == 75
-    assert "is taken over" in result.stderr
+    assert "is imported, but" in result.stderr
     assert product.stored()["refresh_token"] not in ("", old)
     product.configure(text + f'\n[accounts."{ADDRESS}"]\nprovider = "example"\n')
     works(product, stack)

@@ -1,42 +1,53 @@
-"""Account: the user's config, the plugins' providers and stores, put together for one address."""
+"""Account: one address, its provider, its client and the store with its tokens."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from oauth2_pop3.accounts import provider_registry
 from oauth2_pop3.accounts.config import DEFAULT_TOKEN_STORE, Config
-from oauth2_pop3.errors import ConfigError, TokenNotFound
-from oauth2_pop3.providers import provider as providers
+from oauth2_pop3.accounts.user_command import first_line
+from oauth2_pop3.errors import TokenNotFound
+from oauth2_pop3.oauth2.client import Client
+from oauth2_pop3.oauth2.grants import grant_of
+from oauth2_pop3.oauth2.grants.grant import Grant
+from oauth2_pop3.oauth2.token import Token
 from oauth2_pop3.providers import scopes
 from oauth2_pop3.providers.provider import Provider
 from oauth2_pop3.providers.tables import Place
 from oauth2_pop3.stores import TokenStore
 from oauth2_pop3_hooks import manager
 
-_COMMAND_TIMEOUT = 60.0
 _ACCOUNT_KEYS = ("account", "also", "provider", "token_store")
 
 
 @dataclass(frozen=True)
 class Account:
-    """Who signs in, and all that is needed to get a token for them.
+    """Who signs in, and all that is needed to get a token for them. It is loaded once in a run and handed on.
 
-    mailbox: the maildrop that the token is to open, where it is another than the account's own (shared, delegated).
-    also: the protocols beside POP3 that its sign-in asks for; the provider's scope has theirs in it.
+    config: the configuration that it was made of.
+    mailbox: the mailbox that the token is to open, if it is not the account's own (shared, delegated).
+    also: the protocols beside POP3 that its sign-in asks for; the provider's scope includes theirs.
     """
 
     address: str
     provider: Provider
+    config: Config = field(repr=False, compare=False)
     token_store_name: str = DEFAULT_TOKEN_STORE
     mailbox: str = ""
     also: tuple[str, ...] = ()
 
+    @cached_property
+    def grant(self) -> Grant:
+        """How the account signs in and how its token is renewed."""
+        return grant_of(self.provider)
+
     @property
     def key(self) -> str:
-        """What state is filed under: the address in small letters; one for all mailboxes of an app's own token."""
-        if self.provider.grant == "client_credentials":
+        """The name of its state: the address in small letters, or the client if one token opens all mailboxes."""
+        if self.grant.opens_every_mailbox:
             return f"{self.provider.name}:{self.provider.tenant}:{self.provider.client_id}".lower()
         return self.address.lower()
 
@@ -45,27 +56,54 @@ class Account:
         """The mailbox that POP3 is asked for."""
         return self.mailbox or self.address
 
+    @property
+    def mailboxes(self) -> list[str]:
+        """The other mailboxes that the config opens with this account's token."""
+        rows = self.config.accounts.items()
+        return [mailbox for mailbox, row in rows if str(row.get("account", "")).lower() == self.address.lower()]
+
     @cached_property
     def store(self) -> TokenStore:
         """The store that keeps its tokens, opened."""
         return manager.token_store(self.token_store_name)
 
-    def client_secret(self, stored: str = "") -> str:
-        """The client's secret, from the config, its command, or what was typed at `login` (stored); "" for none."""
+    def client(self, stored: Token | None = None, *, client_secret: str = "") -> Client:
+        """This program as a client of the account's authorization server, its endpoints complete.
+
+        The client's secret comes from the config or its command, or else it is client_secret (one that was just typed)
+        or the stored token's (one that was typed at the sign-in). The user's commands are run for this. Raises
+        ConfigError, and what metadata.complete raises.
+        """
+        from oauth2_pop3.oauth2 import metadata
+
+        provider = metadata.complete(self.provider)
+        if not provider.needs_person:
+            provider = replace(provider, scope=provider.app_scope or provider.scope)
+        if not self.grant.needs_client_id:
+            return Client(provider, account=self.address)
+        return Client(
+            provider,
+            account=self.address,
+            client_secret=self.client_secret(client_secret or (stored.client_secret if stored else "")),
+            key_password=self.key_password(),
+        )
+
+    def client_secret(self, typed: str = "") -> str:
+        """The client's secret: by its command, from the config, or the one that was typed; "" if there is none."""
         if self.provider.client_secret_command:
-            return run_command(self.provider.client_secret_command, what="client_secret_command")
-        return self.provider.client_secret or stored
+            return first_line(self.provider.client_secret_command, what="client_secret_command")
+        return self.provider.client_secret or typed
 
     def key_password(self) -> str:
-        """What the client's private key is encrypted with; "" where no command is named for it."""
+        """The password of the client's private key; "" if no command is named that prints it."""
         command = self.provider.client_private_key_password_command
-        return run_command(command, what="client_private_key_password_command") if command else ""
+        return first_line(command, what="client_private_key_password_command") if command else ""
 
 
 def load(address: str, config: Config | None = None) -> Account:
-    """The account that the config has under this address. Raises TokenNotFound where there is none, ConfigError.
+    """The account that the config has under this address. Raises TokenNotFound if there is none, ConfigError.
 
-    A row with `account` is a mailbox that somebody else's token opens: that one's account, and this mailbox.
+    A row with `account` is a mailbox that another account's token opens: the result is that account with this mailbox.
     """
     config = config or Config.load()
     row = config.accounts.get(address.lower())
@@ -75,12 +113,12 @@ def load(address: str, config: Config | None = None) -> Account:
         return replace(load(_person(address, row["account"], config), config), mailbox=address)
     name = row.get("provider")
     if not isinstance(name, str) or not name:
-        name = provider_name(address, config)
-    return of(address, name, config)
+        name = provider_registry.name_for(address, config)
+    return make(address, name, config)
 
 
 def _person(mailbox: str, person: object, config: Config) -> str:
-    """Whose token opens a mailbox."""
+    """The address of the account whose token opens a mailbox."""
     place = config.place("accounts", mailbox)
     if not isinstance(person, str) or not person:
         raise place.error("account", "account must be an address")
@@ -89,26 +127,23 @@ def _person(mailbox: str, person: object, config: Config) -> str:
     return person
 
 
-def mailboxes(account: Account, config: Config) -> list[str]:
-    """The mailboxes that the config opens with this account's token, beside its own."""
-    rows = config.accounts.items()
-    return [mailbox for mailbox, row in rows if str(row.get("account", "")).lower() == account.address.lower()]
+def make(address: str, provider: str, config: Config, overrides: Mapping[str, object] | None = None) -> Account:
+    """Make an account of an address and a provider's name.
 
-
-def of(address: str, provider: str, config: Config, overrides: Mapping[str, object] | None = None) -> Account:
-    """Make an account of an address and a provider's name; the account's own keys override the provider's."""
+    overrides: keys of the account that go before those of the config, as `login` has them before it writes them. Any
+    key of a provider may be among them. Raises ConfigError.
+    """
     place = config.place("accounts", address)
     settings = {**config.accounts.get(address.lower(), {}), **(overrides or {})}
     token_store = settings.get("token_store", config.token_store)
     if not isinstance(token_store, str):
         raise place.error("token_store", "token_store must be a string")
     own = {key: value for key, value in settings.items() if key not in _ACCOUNT_KEYS}
-    row = {**provider_row(provider, config, place), **own}
-    row_of = providers.provider(provider, row, place)
+    found = provider_registry.provider(provider, config, own, place)
     also = _also(settings.get("also", []), place)
-    if also and not row_of.unsupported and row_of.grant not in providers.APP_GRANTS:
-        row_of = scopes.with_protocols(row_of, also)
-    return Account(address, _with_registration(row_of), token_store, also=also)
+    if also and not found.unsupported and found.needs_person:
+        found = scopes.with_protocols(found, also)
+    return Account(address, _with_registration(found), config, token_store, also=also)
 
 
 def _also(value: object, place: Place) -> tuple[str, ...]:
@@ -119,7 +154,7 @@ def _also(value: object, place: Place) -> tuple[str, ...]:
 
 
 def _with_registration(provider: Provider) -> Provider:
-    """The provider with the client that was registered there for us, where the config names none."""
+    """The provider with the client that its server registered for us, if the config names no client."""
     if (
         provider.client_id
         or provider.unsupported
@@ -130,102 +165,3 @@ def _with_registration(provider: Provider) -> Provider:
 
     client = registration.kept(provider)
     return client.identifying(provider) if client else provider
-
-
-def provider_row(name: str, config: Config, place: Place) -> dict[str, object]:
-    """A provider's row by name, the user's keys over the built-in ones. Raises ConfigError."""
-    row = _rows(name, config)
-    if row is None:
-        known = sorted({*manager.providers(), *config.providers})
-        raise place.error("provider", f"there is no provider {name}", f"There are {', '.join(known)}.")
-    # Checked by itself first: a fault is reported where it stands, not at the account that uses the provider.
-    providers.provider(name, row, _place(name, config))
-    return row
-
-
-def _rows(name: str, config: Config) -> dict[str, object] | None:
-    own = config.providers.get(name)
-    base = manager.built_in_providers().get(name)
-    if base is None:
-        base = manager.providers().get(name)
-    return None if base is None and own is None else {**(base or {}), **(own or {})}
-
-
-def all_providers(config: Config) -> dict[str, Provider]:
-    """Every provider there is, by name. Raises ConfigError."""
-    known = manager.providers()
-    found = {}
-    for name in {**known, **config.providers}:
-        row = {**known.get(name, {}), **config.providers.get(name, {})}
-        try:
-            found[name] = providers.provider(name, row, _place(name, config))
-        except ConfigError as error:
-            if name in config.providers:
-                raise
-            manager.reject(manager.provider_plugin(name), "failed in providers", error)
-    return found
-
-
-def _place(name: str, config: Config) -> Place:
-    """Where a provider's row stands: in the user's config, or in a plugin."""
-    if name in config.providers:
-        return config.place("providers", name)
-    return Place(f"the plugin {manager.provider_plugin(name)}", "", f"providers.{name}")
-
-
-def provider_name(address: str, config: Config) -> str:
-    """Which provider has the address: by domain in the config, the built-in table, plugins; then by MX.
-
-    Raises ConfigError where none has, NetworkError where the MX record cannot be looked up.
-    """
-    domain = providers.domain_of(address)
-    for rows in (config.providers, manager.built_in_providers(), manager.providers()):
-        name = providers.for_domain(rows, domain)
-        if name:
-            return name
-    from oauth2_pop3.providers.mx import mail_exchanges
-
-    exchanges = mail_exchanges(domain)
-    known = manager.providers()
-    names = {**known, **config.providers}
-    name = providers.for_mx({name: _rows(name, config) or {} for name in names}, exchanges)
-    if name:
-        return name
-    found = f"its mail goes to {', '.join(exchanges[:3])}" if exchanges else "it has no MX record"
-    raise ConfigError(
-        f"no provider is known for {domain}: {found}",
-        hint=f"Name one with --provider (oauth2-pop3 providers lists them), or describe it in {config.path}.",
-    )
-
-
-def run_command(command: str, *, what: str) -> str:
-    """Run a command of the user's without a shell; the first line it prints. Raises ConfigError.
-
-    what: the key it stands under. Its standard error is the user's to see; what it prints is never shown.
-    """
-    output = command_output(command, what=what)
-    try:
-        lines = output.decode().splitlines()
-    except UnicodeDecodeError:
-        raise ConfigError(f"{what} printed what is not UTF-8 text") from None
-    if not lines or not lines[0].strip():
-        raise ConfigError(f"{what} printed nothing", hint="It must print the secret and nothing else.")
-    return lines[0].strip()
-
-
-def command_output(command: str, *, what: str, stdin: bytes = b"") -> bytes:
-    """All that a command of the user's prints, run in the same way. stdin: what it reads. Raises ConfigError."""
-    import shlex
-    import subprocess
-
-    try:
-        arguments = shlex.split(command)
-        result = subprocess.run(arguments, input=stdin, stdout=subprocess.PIPE, timeout=_COMMAND_TIMEOUT, check=False)
-    except (OSError, ValueError, IndexError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise ConfigError(f"{what} cannot be run: {reason}", hint="It is run without a shell.") from None
-    except subprocess.TimeoutExpired:
-        raise ConfigError(f"{what} did not end within {_COMMAND_TIMEOUT:.0f} seconds") from None
-    if result.returncode:
-        raise ConfigError(f"{what} ended with exit code {result.returncode}", hint="Run it by hand to see why.")
-    return result.stdout

@@ -1,4 +1,4 @@
-"""What is checked of a token before anybody relies on it: what would otherwise fail in the night."""
+"""Checks of a new token, so that what would fail in the night fails now."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from oauth2_pop3.errors import (
 from oauth2_pop3.oauth2.token import Token
 from oauth2_pop3.pop3.maildrop import Pop3Server, open_maildrop
 from oauth2_pop3.providers import scopes
-from oauth2_pop3.providers.provider import APP_GRANTS, Provider
+from oauth2_pop3.providers.provider import Provider
 
 _CHECK_TIMEOUT = 60.0
 
 
 def check_maildrop(account: Account, access_token: str) -> None:
-    """Sign in to the account's mailbox, and say which was refused: the token, or the mailbox to it.
+    """Sign in to the account's mailbox. The error says whether the server refused the token or the mailbox.
 
-    Raises what open_maildrop does.
+    Raises what open_maildrop raises.
     """
     try:
         _try_mailbox(account, access_token)
@@ -38,8 +38,8 @@ def check_maildrop(account: Account, access_token: str) -> None:
             raise
         raise type(error)(
             f"{error.message}; the access token has {len(access_token)} characters, and this server takes {longest}",
-            hint="Nothing on this side makes it shorter. IMAP may take it: oauth2-pop3 login "
-            f"{account.address} --also imap, and a program for IMAP.",
+            hint="Nothing on this side makes it shorter. IMAP may take it. For a program that speaks IMAP, run: "
+            f"oauth2-pop3 login {account.address} --also imap",
         ) from error
 
 
@@ -54,7 +54,7 @@ def _try_mailbox(account: Account, access_token: str) -> None:
         except AuthenticationRejected:
             raise AuthenticationRejected(
                 f"{error.message}; nor does the token open the mailbox of {account.address}",
-                hint="So it is the token, or POP3 is switched off for both.",
+                hint="So either the token is refused, or POP3 is switched off for both.",
             ) from error
         raise AuthenticationRejected(
             f"the token of {account.address} is good, but the mailbox {account.user} is closed to it: {error.message}",
@@ -63,7 +63,7 @@ def _try_mailbox(account: Account, access_token: str) -> None:
 
 
 def _open(account: Account, mailbox: str, access_token: str) -> None:
-    """Ask for STAT, which shows what AUTH may hide."""
+    """Sign in and ask for STAT: some servers accept AUTH and refuse the mailbox only then."""
     server = replace(Pop3Server.of(account.provider), timeout=_CHECK_TIMEOUT)
     try:
         with open_maildrop(server, mailbox, lambda _: access_token) as session:
@@ -74,8 +74,8 @@ def _open(account: Account, mailbox: str, access_token: str) -> None:
 
 
 def check_refresh_token(provider: Provider, token: Token) -> None:
-    """Raise AuthorizationRequired where there is none, and one is needed, with what this provider wants for it."""
-    if token.refresh_token or provider.grant in APP_GRANTS:
+    """Raise AuthorizationRequired if a refresh token is needed and missing. The hint says what this provider needs."""
+    if token.refresh_token or not provider.needs_person:
         return
     asked = provider.authorization_parameters
     if "offline_access" not in provider.scope.split() and "access_type" not in asked:
@@ -87,57 +87,56 @@ def check_refresh_token(provider: Provider, token: Token) -> None:
         hint = "Remove this client's access at https://myaccount.google.com/connections and sign in again."
     else:
         hint = (
-            "Allow offline access for this client where it is registered; or the server wants the person asked each "
-            'time (OpenID Connect Core section 11): set authorization_parameters = { prompt = "consent" } for it.'
+            "Allow offline access for this client at the place where you registered it. Some servers want to ask the "
+            "person each time (OpenID Connect Core section 11): for them, set authorization_parameters = { prompt = "
+            '"consent" }.'
         )
     raise AuthorizationRequired(
-        "the authorization server gave no refresh token, so the account would stop to work within the hour",
+        "the authorization server gave no refresh token, so the account would stop working within the hour",
         hint=hint,
     )
 
 
 def check_scope(provider: Provider, token: Token) -> None:
-    """RFC 6749 section 3.3: a server may grant less than was asked for, and says so."""
+    """Raise AuthorizationRequired if the server granted less than was asked for (RFC 6749 section 3.3)."""
     if missing := scopes.missing(provider.scope, token.scope):
         raise AuthorizationRequired(
-            f"the access was cut: {' '.join(missing)} was not granted, only {token.scope or 'nothing'}",
+            f"not everything was granted: {' '.join(missing)} is missing, and {token.scope or 'nothing'} was granted",
             hint="Sign in again and leave every box on the consent page ticked; or ask the administrator to allow it.",
         )
 
 
-def check_identity(account: Account, answer: Mapping[str, object], *, check: bool) -> str:
-    """Whom the id_token says signed in, if that is somebody else; the POP3 server has the last word on it.
+def another_identity(account: Account, response: Mapping[str, object]) -> str:
+    """As whom the person signed in by the id_token, if it is not the account's address; else "".
 
-    The id_token came from the token endpoint over TLS, which stands for its signature (OpenID Connect Core section
-    3.1.3.7). An alias may rightly differ, so without the check at the POP3 server this is an error, with it a hint.
+    The id_token came from the token endpoint over TLS, which replaces its signature (OpenID Connect Core section
+    3.1.3.7). It may name an alias of the account: only the POP3 server knows.
     """
-    claims = _claims(answer.get("id_token"))
+    claims = _claims(response.get("id_token"))
     names = {str(claims[key]) for key in ("email", "preferred_username", "upn") if isinstance(claims.get(key), str)}
     if not names or any(name.lower() == account.key for name in names):
         return ""
-    somebody = " or ".join(sorted(names))
-    if not check or not account.provider.pop3_host:
-        raise _somebody_else(account, somebody)
-    return somebody
+    return " or ".join(sorted(names))
 
 
-def _somebody_else(account: Account, somebody: str) -> OAuthError:
+def signed_in_as_another(account: Account, another: str) -> OAuthError:
+    """The error for a person who signed in as somebody other than the account. another: as whom."""
     return AuthorizationRequired(
-        f"the person in the browser signed in as {somebody}, not as {account.address}",
+        f"the person in the browser signed in as {another}, not as {account.address}",
         hint=f"Sign out there, or use a private window, and run: oauth2-pop3 login {account.address}",
     )
 
 
-def explain_rejection(account: Account, error: AuthenticationRejected, somebody: str) -> OAuth2Pop3Error:
-    """Make of the POP3 server's refusal what a person can act on. somebody: as check_identity gives it."""
-    if somebody:
-        return _somebody_else(account, somebody)
+def explain_rejection(account: Account, error: AuthenticationRejected, another: str) -> OAuth2Pop3Error:
+    """An error that a person can act on, made of the POP3 server's refusal. another: as another_identity returns it."""
+    if another:
+        return signed_in_as_another(account, another)
     if error.hint or account.mailbox:
         return error
     switch = account.provider.pop_switch or "In the mailbox's settings, allow POP3."
     return AuthenticationRejected(
         f"the sign-in worked, but {error.message}",
-        hint=f"Either POP3 is switched off for the mailbox ({switch.rstrip('.')}) or somebody else than "
+        hint=f"Either POP3 is switched off for the mailbox ({switch.rstrip('.')}), or somebody other than "
         f"{account.address} signed in. Then sign in again.",
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from oauth2_pop3.oauth2.token import Token
-from oauth2_pop3.providers.provider import APP_GRANTS, Provider
+from oauth2_pop3.providers.provider import Provider
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ def forecast(provider: Provider, token: Token) -> Forecast:
 
     A lifetime counts from a moment that the token has (signed_in_at, obtained_at): where it is 0, nobody knows.
     """
-    if provider.grant in APP_GRANTS:
+    if not provider.needs_person:
         return Forecast(None, "no person signs in for this grant, so no sign-in ends")
     if not token.refresh_token:
         return Forecast(token.expires_at, "there is no refresh token: it ends with the access token")

@@ -10,7 +10,6 @@ from oauth2_pop3.accounts.config import Config
 from oauth2_pop3.accounts.forecast import forecast
 from oauth2_pop3.errors import OAuth2Pop3Error, TokenNotFound
 from oauth2_pop3.providers import scopes
-from oauth2_pop3.providers.provider import APP_GRANTS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +60,7 @@ def status(address: str, config: Config) -> AccountStatus:
         return AccountStatus(account=address, provider=provider, state="not signed in", detail=error.hint)
     except OAuth2Pop3Error as error:
         return AccountStatus(account=address, provider=provider, state="fault", detail=str(error))
-    refreshable = bool(token.refresh_token) or account.provider.grant in APP_GRANTS
+    refreshable = bool(token.refresh_token) or not account.provider.needs_person
     fault = history.last_fault(account.key)
     needs_person = fault is not None and fault.exit_code == 77 and fault.at >= token.obtained_at
     end = forecast(account.provider, token)

@@ -9,8 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from oauth2_pop3.accounts import access
-from oauth2_pop3.accounts import account as accounts
-from oauth2_pop3.accounts.account import Account
+from oauth2_pop3.accounts.account import Account, load
 from oauth2_pop3.accounts.checks import check_maildrop
 from oauth2_pop3.accounts.config import Config
 from oauth2_pop3.accounts.forecast import forecast
@@ -20,7 +19,7 @@ from oauth2_pop3.oauth2.client_assertion import warning
 
 @dataclass(frozen=True)
 class Finding:
-    """What is wrong with an account; error is None where nothing is."""
+    """What is wrong with an account; error is None if nothing is."""
 
     account: str
     error: OAuth2Pop3Error | None = None
@@ -31,15 +30,16 @@ class Finding:
         return self.error.exit_code if self.error else 0
 
 
-def check(address: str, *, days: float, connect: bool) -> Finding:
-    """Get a token, sign in to the mailbox, and look how long that will go on.
+def check_account(address: str, config: Config, *, days: float, connect: bool) -> Finding:
+    """Get a token, sign in to the mailbox, and look how long the sign-in will last.
 
-    days: an end that is forecast within so many is a finding. connect: whether the POP3 server is asked.
+    days: a sign-in that is expected to end within so many days is a finding. connect: whether to sign in to the POP3
+    server.
     """
     try:
-        account = accounts.load(address)
-        token = access.access_token(address)
-    except OAuth2Pop3Error as error:  # whoever needs to know has been told by now
+        account = load(address, config)
+        token = access.access_token(account)
+    except OAuth2Pop3Error as error:  # access_token has told the person already
         return Finding(address, error)
     try:
         if connect and account.provider.pop3_host:
@@ -53,7 +53,7 @@ def check(address: str, *, days: float, connect: bool) -> Finding:
 
 
 def _require_time_left(account: Account, days: float) -> None:
-    """Raise AuthorizationRequired where a certificate or the sign-in ends soon."""
+    """Raise AuthorizationRequired if the client's certificate or the sign-in ends soon."""
     if ends_soon := warning(account.provider, account.key_password()):
         raise AuthorizationRequired(ends_soon)
     end = forecast(account.provider, account.store.load(account.key))
@@ -65,26 +65,27 @@ def _require_time_left(account: Account, days: float) -> None:
         )
 
 
-def refresh(address: str, *, jitter: float) -> Finding:
-    """Use the refresh token, after a pause of up to jitter seconds: what was used is not ended for want of use."""
-    time.sleep(random.uniform(0, jitter))  # noqa: S311 - spreads load, hides nothing
+def refresh_account(address: str, config: Config, *, jitter: float) -> Finding:
+    """Use the refresh token, after a random pause of up to `jitter` seconds, so that it does not end unused."""
+    time.sleep(random.uniform(0, jitter))  # noqa: S311 - it spreads load and hides nothing
     try:
-        access.renew(address)
+        access.renew(load(address, config))
     except OAuth2Pop3Error as error:
         return Finding(address, error)
     return Finding(address)
 
 
-def each(addresses: Iterable[str], act: Callable[[str], Finding], *, at_once: int) -> list[Finding]:
-    """Do it with every account, so many at once; what was found, in their order."""
+def for_each_account(addresses: Iterable[str], act: Callable[[str], Finding], *, at_once: int) -> list[Finding]:
+    """Call `act` with every address, at most `at_once` at the same time. The findings are in the order of addresses."""
     with ThreadPoolExecutor(max_workers=at_once) as pool:
         return list(pool.map(act, addresses))
 
 
-def chosen(named: Sequence[str], config: Config, *, mailboxes: bool = True) -> list[str]:
-    """The accounts that were named, or all; without mailboxes, not those that another account's token opens.
+def selected_accounts(named: Sequence[str], config: Config, *, mailboxes: bool = True) -> list[str]:
+    """The addresses that were named, or all of the config's if none was.
 
-    Raises ConfigError where there are none: to cron a config that got lost must not look as if all were well.
+    mailboxes: whether "all" includes mailboxes that another account's token opens. Raises ConfigError if the config
+    has no account: a config that got lost must not look to cron as if all were well.
     """
     if not named and not config.accounts:
         raise ConfigError(f"there is no account in {config.path}", hint="Run: oauth2-pop3 login ADDRESS")
@@ -92,7 +93,7 @@ def chosen(named: Sequence[str], config: Config, *, mailboxes: bool = True) -> l
 
 
 def exit_code(findings: Iterable[Finding]) -> int:
-    """The one for cron: 77 where a person must act, else what is not passing, else 75, else 0."""
+    """The exit code for cron: 77 if a person must act, else one that is not temporary, else 75, else 0."""
     codes = {finding.exit_code for finding in findings} - {0}
     for code in (77, *sorted(codes - {75, 77}), 75):
         if code in codes:

@@ -186,13 +186,14 @@ class Bridge:
         def token(refused: str) -> str:
             nonlocal has_token
             has_token = False
-            token = access.access_token(person, mailbox=mailbox, refused=refused)
+            token = access.access_token(account, mailbox=mailbox, refused=refused)
             has_token = True
             return token
 
         connected, self._session = self._session, None
         try:
-            provider = accounts.load(person).provider
+            account = accounts.load(person)
+            provider = account.provider
             self._reads_ahead = self._reads_ahead and not provider.retrieved_once
             server = replace(self._server, preferred=provider.mechanisms, initial_response=provider.initial_response)
             self._session = open_maildrop(server, user, token, connected=connected)

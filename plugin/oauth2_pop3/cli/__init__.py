@@ -67,8 +67,9 @@ def print_token(account: str, min_validity: float) -> int:
 
         gc.disable()  # so short a process makes no garbage worth looking for, and so many imports have it look often
         from oauth2_pop3.accounts.access import access_token
+        from oauth2_pop3.accounts.account import load
 
-        token = access_token(account, min_validity=min_validity)
+        token = access_token(load(account), min_validity=min_validity)
         if sys.stderr.isatty():
             from oauth2_pop3.cli.remark import remark_on_length
 
@@ -100,9 +101,10 @@ def _guarded(command: Callable[[], int | None]) -> int:
     return int(code or 0)
 
 
-def fail(error: OAuth2Pop3Error) -> int:
-    """Say what happened and what to do next."""
-    print(f"oauth2-pop3: {error.message}", file=sys.stderr)
+def fail(error: OAuth2Pop3Error, *, about: str = "") -> int:
+    """Say what happened and what to do next, and return the exit code. about: an address to name, if it is missing."""
+    prefix = f"{about}: " if about and about not in error.message else ""
+    print(f"oauth2-pop3: {prefix}{error.message}", file=sys.stderr)
     if error.hint:
         print(f"  {error.hint}", file=sys.stderr)
     return error.exit_code

@@ -120,7 +120,7 @@ class _Ladder:
         return None
 
     def _known(self, name: str, source: str, trust: str) -> Result:
-        provider = accounts.of(self._address, name, self._config).provider
+        provider = accounts.make(self._address, name, self._config).provider
         return Result(self._address, provider, True, source, trust, note=provider.unsupported or provider.note)
 
     # -- what others publish
@@ -191,7 +191,7 @@ class _Ladder:
         row = providers.provider(name, values, self._config.place("providers", name))
         return Result(self._address, row, False, found.source, trust, values, found.username, found.note)
 
-    def _metadata(self, found: Discovered) -> tuple[dict[str, object], str]:
+    def _metadata(self, found: Discovered) -> tuple[Mapping[str, object], str]:
         """The issuer's metadata, or what the source says of its endpoints; and what that does to the trust."""
         from oauth2_pop3.oauth2 import metadata
 

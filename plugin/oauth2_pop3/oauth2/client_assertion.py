@@ -34,7 +34,7 @@ class _Key(NamedTuple):
     certificate: Certificate | None
 
 
-def private_key_jwt(provider: Provider, *, client_id: str, audience: str, key_password: str = "") -> str:
+def private_key_jwt(provider: Provider, *, audience: str, key_password: str = "") -> str:
     """An assertion that this client asks, signed with provider.client_private_key. Raises ConfigError.
 
     key_password: what the file is encrypted with. The certificate, from client_certificate or the PKCS#12 file, is
@@ -49,8 +49,8 @@ def private_key_jwt(provider: Provider, *, client_id: str, audience: str, key_pa
         headers["kid"] = provider.client_key_id
     now = int(time.time())
     claims = {
-        "iss": client_id,
-        "sub": client_id,
+        "iss": provider.client_id,
+        "sub": provider.client_id,
         "aud": audience,
         "jti": secrets.token_urlsafe(24),
         "iat": now,

@@ -34,8 +34,8 @@ h1{{font-size:1.6em;color:{colour}}}</style></head>
 
 
 @dataclass
-class Answer:
-    """A redirect that arrived, or what was pasted. finish() tells the person at the browser how it went."""
+class Redirect:
+    """A redirect that arrived, or a line that was pasted. finish() tells the person at the browser how it went."""
 
     text: str = field(repr=False)
     pasted: bool = False
@@ -44,16 +44,16 @@ class Answer:
     _shown: threading.Event = field(default_factory=threading.Event)
 
     def finish(self, worked: bool, text: str) -> None:
-        """Let the browser's page say whether it worked, and wait a moment until it has."""
+        """Let the browser's page say whether it worked, and wait a moment until it has been sent."""
         self._outcome = (worked, text)
         self._decided.set()
         if not self.pasted:
             self._shown.wait(5)
 
     def outcome(self) -> tuple[bool, str]:
-        """What the page is to say, once that is known."""
+        """Wait until the sign-in has ended, and return what the page is to say."""
         if not self._decided.wait(_OUTCOME_WAIT):
-            return False, "The sign-in has not come to an end. See the terminal."
+            return False, "The sign-in has not ended yet. See the terminal."
         return self._outcome
 
     def shown(self) -> None:
@@ -61,17 +61,17 @@ class Answer:
         self._shown.set()
 
 
-class Listener:
-    """An HTTP server on loopback for one redirect_uri; its attribute redirect_uri has the port in it.
+class RedirectListener:
+    """An HTTP server on loopback for one redirect_uri (RFC 8252 section 7.3).
 
-    A redirect_uri without a port gets a free one; one that is not plain HTTP on loopback cannot be listened to and
-    leaves the terminal alone. Raises ConfigError where the port is taken.
+    A redirect_uri without a port gets a free one: the attribute redirect_uri has it. A redirect_uri that is not plain
+    HTTP on loopback cannot be listened to; then the person must paste it. Raises ConfigError if the port is taken.
     """
 
     def __init__(self, redirect_uri: str) -> None:
         parts = urlsplit(redirect_uri)
         self.redirect_uri = redirect_uri
-        self.answers: SimpleQueue[Answer] = SimpleQueue()
+        self.redirects: SimpleQueue[Redirect] = SimpleQueue()
         self.wake_reader, self._wake_writer = socket.socketpair()
         self._server: ThreadingHTTPServer | None = None
         if parts.scheme != "http" or not is_loopback(parts.hostname or ""):
@@ -94,18 +94,18 @@ class Listener:
         """Whether a browser on this machine can bring the redirect."""
         return self._server is not None
 
-    def arrived(self, answer: Answer) -> None:
-        """Queue an answer and wake who waits."""
-        self.answers.put(answer)
+    def arrived(self, redirect: Redirect) -> None:
+        """Queue a redirect, and wake the thread that waits for it."""
+        self.redirects.put(redirect)
         with contextlib.suppress(OSError):
             self._wake_writer.send(b".")
 
-    def wait(self, *, terminal: bool, seconds: float = WAIT) -> Iterator[Answer]:
-        """Give every redirect that arrives, and every line pasted if there is a terminal; ends after `seconds`."""
+    def wait(self, *, terminal: bool, seconds: float = WAIT) -> Iterator[Redirect]:
+        """Give every redirect that arrives, and every line that is pasted at the terminal. It ends after `seconds`."""
         deadline = time.monotonic() + seconds
         with (
             selectors.DefaultSelector() as selector,
-            _Lines() if terminal else contextlib.nullcontext() as lines,
+            _PastedLines() if terminal else contextlib.nullcontext() as lines,
         ):
             selector.register(self.wake_reader, selectors.EVENT_READ)
             if lines:
@@ -116,11 +116,11 @@ class Listener:
                         self.wake_reader.recv(64)
                         with contextlib.suppress(Empty):
                             while True:
-                                yield self.answers.get_nowait()
+                                yield self.redirects.get_nowait()
                     elif lines:
                         if lines.ended:
                             selector.unregister(sys.stdin)
-                        yield from (Answer(line, pasted=True) for line in lines.read())
+                        yield from (Redirect(line, pasted=True) for line in lines.read())
                         if lines.ended and not self.listens:
                             return
 
@@ -148,13 +148,13 @@ class _Server(ThreadingHTTPServer):
         self.server_name, self.server_port = "localhost", self.server_address[1]
 
 
-def _handler(listener: Listener, path: str) -> type[BaseHTTPRequestHandler]:
+def _handler(listener: RedirectListener, path: str) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         timeout = 15
         server_version, sys_version = "oauth2-pop3", ""
 
         def do_GET(self) -> None:
-            """The redirect: hand it on, and answer when it is known how it went."""
+            """The redirect: hand it on, and respond as soon as the sign-in has ended."""
             host = urlsplit(f"//{self.headers.get('Host', '')}").hostname or ""
             parts = urlsplit(self.path)
             if not is_loopback(host) or (parts.path or "/") != path:
@@ -162,11 +162,11 @@ def _handler(listener: Listener, path: str) -> type[BaseHTTPRequestHandler]:
             elif not parts.query:
                 self._page(400, False, "This address waits for the sign-in to come back. Nothing came with it.")
             else:
-                answer = Answer(self.path)
-                listener.arrived(answer)
-                worked, text = answer.outcome()
+                redirect = Redirect(self.path)
+                listener.arrived(redirect)
+                worked, text = redirect.outcome()
                 self._page(200 if worked else 400, worked, text)
-                answer.shown()
+                redirect.shown()
 
         def _page(self, status: int, worked: bool, text: str) -> None:
             title, colour = ("Signed in", "#17692d") if worked else ("Not signed in", "#a01818")
@@ -195,15 +195,15 @@ def _handler(listener: Listener, path: str) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-class _Lines:
-    """Lines typed or pasted at the terminal, not cut at the 1,024 or 4,096 octets of its line discipline."""
+class _PastedLines:
+    """Lines typed or pasted at the terminal. The terminal's own limit of 1,024 or 4,096 octets a line is lifted."""
 
     def __init__(self) -> None:
         self._pending = b""
         self.ended = False
         self._fd = sys.stdin.fileno()
 
-    def __enter__(self) -> _Lines:
+    def __enter__(self) -> _PastedLines:
         import termios
 
         try:
@@ -221,7 +221,7 @@ class _Lines:
         termios.tcsetattr(self._fd, termios.TCSADRAIN, self._saved)
 
     def read(self) -> list[str]:
-        """The lines that are whole by now. Call it when standard input can be read."""
+        """The lines that are complete by now. Call it when standard input can be read."""
         block = os.read(self._fd, 4096)
         self.ended = not block or block.startswith(b"\x04")
         for octet in block:

@@ -1,8 +1,11 @@
-"""Authorization server metadata (RFC 8414), with the place where OpenID Connect Discovery puts it as the fallback."""
+"""Authorization server metadata (RFC 8414); if it is not there, OpenID Connect Discovery's document is taken."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -17,18 +20,20 @@ _ENDPOINTS = (
     "revocation_endpoint",
     "registration_endpoint",
 )
+_KEPT_FOR = 3600
+"""Seconds for which a process keeps a document. One sign-in needs it several times; a bridge may run for years."""
 
 
-def complete(provider: Provider) -> tuple[Provider, bool]:
-    """Fill the endpoints that the provider leaves to its issuer's metadata.
+def complete(provider: Provider) -> Provider:
+    """Fill in the endpoints that the provider leaves to its issuer's metadata.
 
-    The second value: whether the server announces `iss` in its redirects (RFC 9207 section 3). A provider that
-    names what its grant needs is returned as it is. Raises OAuthError, NetworkError, ConfigError.
+    A provider that names what its grant needs is returned as it is. authorization_response_iss_parameter_supported
+    (RFC 9207 section 3) is filled in with the endpoints. Raises OAuthError, NetworkError, ConfigError.
     """
     # A row that names the authorization_endpoint has named the one for devices too, if there is one.
     asks_for_device = provider.issuer and provider.grant == "device_code" and not provider.authorization_endpoint
     if not _missing(provider) and not asks_for_device:
-        return provider, False
+        return provider
     if not provider.issuer:
         raise ConfigError(
             f"no {_missing(provider)} is known for {provider.display_name}",
@@ -41,44 +46,58 @@ def complete(provider: Provider) -> tuple[Provider, bool]:
     for url in found.values():
         https.require_https(url, allow_insecure_loopback=provider.allow_insecure_loopback)
     if not provider.token_endpoint_auth_method:
-        # RFC 8414 section 2: where nothing is said, it is client_secret_basic.
+        # RFC 8414 section 2: a server that does not say takes client_secret_basic.
         methods = metadata.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
         if isinstance(methods, list) and "client_secret_post" not in methods and "client_secret_basic" in methods:
             found["token_endpoint_auth_method"] = "client_secret_basic"
+    if metadata.get("authorization_response_iss_parameter_supported") is True:
+        found["authorization_response_iss_parameter_supported"] = True
     completed = replace(provider, **found)
     if missing := _missing(completed):
         raise OAuthError(f"the metadata of {provider.issuer} names no {missing}")
-    return completed, metadata.get("authorization_response_iss_parameter_supported") is True
+    return completed
 
 
 def _missing(provider: Provider) -> str:
-    """The endpoint that the provider's grant cannot do without, and that nobody has named; "" for none."""
+    """The endpoint that the provider's grant needs and that is not known yet; "" if there is none."""
     if provider.grant in ("", "authorization_code") and not provider.authorization_endpoint:
         return "authorization_endpoint"
     return "" if provider.token_endpoint else "token_endpoint"
 
 
-def fetch(provider: Provider) -> dict[str, object]:
-    """The issuer's metadata, its issuer compared to the letter (RFC 8414 section 3.3)."""
+def fetch(provider: Provider) -> Mapping[str, object]:
+    """The issuer's metadata. Its issuer is compared to the letter (RFC 8414 section 3.3).
+
+    A process fetches it once in an hour. Raises OAuthError, NetworkError.
+    """
+    hour = int(time.monotonic() // _KEPT_FOR)
+    return _fetch(provider.issuer, provider.ca_certs, provider.allow_insecure_loopback, hour)
+
+
+def forget() -> None:
+    """Fetch every document anew from now on."""
+    _fetch.cache_clear()
+
+
+@lru_cache(maxsize=64)
+def _fetch(issuer: str, ca_certs: str, allow_insecure_loopback: bool, _hour: int) -> Mapping[str, object]:
     refused: OAuthError | None = None
-    for url in _locations(provider.issuer):
+    for url in _locations(issuer):
         try:
-            response = https.request(
-                "GET", url, ca_certs=provider.ca_certs, allow_insecure_loopback=provider.allow_insecure_loopback
-            )
-        except OAuthError as error:  # some servers redirect whatever they do not know to their sign-in page
+            response = https.request("GET", url, ca_certs=ca_certs, allow_insecure_loopback=allow_insecure_loopback)
+        except OAuthError as error:  # some servers redirect every unknown path to their sign-in page
             refused = refused or error
             continue
         metadata = response.json()
         if response.status == 200 and metadata:
-            if metadata.get("issuer") != provider.issuer:
+            if metadata.get("issuer") != issuer:
                 raise OAuthError(
-                    f"{url} is the metadata of {str(metadata.get('issuer'))[:200]!r} and not of {provider.issuer!r}",
+                    f"{url} is the metadata of {str(metadata.get('issuer'))[:200]!r} and not of {issuer!r}",
                     hint="Write the issuer in the configuration exactly as the server does, or do not trust it.",
                 )
             return metadata
     raise refused or OAuthError(
-        f"{provider.issuer} has no metadata (RFC 8414)",
+        f"{issuer} has no metadata (RFC 8414)",
         hint="Give authorization_endpoint and token_endpoint in the configuration instead.",
     )
 

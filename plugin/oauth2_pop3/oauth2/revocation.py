@@ -7,31 +7,24 @@ from collections.abc import Mapping
 from oauth2_pop3.errors import AuthorizationRequired, OAuthError
 from oauth2_pop3.net import https
 from oauth2_pop3.oauth2 import refusals, token_endpoint
+from oauth2_pop3.oauth2.client import Client
 from oauth2_pop3.oauth2.token import Token
-from oauth2_pop3.providers.provider import Provider
 
 
-def revoke(
-    provider: Provider, token: Token, *, client_id: str, client_secret: str, account: str, key_password: str = ""
-) -> bool:
-    """Revoke the refresh token, then the access token; False where the server has no revocation_endpoint.
+def revoke(client: Client, token: Token) -> bool:
+    """Revoke the refresh token, then the access token. Returns False if the server has no revocation_endpoint.
 
-    The refresh token goes first: most servers end what was made with it too (section 2.1), and it is the one that
-    lasts. An access token that has ended is left out. Raises OAuthError, NetworkError, ConfigError; never
-    AuthorizationRequired, since nobody has to sign in for this.
+    The refresh token goes first: it lasts, and most servers end with it what was made from it (section 2.1). An access
+    token that has ended is left out. Raises OAuthError, NetworkError, ConfigError; never AuthorizationRequired,
+    because nobody has to sign in for this.
     """
+    provider = client.provider
     if not provider.revocation_endpoint:
         return False
     for hint, value in (("refresh_token", token.refresh_token), ("access_token", token.access_token)):
         if not value or (hint == "access_token" and token.valid_for() <= 0):
             continue
-        form, basic = token_endpoint.client_authentication(
-            provider,
-            {"token": value, "token_type_hint": hint},
-            client_id=client_id,
-            client_secret=client_secret,
-            key_password=key_password,
-        )
+        form, basic = client.authenticated({"token": value, "token_type_hint": hint})
         response = https.request(
             "POST",
             provider.revocation_endpoint,
@@ -42,13 +35,13 @@ def revoke(
         )
         if response.status == 200:
             continue
-        answer = response.json()
-        if _is_dead_anyway(answer, hint=hint, token=token):
+        members = response.json()
+        if _is_dead_anyway(members, hint=hint, token=token):
             continue
-        if "error" not in answer:
-            raise OAuthError(f"{provider.revocation_endpoint} answered {response.status}")
+        if "error" not in members:
+            raise OAuthError(f"{provider.revocation_endpoint} responded with {response.status}")
         secrets = token_endpoint.secrets(form, basic)
-        refusal = refusals.explain(answer, account=account, provider=provider.name, secrets=secrets)
+        refusal = refusals.explain(members, account=client.account, provider=provider.name, secrets=secrets)
         if isinstance(refusal, AuthorizationRequired):
             raise OAuthError(refusal.message, code=refusal.code)
         raise refusal

@@ -40,41 +40,29 @@ class Token:
 
     @classmethod
     def from_response(cls, response: Mapping[str, object], *, scope: str, previous: Token | None = None) -> Token:
-        """Read a token endpoint's answer (RFC 6749 section 5.1); raises OAuthError where it is none.
+        """Read a token endpoint's response (RFC 6749 section 5.1). Raises OAuthError if it holds no usable token.
 
-        scope: what was asked for, which a silent server granted (section 5.1). previous: the token that was
-        refreshed; what the answer leaves out goes on to hold (section 6).
+        scope: what was asked for. A server that does not name the scope has granted this (section 5.1).
+        previous: the token that was refreshed. What the response leaves out stays as it was (section 6).
         """
-        access_token = response.get("access_token")
-        if not isinstance(access_token, str) or not access_token.isascii() or not access_token.isprintable():
-            raise OAuthError("the authorization server's answer has no usable access_token")
-        if " " in access_token or not access_token:
-            raise OAuthError("the authorization server's access_token is not of RFC 6750's characters")
-        token_type = response.get("token_type", "Bearer")
-        if not isinstance(token_type, str) or token_type.lower() != "bearer":
-            raise OAuthError(f"the authorization server gave a token of the type {token_type!r}, not a bearer token")
-        refresh_token = response.get("refresh_token")
+        now = int(time.time())
+        before = previous or cls(access_token="", expires_at=0, scope=scope, signed_in_at=now)
+        refresh_token = _refresh_token(response) or before.refresh_token
         granted = response.get("scope")
         if not isinstance(granted, str) or (previous and not granted):
-            granted = previous.scope if previous else scope
-        if not isinstance(refresh_token, str) or not refresh_token:
-            refresh_token = previous.refresh_token if previous else ""
-        if not refresh_token.isascii() or not refresh_token.isprintable():
-            raise OAuthError("the authorization server's refresh_token is not of RFC 6749's characters")
-        now = int(time.time())
-        unchanged = previous is not None and refresh_token == previous.refresh_token
-        refresh_token_expires_at = previous.refresh_token_expires_at if previous and unchanged else 0
+            granted = before.scope
+        ends = before.refresh_token_expires_at if refresh_token == before.refresh_token else 0
         if (lifetime := response.get("refresh_token_expires_in")) is not None:
-            refresh_token_expires_at = now + seconds if (seconds := _seconds(lifetime, unknown=0)) else 0
+            ends = now + seconds if (seconds := _seconds(lifetime, unknown=0)) else 0
         return cls(
-            access_token=access_token,
+            access_token=_access_token(response),
             expires_at=now + _seconds(response.get("expires_in")),
             refresh_token=refresh_token,
             scope=granted,
-            client_secret=previous.client_secret if previous else "",
+            client_secret=before.client_secret,
             obtained_at=now,
-            signed_in_at=previous.signed_in_at if previous else now,
-            refresh_token_expires_at=refresh_token_expires_at,
+            signed_in_at=before.signed_in_at,
+            refresh_token_expires_at=ends,
         )
 
     def valid_for(self) -> float:
@@ -112,6 +100,28 @@ class Token:
                 hint="A later oauth2-pop3 wrote it: use that one.",
             )
         return token
+
+
+def _access_token(response: Mapping[str, object]) -> str:
+    """The access_token, which must be a bearer token of RFC 6750's characters (section 2.1)."""
+    access_token = response.get("access_token")
+    if not isinstance(access_token, str) or not access_token.isascii() or not access_token.isprintable():
+        raise OAuthError("the authorization server's response has no usable access_token")
+    if " " in access_token or not access_token:
+        raise OAuthError("the authorization server's access_token has characters that RFC 6750 does not allow")
+    token_type = response.get("token_type", "Bearer")
+    if not isinstance(token_type, str) or token_type.lower() != "bearer":
+        raise OAuthError(f"the authorization server gave a token of the type {token_type!r}, not a bearer token")
+    return access_token
+
+
+def _refresh_token(response: Mapping[str, object]) -> str:
+    refresh_token = response.get("refresh_token")
+    if not isinstance(refresh_token, str):
+        return ""
+    if not refresh_token.isascii() or not refresh_token.isprintable():
+        raise OAuthError("the authorization server's refresh_token has characters that RFC 6749 does not allow")
+    return refresh_token
 
 
 def _is_of_type(value: object, kind: str) -> bool:

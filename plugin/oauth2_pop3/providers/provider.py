@@ -22,8 +22,7 @@ MAIL_SCOPE = "urn:ietf:params:oauth:scope:mail"
 """The scope of IMAP, POP3 and SMTP, where no provider's own is known (draft-ietf-mailmaint-oauth-public)."""
 GRANTS = ("authorization_code", "device_code", "client_credentials", "jwt_bearer", "password")
 """The grants that there are: RFC 6749 sections 4.1, 4.4 and 4.3, RFC 8628, RFC 7523."""
-APP_GRANTS = ("client_credentials", "jwt_bearer")
-"""Those that no person takes part in: there is no refresh token, and none is needed."""
+_APP_GRANTS = ("client_credentials", "jwt_bearer")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +80,7 @@ class Provider:
     retrieved_once: bool = False
     ca_certs: str = ""
     allow_insecure_loopback: bool = False
+    authorization_response_iss_parameter_supported: bool = False
     registration: str = ""
     pop_switch: str = ""
     note: str = ""
@@ -101,6 +101,11 @@ class Provider:
     def display_name(self) -> str:
         """What a person calls it."""
         return self.title or self.name
+
+    @property
+    def needs_person(self) -> bool:
+        """Whether a person signs in. Otherwise an app signs in by itself, without a refresh token."""
+        return self.grant not in _APP_GRANTS
 
     def check(self, place: Place) -> None:
         """Raise ConfigError where the row cannot be worked with."""

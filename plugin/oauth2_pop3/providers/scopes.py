@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from oauth2_pop3.errors import ConfigError
-from oauth2_pop3.providers.provider import APP_GRANTS, MAIL_SCOPE, Provider
+from oauth2_pop3.providers.provider import MAIL_SCOPE, Provider
 
 OTHER_PROTOCOLS = ("imap", "smtp")
 """What may be asked for beside POP3."""
@@ -57,7 +57,7 @@ def opens(provider: Provider, protocol: str, granted: str) -> bool:
 
     What an app may do is its administrator's to say, and no scope of its token shows it.
     """
-    return provider.grant in APP_GRANTS or not missing(opening(provider, protocol), granted)
+    return not provider.needs_person or not missing(opening(provider, protocol), granted)
 
 
 def opened(provider: Provider, granted: str) -> list[str]:

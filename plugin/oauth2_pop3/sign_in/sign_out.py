@@ -1,4 +1,4 @@
-"""Signing out: revoked at the authorization server where it can be (RFC 7009), forgotten here in any case."""
+"""Signing out: tokens are revoked at the authorization server if it can (RFC 7009), and deleted here in any case."""
 
 from __future__ import annotations
 
@@ -6,36 +6,33 @@ from dataclasses import dataclass
 
 from oauth2_pop3.accounts import access
 from oauth2_pop3.accounts.account import Account
-from oauth2_pop3.errors import OAuth2Pop3Error, TokenNotFound
-from oauth2_pop3.oauth2 import metadata
+from oauth2_pop3.errors import OAuth2Pop3Error, TokenNotFound, UsageError
 from oauth2_pop3.oauth2.revocation import revoke
 
 
 @dataclass(frozen=True)
 class SignedOut:
-    """What happened at the server; here the tokens are deleted. fault: why they could not be revoked."""
+    """What happened at the server; on this machine the tokens are deleted. error: why they could not be revoked."""
 
     revoked: bool
-    fault: OAuth2Pop3Error | None = None
+    error: OAuth2Pop3Error | None = None
 
 
 def sign_out(account: Account) -> SignedOut:
-    """End an account's sign-in. Raises TokenNotFound where there is none, TokenStoreError where it cannot be deleted.
+    """End an account's sign-in. Tokens that cannot be read are deleted too, and the result's error says so.
 
-    Tokens that cannot be read are deleted too, and the fault says so.
+    Raises TokenNotFound if there are none, TokenStoreError if they cannot be deleted, UsageError for a mailbox that
+    another account's token opens.
     """
+    if account.mailbox and account.provider.needs_person:
+        raise UsageError(
+            f"{account.mailbox} has no sign-in of its own: the token of {account.address} opens it",
+            hint=f"To end that one, run: oauth2-pop3 logout {account.address}. To close only this mailbox, remove "
+            f'[accounts."{account.mailbox}"] from config.toml.',
+        )
     try:
         token = account.store.load(account.key)
-        provider, _ = metadata.complete(account.provider)
-        revoked = revoke(
-            provider,
-            token,
-            client_id=provider.client_id,
-            client_secret=account.client_secret(token.client_secret),
-            account=account.address,
-            key_password=account.key_password(),
-        )
-        outcome = SignedOut(revoked)
+        outcome = SignedOut(revoke(account.client(token), token))
     except TokenNotFound:
         raise
     except OAuth2Pop3Error as error:

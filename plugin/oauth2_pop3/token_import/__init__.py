@@ -1,18 +1,19 @@
-"""Taking over the tokens that another program has, so that nobody must sign in again."""
+"""Importing the tokens that another program has, so that nobody must sign in again."""
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from oauth2_pop3.accounts import access
+from oauth2_pop3.accounts import access, provider_registry
 from oauth2_pop3.accounts import account as accounts
 from oauth2_pop3.accounts.account import Account
 from oauth2_pop3.accounts.checks import check_maildrop, check_scope
 from oauth2_pop3.accounts.config import Config
+from oauth2_pop3.accounts.user_command import whole_output
 from oauth2_pop3.errors import (
     AuthorizationRequired,
     ConfigError,
@@ -24,8 +25,6 @@ from oauth2_pop3.errors import (
 )
 from oauth2_pop3.files import host_file
 from oauth2_pop3.files.state_files import AccountLock
-from oauth2_pop3.oauth2 import metadata
-from oauth2_pop3.oauth2.grants.refresh_token import refresh
 from oauth2_pop3.oauth2.token import Token
 from oauth2_pop3.providers.provider import Provider, domain_of, for_domain
 from oauth2_pop3.token_import import (
@@ -43,11 +42,29 @@ _FORMATS: tuple[tuple[str, Callable[[bytes], bool], Callable[[bytes], list[Impor
 )
 
 
-@dataclass(frozen=True)
-class TakenOver:
-    """An account that is ours now. checked: the server gave a new token for it, and the POP3 server took that.
+@dataclass(frozen=True, kw_only=True)
+class ImportRequest:
+    """What `import` was asked for, beyond what a file says.
 
-    rotated: with a new refresh token, so that the other program's may be of no use any more.
+    account: the only address to import; or whose the token is, if the file does not say it. "" imports all.
+    settings: provider, client_id, client_secret_command and tenant, which go before what the file says.
+    replace: also accounts that have signed in already. check: whether to try the tokens.
+    decryption_command: reads the file and prints what is in it.
+    """
+
+    account: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    replace: bool = False
+    check: bool = True
+    decryption_command: str = ""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """An account that was imported.
+
+    checked: the authorization server gave a new token for it, and the POP3 server accepted that token.
+    rotated: a new refresh token came with it, so that the other program's may not work any more.
     """
 
     account: Account
@@ -56,17 +73,47 @@ class TakenOver:
     rotated: bool
 
 
-def read(name: str, *, decryption_command: str = "", password: Callable[[str], str]) -> list[ImportedToken]:
-    """What a file has; "-" is standard input. decryption_command: reads it and prints what is in it.
+@dataclass(frozen=True)
+class NotImported:
+    """An account, or a whole file, that was not imported. address: "" for a file."""
 
-    password: asked for the account of an address, where the file is encrypted with its password. Raises ConfigError
-    where it cannot be read, or is no file of a program that is known here.
+    error: OAuth2Pop3Error
+    address: str = ""
+
+
+def import_file(
+    name: str, request: ImportRequest, config: Config, *, password: Callable[[str], str]
+) -> Iterator[Imported | NotImported]:
+    """Import every account of a file that was asked for. One that fails does not stop the others.
+
+    name: "-" is standard input. password: asks for emailproxy's password for an address.
+    """
+    try:
+        tokens = read(name, decryption_command=request.decryption_command, password=password)
+    except OAuth2Pop3Error as error:
+        yield NotImported(error)
+        return
+    whose = request.account if not any(token.address for token in tokens) else ""
+    for token in tokens:
+        if request.account and token.address and token.address.lower() != request.account.lower():
+            continue
+        try:
+            yield import_token(token, request, config, address=whose)
+        except OAuth2Pop3Error as error:
+            yield NotImported(error, token.address)
+
+
+def read(name: str, *, decryption_command: str = "", password: Callable[[str], str]) -> list[ImportedToken]:
+    """The tokens in a file. name: "-" is standard input. decryption_command: reads it and prints what is in it.
+
+    password: asks for the password of an address, if the file is encrypted with it. Raises ConfigError if the file
+    cannot be read, or if no program that is known here has written it.
     """
     content = sys.stdin.buffer.read(SIZE_LIMIT + 1) if name == "-" else host_file.HostFile.read(name).content
     if len(content) > SIZE_LIMIT:
         raise ConfigError(f"{name} is larger than 1 MiB: it is no file of tokens")
     if decryption_command:
-        content = accounts.command_output(decryption_command, what="the decryption command", stdin=content)
+        content = whole_output(decryption_command, what="the decryption command", stdin=content)
     try:
         for _, recognises, read_content in _FORMATS:
             if recognises(content):
@@ -80,32 +127,29 @@ def read(name: str, *, decryption_command: str = "", password: Callable[[str], s
     raise ConfigError(f"{name} is not a file of {known}", hint=hint)
 
 
-def take_over(
-    imported: ImportedToken, settings: Mapping[str, str], *, config: Config, replace_it: bool, check: bool
-) -> TakenOver:
+def import_token(imported: ImportedToken, request: ImportRequest, config: Config, *, address: str = "") -> Imported:
     """Make an account of what a file says: refresh the token, keep it, try the mailbox, write config.toml.
 
-    settings: `address`, `provider`, `client_id`, `client_secret_command` that go before what the file says. A refresh
-    token that was replaced is on the disk before anything else can fail. Raises ConfigError, UsageError,
-    AuthorizationRequired (the refresh token has ended: nothing was kept), NetworkError (it is kept, and not tried),
-    and other kinds of OAuth2Pop3Error.
+    address: whose it is, if the file does not say it. A refresh token that was replaced is on the disk before anything
+    else can fail. Raises ConfigError, UsageError, AuthorizationRequired (the refresh token has ended: nothing was
+    kept), NetworkError (it is kept, but was not tried), and other kinds of OAuth2Pop3Error.
     """
     if imported.problem:
         raise ConfigError(imported.problem)
-    account, values = _account(imported, settings, config)
+    account, values = _account(imported, {**request.settings, **({"address": address} if address else {})}, config)
     config.require_writable()
     with AccountLock(account.key):
         before = _stored(account)
-        if before and not replace_it:
+        if before and not request.replace:
             raise ConfigError(
                 f"{account.address} has signed in already, and that is left as it is",
-                hint="Give --replace to take over the other program's token instead.",
+                hint="To import the other program's token instead, give --replace.",
             )
         token = _token(imported, account)
-        # First of all: a disk that is full must show before the server replaces the refresh token.
+        # This comes first: a full disk must show before the server replaces the refresh token.
         account.store.save(account.key, token)
         unreachable: NetworkError | None = None
-        if check:
+        if request.check:
             try:
                 token = _refreshed(account, token)
             except NetworkError as error:
@@ -120,17 +164,17 @@ def take_over(
     config.save_account(account.address, values)
     if unreachable:
         raise NetworkError(
-            f"the token of {account.address} is taken over, but it could not be tried: {unreachable.message}",
-            hint="oauth2-pop3 check tries it again.",
+            f"the token of {account.address} is imported, but it could not be tried: {unreachable.message}",
+            hint=f"To try it again, run: oauth2-pop3 check {account.address}",
         )
     rotated = token.refresh_token != imported.refresh_token
-    if check:
+    if request.check:
         _check(account, token)
-    return TakenOver(account, imported, checked=check, rotated=rotated)
+    return Imported(account, imported, checked=request.check, rotated=rotated)
 
 
 def _account(imported: ImportedToken, settings: Mapping[str, str], config: Config) -> tuple[Account, dict[str, str]]:
-    """The account, and what is to be written of it."""
+    """The account, and its keys for config.toml."""
     address = settings.get("address") or imported.address
     if not address:
         raise UsageError(f"the file of {imported.program} does not say whose token it is", hint="Give --account.")
@@ -138,21 +182,21 @@ def _account(imported: ImportedToken, settings: Mapping[str, str], config: Confi
     name = settings.get("provider") or str(config.accounts.get(address.lower(), {}).get("provider", ""))
     name = name or _provider(address, imported, config)
     values = {"provider": name}
-    provider = accounts.of(address, name, config).provider
+    provider = accounts.make(address, name, config).provider
     if provider.unsupported:
         raise ConfigError(provider.unsupported.strip().rstrip("."))
     client_id = settings.get("client_id") or imported.client_id or provider.client_id
     if not client_id:
         raise UsageError(
             f"the file of {imported.program} does not have the client_id",
-            hint="It stands in that program's own script or configuration: give it with --client-id.",
+            hint="Look for it in that program's own script or configuration, and give it with --client-id.",
         )
     if client_id != provider.client_id:
         values["client_id"] = client_id
         secret = settings.get("client_secret_command")
         if (provider.client_secret or provider.client_secret_command) and not secret:
             raise ConfigError(
-                f"{config.path} names another client and its secret for {name}",
+                f"{config.path} names a different client, with a secret, for {name}",
                 hint="Give the secret of the file's client with --client-secret-command.",
             )
     for key in ("client_secret_command", "tenant"):
@@ -161,19 +205,19 @@ def _account(imported: ImportedToken, settings: Mapping[str, str], config: Confi
     tenant = re.search(r"://login\.[a-z.]+/([^/]+)/oauth2/", imported.token_endpoint)
     if tenant and tenant[1] not in ("common", "organizations", "consumers", provider.tenant):
         values.setdefault("tenant", tenant[1])
-    return accounts.of(address, name, config, values), values
+    return accounts.make(address, name, config, values), values
 
 
 def _provider(address: str, imported: ImportedToken, config: Config) -> str:
-    """By the address's domain, by the server that gave the token, by the domain's MX record."""
-    known = accounts.all_providers(config)
+    """The provider: by the address's domain, by the server that gave the token, or by the domain's MX record."""
+    known = provider_registry.all_providers(config)
     domain = domain_of(address)
     by_domain = for_domain({name: {"domains": row.domains} for name, row in known.items()}, domain)
     if by_domain:
         return by_domain
     host = urlsplit(imported.token_endpoint).hostname
     by_server = [name for name, row in known.items() if host and host in _hosts(row)]
-    return by_server[0] if by_server else accounts.provider_name(address, config)
+    return by_server[0] if by_server else provider_registry.name_for(address, config)
 
 
 def _hosts(provider: Provider) -> set[str | None]:
@@ -189,7 +233,7 @@ def _stored(account: Account) -> Token | None:
 
 
 def _token(imported: ImportedToken, account: Account) -> Token:
-    # The file's secret is of use where nobody else has one, and where its client takes one.
+    # The secret in the file is left out if this provider's clients must not send one.
     secret = imported.client_secret if account.provider.client_secret_policy != "forbidden" else ""
     token = Token(
         access_token=imported.access_token,
@@ -205,16 +249,8 @@ def _token(imported: ImportedToken, account: Account) -> Token:
 
 
 def _refreshed(account: Account, token: Token) -> Token:
-    provider, _ = metadata.complete(account.provider)
     try:
-        return refresh(
-            provider,
-            token,
-            client_id=provider.client_id,
-            client_secret=account.client_secret(token.client_secret),
-            account=account.address,
-            key_password=account.key_password(),
-        )
+        return account.grant.renew(account.client(token), token)
     except AuthorizationRequired as error:
         raise AuthorizationRequired(
             f"the other program's token is refused: {error.message}", code=error.code, hint=error.hint
@@ -224,15 +260,16 @@ def _refreshed(account: Account, token: Token) -> Token:
 
 
 def _check(account: Account, token: Token) -> None:
-    """What is found wrong here is no reason to throw the token away: the other program's may be dead by now."""
+    """Try the mailbox. The token is kept even if that fails: the other program's token may not work any more."""
     try:
         if token.scope:
             check_scope(account.provider, token)
         if account.provider.pop3_host:
             check_maildrop(account, token.access_token)
     except OAuth2Pop3Error as error:
-        what = f"the token of {account.address} is taken over and kept, but it does not open the mailbox"
+        what = f"the token of {account.address} is imported and kept, but it does not open the mailbox"
+        command = f"To sign in again, run: oauth2-pop3 login {account.address}"
         if isinstance(error, NetworkError):
-            what = f"the token of {account.address} is taken over, but the check at the POP3 server failed"
-        command = f"To sign in anew, run: oauth2-pop3 login {account.address}"
+            what = f"the token of {account.address} is imported, but the check at the POP3 server failed"
+            command = f"To try it again, run: oauth2-pop3 check {account.address}"
         raise type(error)(f"{what}: {error.message}", hint=error.hint or command) from error

@@ -20,7 +20,7 @@ class ImportedToken:
     """What such a file says of one account; its repr shows no secret.
 
     program: what wrote it. address: "" where the file does not say whose it is. expires_at: seconds since the epoch, 0
-    for unknown. problem: why this account cannot be taken over, a sentence; "" for nothing.
+    for unknown. problem: why this account cannot be imported, a sentence; "" for nothing.
     """
 
     program: str

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from oauth2_pop3.accounts import account as accounts
+from oauth2_pop3.accounts import provider_registry
 from oauth2_pop3.accounts.account import Account
 from oauth2_pop3.accounts.config import Config
 from oauth2_pop3.dialects import Dialect, DialectAccount, DialectFile, SignIn
@@ -22,7 +23,6 @@ from oauth2_pop3.dialects.source_text import SourceText, commented_passwords
 from oauth2_pop3.errors import ConfigError, OAuth2Pop3Error, UsageError
 from oauth2_pop3.net.tls import is_loopback
 from oauth2_pop3.providers import provider as providers
-from oauth2_pop3.providers.provider import APP_GRANTS
 from oauth2_pop3.translation.unified_diff import unified_diff
 from oauth2_pop3_hooks import manager
 
@@ -159,8 +159,7 @@ class _Decisions:
         self._by_server: dict[str, list[str]] = {}
         self._only = {address.lower() for address in wishes.only}
         self._rows = {
-            name: accounts.provider_row(name, config, config.place("providers", name))
-            for name in {**manager.providers(), **config.providers}
+            name: provider_registry.row(name, config) or {} for name in {**manager.providers(), **config.providers}
         }
 
     def row(self, found: DialectAccount) -> Row:
@@ -213,9 +212,9 @@ class _Decisions:
         if "provider" in row or "account" in row:
             return accounts.load(address, self._config)
         if row:
-            return accounts.of(address, provider, self._config)
+            return accounts.make(address, provider, self._config)
         if provider not in self._of:  # the same for each of them
-            self._of[provider] = accounts.of(address, provider, self._config)
+            self._of[provider] = accounts.make(address, provider, self._config)
         return replace(self._of[provider], address=address)
 
     def _address(self, found: DialectAccount) -> str:
@@ -269,7 +268,7 @@ class _Decisions:
             return (f"Run: oauth2-pop3 login {address}",) if "@" in address else ()
 
     def _todo(self, account: Account) -> tuple[str, ...]:
-        if account.provider.grant in APP_GRANTS:
+        if not account.provider.needs_person:
             return ()
         store = account.token_store_name
         if store not in self._signed_in:

@@ -23,7 +23,8 @@ from cryptography.hazmat.primitives.serialization import (
 
 from oauth2_pop3.errors import AuthenticationRejected, ConfigError, NetworkError, OAuthError
 from oauth2_pop3.oauth2 import metadata
-from oauth2_pop3.oauth2.grants import client_credentials
+from oauth2_pop3.oauth2.client import Client as OurClient
+from oauth2_pop3.oauth2.grants.client_credentials import ClientCredentials
 from oauth2_pop3.oauth2.token import Token
 from oauth2_pop3.pop3 import maildrop
 from oauth2_pop3.pop3.maildrop import Pop3Server
@@ -49,19 +50,18 @@ def provider(home: Path, authorization_server: AuthorizationServer) -> Provider:
         scope="mail",
         ca_certs=str(authorization_server.ca_file),
     )
-    completed, _ = metadata.complete(row)
-    return completed
+    return metadata.complete(row)
 
 
 def ask(provider: Provider, client: Client = SERVICE_JWT, *, key_password: str = "") -> Token:
-    answer = client_credentials.ask(
-        provider,
-        client_id=client.client_id,
-        client_secret=client.client_secret,
+    asking = OurClient(
+        replace(provider, client_id=client.client_id),
         account=SERVICE_USERNAME,
+        client_secret=client.client_secret,
         key_password=key_password,
     )
-    return Token.from_response(answer, scope=provider.scope)
+    grant = ClientCredentials()
+    return grant.read(asking, grant.request(asking))
 
 
 def count(token: Token, dovecot: Dovecot, provider: Provider, user: str = SERVICE_USERNAME) -> int:

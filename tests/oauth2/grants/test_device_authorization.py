@@ -19,6 +19,7 @@ import pytest
 from oauth2_pop3.cli.qr_code import qr_code
 from oauth2_pop3.errors import AuthorizationRequired, ConfigError, NetworkError, OAuth2Pop3Error, OAuthError
 from oauth2_pop3.oauth2 import metadata
+from oauth2_pop3.oauth2.client import Client as OurClient
 from oauth2_pop3.oauth2.grants import device_authorization
 from oauth2_pop3.oauth2.grants.device_authorization import DeviceAuthorization, begin, wait
 from oauth2_pop3.providers.provider import Provider
@@ -81,6 +82,7 @@ class Site:
             authorization_endpoint=f"{self.url}/authorize",
             token_endpoint=f"{self.url}/token",
             device_authorization_endpoint=f"{self.url}/device",
+            client_id="c",
             scope="mail",
             allow_insecure_loopback=True,
         )
@@ -92,16 +94,13 @@ class Site:
 
     def begin(self, **device: object) -> DeviceAuthorization:
         self.device = (200, {key: value for key, value in {**GOOD, **device}.items() if value is not None})
-        return begin(self.provider, client_id="c", client_secret="", account=ANN)
+        return begin(OurClient(self.provider, account=ANN))
 
     def wait(self, time: Time, *polls: Answer | None, **device: object) -> Mapping[str, object]:
         self.polls = list(polls)
         return wait(
-            self.provider,
+            OurClient(self.provider, account=ANN),
             self.begin(**device),
-            client_id="c",
-            client_secret="",
-            account=ANN,
             sleep=time.sleep,
             clock=time.clock,
         )
@@ -153,14 +152,14 @@ class Client:
             ca_certs=str(server.ca_file),
             token_endpoint_auth_method="client_secret_basic" if client == NATIVE_BASIC else "",
         )
-        self.provider, _ = metadata.complete(provider)
-        self.who = {"client_id": client.client_id, "client_secret": client.client_secret, "account": ANN}
+        completed = replace(metadata.complete(provider), client_id=client.client_id)
+        self.client = OurClient(completed, account=ANN, client_secret=client.client_secret)
 
     def begin(self) -> DeviceAuthorization:
-        return begin(self.provider, **self.who)
+        return begin(self.client)
 
     def wait(self, authorization: DeviceAuthorization, time: Time) -> Mapping[str, object]:
-        return wait(self.provider, authorization, **self.who, sleep=time.sleep, clock=time.clock)
+        return wait(self.client, authorization, sleep=time.sleep, clock=time.clock)
 
 
 # --- the real server
@@ -388,13 +387,13 @@ def test_no_secret_is_shown(site: Site) -> None:
 def test_no_endpoint(site: Site) -> None:
     provider = replace(site.provider, device_authorization_endpoint="")
     with pytest.raises(ConfigError, match=rf"no device_authorization_endpoint.*oauth2-pop3 login {ANN} --no-browser"):
-        begin(provider, client_id="c", client_secret="", account=ANN)
+        begin(OurClient(provider, account=ANN))
 
 
 def test_the_row_says_that_it_is_of_no_use(site: Site) -> None:
     provider = replace(site.provider, device_grant_note="Example's device grant takes no scope that opens a mailbox.")
     with pytest.raises(ConfigError, match=rf"opens a mailbox\. .*paste.*oauth2-pop3 login {ANN} --no-browser"):
-        begin(provider, client_id="c", client_secret="", account=ANN)
+        begin(OurClient(provider, account=ANN))
     assert site.forms == [], "said before it is tried"
 
 
@@ -411,14 +410,14 @@ def test_the_row_says_that_it_is_of_no_use(site: Site) -> None:
 def test_a_refusal_at_the_first_step(site: Site, answer: Answer, kind: type[OAuth2Pop3Error]) -> None:
     site.device = answer
     with pytest.raises(kind) as caught:
-        begin(site.provider, client_id="c", client_secret="", account=ANN)
+        begin(OurClient(site.provider, account=ANN))
     assert type(caught.value) is kind
 
 
 def test_a_client_that_may_not_is_told_the_other_way(site: Site) -> None:
     site.device = (400, {"error": "unauthorized_client"})
     with pytest.raises(OAuthError, match=rf"oauth2-pop3 login {ANN} --no-browser"):
-        begin(site.provider, client_id="c", client_secret="", account=ANN)
+        begin(OurClient(site.provider, account=ANN))
 
 
 # --- the picture

@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from oauth2_pop3.errors import ConfigError, NetworkError, OAuth2Pop3Error, OAuthError
+from oauth2_pop3.oauth2.client import Client
 from oauth2_pop3.oauth2.grants import jwt_bearer
 from oauth2_pop3.oauth2.token import Token
 from oauth2_pop3.providers.provider import Provider
@@ -150,7 +151,7 @@ def write(site: Site, tmp_path: Path) -> Write:
 
 
 def ask(provider: Provider, subject: str = ANN) -> Token:
-    return Token.from_response(jwt_bearer.ask(provider, subject=subject, account=ANN), scope=provider.scope)
+    return Token.from_response(jwt_bearer.ask(Client(provider, account=ANN), subject=subject), scope=provider.scope)
 
 
 def test_a_token_for_each_mailbox(site: Site, write: Write) -> None:

@@ -14,6 +14,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from oauth2_pop3.errors import AuthorizationRequired, ConfigError, NetworkError, OAuth2Pop3Error, OAuthError
+from oauth2_pop3.oauth2.client import Client
 from oauth2_pop3.oauth2.grants import password
 from oauth2_pop3.providers.provider import Provider, built_in_rows
 
@@ -70,10 +71,8 @@ def site(home: Path) -> Iterator[Site]:
 
 
 def ask(provider: Provider, word: str = PASSWORD, *, client_secret: str = "") -> dict[str, object]:
-    answer = password.ask(
-        provider, username=ANN, password=word, client_id="c", client_secret=client_secret, account=ANN
-    )
-    return dict(answer)
+    client = Client(replace(provider, client_id="c"), account=ANN, client_secret=client_secret)
+    return dict(password.ask(client, username=ANN, password=word))
 
 
 FORM = {"grant_type": "password", "username": ANN, "password": PASSWORD, "scope": "mail"}

@@ -1,7 +1,7 @@
 """Try accounts, for cron: silent and 0 when all is well.
 
-Otherwise a line an account on standard error, and the exit code 77 (a person must act), 75 (try again later) or
-another of errors.py. With --json: a list of objects with account, exit_code (0 for well), message and hint.
+Otherwise it prints a line for each account on standard error, and its exit code is 77 (a person must act), 75 (try
+again later) or another one. With --json: a list of objects with account, exit_code (0: all is well), message and hint.
 """
 
 from __future__ import annotations
@@ -16,10 +16,14 @@ _AT_ONCE = 4
 
 def add_arguments(parser: ArgumentParser) -> None:
     """[ACCOUNT ...] [--all] [--days N] [--no-connect] [--json]."""
-    parser.add_argument("accounts", metavar="ACCOUNT", nargs="*", help="which to try; all, if none is named")
+    parser.add_argument("accounts", metavar="ACCOUNT", nargs="*", help="the accounts to try; all, if you name none")
     parser.add_argument("--all", action="store_true", help="all of them")
     parser.add_argument(
-        "--days", metavar="N", type=_days, default=3.0, help="tell of a sign-in that ends within N days (%(default)s)"
+        "--days",
+        metavar="N",
+        type=_days,
+        default=3.0,
+        help="report a sign-in that ends within N days (default: %(default)s)",
     )
     parser.add_argument("--no-connect", action="store_true", help="do not sign in to the POP3 servers")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -27,11 +31,13 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Try them, and say what is wrong."""
-    from oauth2_pop3.accounts import upkeep as check
+    from oauth2_pop3.accounts import upkeep
     from oauth2_pop3.accounts.config import Config
 
-    act = partial(check.check, days=options.days, connect=not options.no_connect)
-    findings = check.each(check.chosen([] if options.all else options.accounts, Config.load()), act, at_once=_AT_ONCE)
+    config = Config.load()
+    addresses = upkeep.selected_accounts([] if options.all else options.accounts, config)
+    check = partial(upkeep.check_account, config=config, days=options.days, connect=not options.no_connect)
+    findings = upkeep.for_each_account(addresses, check, at_once=_AT_ONCE)
     if options.json:
         print(
             json.dumps(
@@ -51,7 +57,7 @@ def run(options: Namespace) -> int:
         for finding in findings:
             if finding.error:
                 print(f"oauth2-pop3: {finding.account}: {finding.error}", file=sys.stderr)
-    return check.exit_code(findings)
+    return upkeep.exit_code(findings)
 
 
 def _days(text: str) -> float:

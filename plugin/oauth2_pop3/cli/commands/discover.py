@@ -14,8 +14,6 @@ import json
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
-from oauth2_pop3.errors import one_line
-
 if TYPE_CHECKING:
     from oauth2_pop3.discovery.ladder import Result
 
@@ -37,6 +35,7 @@ def run(options: Namespace) -> None:
     from pathlib import Path
 
     from oauth2_pop3.accounts.config import Config
+    from oauth2_pop3.cli.discovered import lines
     from oauth2_pop3.discovery.ladder import discover
 
     config = Config.load()
@@ -55,25 +54,6 @@ def run(options: Namespace) -> None:
         print(f"Saved as [providers.{name}] in {config.path}. Run: oauth2-pop3 login {result.address}")
     elif options.save:
         print(f"There is nothing to save. Run: oauth2-pop3 login {result.address} --provider {name}")
-
-
-def lines(result: Result) -> list[str]:
-    """What a person is shown, before anything is sent to what was found."""
-    row = result.provider
-    tls = "STARTTLS" if row.starttls else "TLS"
-    facts = {
-        "provider": row.name + (" (known already)" if result.known else ""),
-        "found by": result.source,
-        "trust": result.trust,
-        "POP3": f"{row.pop3_host}:{row.pop3_port}, {tls}" if row.pop3_host else "",
-        "issuer": row.issuer or row.authorization_endpoint,
-        "scope": row.scope,
-        "client_id": "" if result.known else row.client_id,
-        "user name": result.username if result.username != result.address else "",
-        "note": row.unsupported or result.note,
-    }
-    shown = [f"{name:10} {one_line(text)}" for name, text in facts.items() if text]
-    return [*shown, "Tried:", *(f"  {rung.outcome:7} {rung.name}: {rung.detail}" for rung in result.rungs)]
 
 
 def as_object(result: Result) -> dict[str, object]:

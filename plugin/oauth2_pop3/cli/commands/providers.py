@@ -26,10 +26,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> None:
     """Print the table."""
-    from oauth2_pop3.accounts import account as accounts
+    from oauth2_pop3.accounts import provider_registry
     from oauth2_pop3.accounts.config import Config
 
-    rows = accounts.all_providers(Config.load())
+    rows = provider_registry.all_providers(Config.load())
     if options.json:
         objects = [
             {**{key: getattr(row, key) for key in _KEYS}, "supported": not row.unsupported} for row in rows.values()

@@ -1,6 +1,6 @@
-"""Use every refresh token once, so that none is ended for want of use: weekly from cron is plenty.
+"""Use refresh tokens now, so that none ends because it was not used. Once a week from cron is enough.
 
-Silent and 0 when all is well; otherwise as `check`.
+It prints nothing and exits with 0 when all is well; otherwise it does as `oauth2-pop3 check` does.
 """
 
 from __future__ import annotations
@@ -12,33 +12,36 @@ from functools import partial
 
 def add_arguments(parser: ArgumentParser) -> None:
     """[ACCOUNT ...] [--all] [--jitter SECONDS] [--jobs N]."""
-    parser.add_argument("accounts", metavar="ACCOUNT", nargs="*", help="which to refresh")
-    parser.add_argument("--all", action="store_true", help="all of them")
+    parser.add_argument("accounts", metavar="ACCOUNT", nargs="*", help="the accounts to refresh")
+    parser.add_argument("--all", action="store_true", help="all accounts")
     parser.add_argument(
         "--jitter",
         metavar="SECONDS",
         type=_number,
         default=0 if sys.stdin and sys.stdin.isatty() else 60,  # None: closed, as some schedulers do
-        help="wait up to so long before each, at random (0 at a terminal, else 60)",
+        help="wait a random time of up to SECONDS before each (default: 0 at a terminal, else 60)",
     )
-    parser.add_argument("--jobs", metavar="N", type=_number, default=4, help="so many at once (%(default)s)")
+    parser.add_argument(
+        "--jobs", metavar="N", type=_number, default=4, help="refresh N at the same time (default: %(default)s)"
+    )
 
 
 def run(options: Namespace) -> int:
     """Refresh them, and say what is wrong."""
-    from oauth2_pop3.accounts import upkeep as check
+    from oauth2_pop3.accounts import upkeep
     from oauth2_pop3.accounts.config import Config
     from oauth2_pop3.errors import UsageError
 
     if not options.all and not options.accounts:
-        raise UsageError("no account was named", hint="Name some, or say --all.")
-    addresses = check.chosen([] if options.all else options.accounts, Config.load(), mailboxes=False)
-    act = partial(check.refresh, jitter=options.jitter)
-    findings = check.each(addresses, act, at_once=max(1, options.jobs))
+        raise UsageError("no account was named", hint="Name one or more, or give --all.")
+    config = Config.load()
+    addresses = upkeep.selected_accounts([] if options.all else options.accounts, config, mailboxes=False)
+    refresh = partial(upkeep.refresh_account, config=config, jitter=options.jitter)
+    findings = upkeep.for_each_account(addresses, refresh, at_once=max(1, options.jobs))
     for finding in findings:
         if finding.error:
             print(f"oauth2-pop3: {finding.account}: {finding.error}", file=sys.stderr)
-    return check.exit_code(findings)
+    return upkeep.exit_code(findings)
 
 
 def _number(text: str) -> int:

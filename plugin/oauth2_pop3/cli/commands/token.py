@@ -1,9 +1,10 @@
 """Print an access token for an account.
 
-Standard output gets the token and a newline and nothing else. With --format: xoauth2 and oauthbearer are the client's
-first message in base64 on one line, as SASL clients send it; header is a line for HTTP; json is an object with
-access_token, token_type, expires_at (seconds since the epoch), account and mailbox. Exit codes: 0, 75 try again later,
-77 a person must sign in again (oauth2-pop3 login), 78 the configuration is wrong, 64 the command line is.
+Standard output gets the token and a newline, and nothing else. --format chooses another form: xoauth2 and oauthbearer
+are the client's first message in base64 on one line, as SASL clients send it; header is a line for HTTP; json is an
+object with access_token, token_type, expires_at (seconds since the epoch), account and mailbox. Exit codes: 0 success,
+75 try again later, 77 a person must sign in again (oauth2-pop3 login), 78 the configuration is wrong, 64 the command
+line is wrong.
 """
 
 from __future__ import annotations
@@ -26,38 +27,48 @@ _FORMATS = ("token", "xoauth2", "oauthbearer", "json", "header")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """ACCOUNT, and for whom and in which form."""
+    """ACCOUNT, and what the token is for and how to print it."""
     parser.add_argument("account", metavar="ACCOUNT", help="the address that was signed in")
-    parser.add_argument("--mailbox", metavar="MAILBOX", help="the mailbox it is to open, if not the account's own")
+    parser.add_argument(
+        "--mailbox", metavar="MAILBOX", help="the mailbox that it must open, if it is not the account's own"
+    )
     parser.add_argument("--format", choices=_FORMATS, default="token", help="what to print (see above)")
     parser.add_argument(
         "--for",
         choices=PROTOCOLS,
         default="pop3",
         dest="protocol",
-        help="for imap or smtp, which the sign-in must have asked for (login --also)",
+        help="the protocol; the sign-in must have asked for imap or smtp (login --also)",
     )
-    parser.add_argument("--host", metavar="HOST", default="", help="of oauthbearer, if not the provider's POP3 server")
-    parser.add_argument("--port", metavar="PORT", type=_port, default=0, help="of oauthbearer, in the same way")
+    parser.add_argument(
+        "--host",
+        metavar="HOST",
+        default="",
+        help="for oauthbearer: the server, if it is not the provider's POP3 server",
+    )
+    parser.add_argument(
+        "--port", metavar="PORT", type=_port, default=0, help="for oauthbearer: the port of that server"
+    )
     parser.add_argument(
         "--min-validity",
         metavar="SECONDS",
         type=_number,
         default=access_token_cache.DEFAULT_MIN_VALIDITY,
-        help="get a new token unless the present one is good for so long (default: %(default)s)",
+        help="get a new token unless the present one is valid for so long (default: %(default)s)",
     )
 
 
 def run(options: Namespace) -> None:
     """Print it."""
     from oauth2_pop3.accounts import access
-    from oauth2_pop3.accounts import account as accounts
+    from oauth2_pop3.accounts.account import load
 
     if options.format not in ("xoauth2", "oauthbearer") and (options.host or options.port):
         raise UsageError("--host and --port are for --format oauthbearer")
+    account = load(options.account)
     if options.protocol != "pop3":
-        access.require_protocol(accounts.load(options.account), options.protocol)
-    token = access.access_token(options.account, mailbox=options.mailbox or "", min_validity=options.min_validity)
+        access.require_protocol(account, options.protocol)
+    token = access.access_token(account, mailbox=options.mailbox or "", min_validity=options.min_validity)
     if options.protocol != "imap":
         remark_on_length(options.mailbox or options.account, token, always=options.format in ("xoauth2", "oauthbearer"))
     if options.format == "token":
@@ -65,7 +76,6 @@ def run(options: Namespace) -> None:
     elif options.format == "header":
         print(f"Authorization: Bearer {token}")
     else:
-        account = accounts.load(options.account)
         mailbox = options.mailbox or account.user
         print(
             _as_json(options, token, mailbox) if options.format == "json" else _sasl(options, account, token, mailbox)
@@ -85,7 +95,7 @@ def _as_json(options: Namespace, token: str, mailbox: str) -> str:
 
 
 def _expires_at(token: str, *names: str) -> int | None:
-    """Of the copy that has just been written, whoever it was asked for."""
+    """When the token ends, from the cached copy that was just written under one of these names."""
     for name in names:
         try:
             expires_at, cached, _ = Path(access_token_cache.path(name)).read_text("ascii").split("\n")
@@ -99,8 +109,8 @@ def _expires_at(token: str, *names: str) -> int | None:
 def _sasl(options: Namespace, account: Account, token: str, mailbox: str) -> str:
     """The initial response of a mechanism.
 
-    OAUTHBEARER has the server's host and port in it, where they are known; a bearer token does not need them (RFC 7628
-    section 3.1), and which servers there are for other protocols no row says.
+    OAUTHBEARER names the server's host and port if they are known. A bearer token does not need them (RFC 7628 section
+    3.1), and no provider's row names the servers of other protocols.
     """
     host, port = options.host, options.port
     if options.protocol == "pop3":
@@ -110,7 +120,7 @@ def _sasl(options: Namespace, account: Account, token: str, mailbox: str) -> str
 
 def _port(text: str) -> int:
     if not text.isdecimal() or not 0 < int(text[:6]) < 65536:
-        raise ArgumentTypeError(f"{text!r} is no port")
+        raise ArgumentTypeError(f"{text!r} is not a port")
     return int(text[:6])
 
 

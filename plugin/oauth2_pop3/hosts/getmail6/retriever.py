@@ -99,7 +99,7 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
 
     def _access_token(self, refused: str) -> str:
         mailbox = "" if self._options.account == self._options.username else self._options.username
-        return access.access_token(self._options.account, mailbox=mailbox, refused=refused)
+        return access.access_token(accounts.load(self._options.account), mailbox=mailbox, refused=refused)
 
     def _open(self, server: Pop3Server) -> Session:
         """Sign in; where somebody else's token was refused, say whose it was."""

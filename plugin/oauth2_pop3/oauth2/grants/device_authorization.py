@@ -2,9 +2,9 @@
 
 ::
 
-    authorization = begin(provider, client_id=..., client_secret=..., account=...)
+    authorization = begin(client)
     print(authorization.verification_uri, authorization.user_code)
-    answer = wait(provider, authorization, client_id=..., client_secret=..., account=...)
+    response = wait(client, authorization)
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from urllib.parse import urlsplit
 
 from oauth2_pop3.errors import AuthorizationRequired, ConfigError, NetworkError, OAuthError
 from oauth2_pop3.oauth2 import token_endpoint
-from oauth2_pop3.providers.provider import Provider
+from oauth2_pop3.oauth2.client import Client
+from oauth2_pop3.oauth2.grants.grant import Person, PersonGrant, Response
+from oauth2_pop3.oauth2.token import Token
 
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:device_code"
 
@@ -38,9 +40,10 @@ _DEVICE_CODE_LIMIT, _USER_CODE_LIMIT, _URI_LIMIT = 8192, 64, 2048  # characters
 
 @dataclass(frozen=True)
 class DeviceAuthorization:
-    """What the device_authorization_endpoint answers (section 3.2), checked: a person may be shown all but device_code.
+    """The device_authorization_endpoint's response (section 3.2), checked. A person may see all of it but device_code.
 
-    verification_uri_complete: "" where there is none. expires_in, interval: seconds, within bounds that make sense.
+    verification_uri_complete: "" if there is none.
+    expires_in, interval: seconds, within bounds that make sense.
     """
 
     device_code: str = field(repr=False)
@@ -51,14 +54,14 @@ class DeviceAuthorization:
     interval: int
 
     @classmethod
-    def from_response(cls, answer: Mapping[str, object]) -> DeviceAuthorization:
-        """Read the endpoint's answer. Raises OAuthError where it cannot be shown to a person or worked with.
+    def from_response(cls, response: Mapping[str, object]) -> DeviceAuthorization:
+        """Read the endpoint's response. Raises OAuthError if a person could not be shown it or could not use it.
 
-        An interval that is missing, no number, not above 0 or longer than the codes live is DEFAULT_INTERVAL.
+        An interval that is missing, not a number, not above 0 or longer than the codes live counts as DEFAULT_INTERVAL.
         """
-        device_code = _text(answer.get("device_code"), _DEVICE_CODE_LIMIT)
-        user_code = _text(answer.get("user_code"), _USER_CODE_LIMIT).strip()
-        verification_uri = _web_page(answer.get("verification_uri"))
+        device_code = _text(response.get("device_code"), _DEVICE_CODE_LIMIT)
+        user_code = _text(response.get("user_code"), _USER_CODE_LIMIT).strip()
+        verification_uri = _web_page(response.get("verification_uri"))
         for key, value in (
             ("device_code", device_code),
             ("user_code", user_code),
@@ -66,34 +69,45 @@ class DeviceAuthorization:
         ):
             if not value:
                 raise OAuthError(
-                    f"the answer of the device_authorization_endpoint has no usable {key} (RFC 8628 section 3.2)",
-                    hint="Is this the device_authorization_endpoint, and is no proxy in between?",
+                    f"the response of the device_authorization_endpoint has no usable {key} (RFC 8628 section 3.2)",
+                    hint="Check that this is the device_authorization_endpoint, and that no proxy is in between.",
                 )
-        expires_in = math.ceil(min(_number(answer.get("expires_in")) or ASSUMED_LIFETIME, LONGEST_LIFETIME))
-        interval = _number(answer.get("interval")) or DEFAULT_INTERVAL
+        expires_in = math.ceil(min(_number(response.get("expires_in")) or ASSUMED_LIFETIME, LONGEST_LIFETIME))
+        interval = _number(response.get("interval")) or DEFAULT_INTERVAL
         if interval > expires_in:
             interval = min(DEFAULT_INTERVAL, expires_in)
         return cls(
             device_code=device_code,
             user_code=user_code,
             verification_uri=verification_uri,
-            verification_uri_complete=_web_page(answer.get("verification_uri_complete")),
+            verification_uri_complete=_web_page(response.get("verification_uri_complete")),
             expires_in=expires_in,
             interval=max(SHORTEST_INTERVAL, math.ceil(interval)),
         )
 
 
-def begin(
-    provider: Provider, *, client_id: str, client_secret: str, account: str, key_password: str = ""
-) -> DeviceAuthorization:
+class DeviceCode(PersonGrant):
+    """The person types a short code on another device."""
+
+    def sign_in(self, client: Client, person: Person, accept: Callable[[Response], Token]) -> Token:
+        """Show the code, and wait until it has been entered."""
+        authorization = begin(client)
+        person.show_device(
+            authorization.verification_uri, authorization.user_code, authorization.verification_uri_complete
+        )
+        return accept(wait(client, authorization))
+
+
+def begin(client: Client) -> DeviceAuthorization:
     """Ask for a device_code and a user_code (sections 3.1 and 3.2).
 
-    key_password: what the client's private key is encrypted with, where it has one.
-    Raises ConfigError where the provider has no such grant, or one that does not open mailboxes; OAuthError,
+    Raises ConfigError if the provider does not have this grant, or if its tokens would not open mailboxes; OAuthError,
     AuthorizationRequired and NetworkError.
     """
+    provider = client.provider
     other_way = (
-        f"Sign in with a browser, and paste the redirect if it is elsewhere: oauth2-pop3 login {account} --no-browser"
+        "Sign in with a browser; if it is on another machine, paste the redirect. Run: "
+        f"oauth2-pop3 login {client.account} --no-browser"
     )
     if provider.device_grant_note:
         note = provider.device_grant_note.strip().rstrip(".")
@@ -104,38 +118,27 @@ def begin(
         )
     # Section 3.1: the client authenticates as it does at the token endpoint, and errors look alike (section 3.2).
     try:
-        answer = token_endpoint.ask(
-            provider,
-            {"scope": provider.scope} if provider.scope else {},
-            client_id=client_id,
-            client_secret=client_secret,
-            account=account,
-            key_password=key_password,
-            endpoint=provider.device_authorization_endpoint,
-        )
+        parameters = {"scope": provider.scope} if provider.scope else {}
+        response = token_endpoint.ask(client, parameters, endpoint=provider.device_authorization_endpoint)
     except OAuthError as error:
         if error.code != "unauthorized_client":
             raise
-        # The client was registered for a browser alone, and the grant may have been our own choice.
+        # The client was registered only for a browser, and the grant may have been our own choice.
         raise OAuthError(error.message, code=error.code, hint=f"{error.hint} {other_way}") from error
-    return DeviceAuthorization.from_response(answer)
+    return DeviceAuthorization.from_response(response)
 
 
 def wait(
-    provider: Provider,
+    client: Client,
     authorization: DeviceAuthorization,
     *,
-    client_id: str,
-    client_secret: str,
-    account: str,
-    key_password: str = "",
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
-) -> Mapping[str, object]:
-    """Poll the token endpoint until the person has agreed (sections 3.4 and 3.5); returns its answer.
+) -> Response:
+    """Poll the token endpoint until the person has agreed (sections 3.4 and 3.5), and return its response.
 
-    A passing fault makes the pauses longer and is no reason to give up before the codes expire. sleep and clock:
-    seconds. Raises AuthorizationRequired where the person declined or the time is over, and OAuthError.
+    A temporary problem makes the pauses longer; it is no reason to give up before the codes expire. sleep and clock
+    take and give seconds. Raises AuthorizationRequired if the person declined or the time is over, and OAuthError.
     """
     parameters = {"grant_type": GRANT_TYPE, "device_code": authorization.device_code}
     deadline = clock() + authorization.expires_in
@@ -146,17 +149,10 @@ def wait(
         # Cut short at the end, unless that is sooner than the server wants to be asked again.
         sleep(min(pause, max(left, interval)))
         try:
-            return token_endpoint.ask(
-                provider,
-                parameters,
-                client_id=client_id,
-                client_secret=client_secret,
-                account=account,
-                key_password=key_password,
-            )
+            return token_endpoint.ask(client, parameters)
         except OAuthError as error:
             if error.code == "invalid_grant":
-                raise _not_accepted(error, account) from error
+                raise _not_accepted(error, client.account) from error
             if error.code not in ("authorization_pending", "slow_down"):
                 raise
             if error.code == "slow_down":
@@ -166,7 +162,7 @@ def wait(
             # Section 3.5: less often before each new try, by doubling the pause.
             back_off = min(2 * pause, LONGEST_BACK_OFF)
             pause, fault = max(interval, back_off, error.retry_after or 0), error
-    raise _too_late(authorization, account, fault)
+    raise _too_late(authorization, client.account, fault)
 
 
 def _too_late(authorization: DeviceAuthorization, account: str, fault: NetworkError | None) -> AuthorizationRequired:

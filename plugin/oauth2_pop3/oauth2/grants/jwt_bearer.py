@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 from oauth2_pop3.errors import ConfigError, OAuthError
 from oauth2_pop3.oauth2 import client_assertion, token_endpoint
+from oauth2_pop3.oauth2.client import Client
+from oauth2_pop3.oauth2.grants.grant import AppGrant, Response
 from oauth2_pop3.providers.provider import Provider
 
 if TYPE_CHECKING:
@@ -26,11 +28,23 @@ _OPTIONAL = ("client_id", "private_key_id", "token_uri")
 _NEW_KEY = "Make a key for the service account in Google's console: Keys, Add key, JSON."
 
 
-def ask(provider: Provider, *, subject: str, account: str) -> Mapping[str, object]:
-    """A token for the mailbox `subject`: the token endpoint's answer.
+class JwtBearer(AppGrant):
+    """The key file of the service account stands for a client and its secret."""
 
-    Raises ConfigError where the key file cannot be used, OAuthError, NetworkError.
+    needs_client_id = False
+    token_per_mailbox = True
+
+    def request(self, client: Client) -> Response:
+        """Ask for a token for the account's mailbox."""
+        return ask(client, subject=client.account)
+
+
+def ask(client: Client, *, subject: str) -> Response:
+    """Ask for a token for the mailbox `subject`: the token endpoint's response.
+
+    Raises ConfigError if the key file cannot be used, OAuthError, NetworkError.
     """
+    provider = client.provider
     path = provider.service_account_file
     if not path:
         raise ConfigError(
@@ -52,7 +66,7 @@ def ask(provider: Provider, *, subject: str, account: str) -> Mapping[str, objec
     headers = {"kid": key_file["private_key_id"]} if key_file.get("private_key_id") else {}
     assertion = client_assertion.sign(private_key, claims, headers, where=path)
     try:
-        return token_endpoint.post(provider, {"grant_type": GRANT_TYPE, "assertion": assertion}, account=account)
+        return token_endpoint.post(client, {"grant_type": GRANT_TYPE, "assertion": assertion})
     except OAuthError as error:
         raise _explain(error, key_file, subject, provider.scope) from error
 

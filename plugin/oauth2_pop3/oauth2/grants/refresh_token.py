@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 from oauth2_pop3.oauth2 import token_endpoint
+from oauth2_pop3.oauth2.client import Client
 from oauth2_pop3.oauth2.token import Token
-from oauth2_pop3.providers.provider import Provider
 
 
-def refresh(
-    provider: Provider, token: Token, *, client_id: str, client_secret: str, account: str, key_password: str = ""
-) -> Token:
-    """Ask for a new access token. The refresh token may have been replaced with it: save the answer before use.
+def refresh(client: Client, token: Token) -> Token:
+    """Ask for a new access token. The server may replace the refresh token too: save the result before you use it.
 
-    scope is left out, which asks for what was granted (section 6). Raises AuthorizationRequired where the refresh
-    token has ended, NetworkError where it may work later, OAuthError.
+    scope is left out, which asks for what was granted before (section 6). Raises AuthorizationRequired if the refresh
+    token has ended, NetworkError if it may work later, OAuthError.
     """
     parameters = {"grant_type": "refresh_token", "refresh_token": token.refresh_token}
-    answer = token_endpoint.ask(
-        provider,
-        parameters,
-        client_id=client_id,
-        client_secret=client_secret,
-        account=account,
-        key_password=key_password,
-    )
-    return Token.from_response(answer, scope=token.scope, previous=token)
+    response = token_endpoint.ask(client, parameters)
+    return Token.from_response(response, scope=token.scope, previous=token)

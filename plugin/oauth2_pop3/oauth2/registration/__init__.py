@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from oauth2_pop3.errors import OAuthError, one_line
 from oauth2_pop3.oauth2 import token_endpoint
+from oauth2_pop3.oauth2.client import Client
 from oauth2_pop3.oauth2.registration import exchange, kept_file
 from oauth2_pop3.oauth2.registration.client import Registration, usable_scope
 from oauth2_pop3.providers.provider import MAIL_SCOPE, Provider
@@ -95,9 +96,9 @@ def is_known(provider: Provider, registration: Registration) -> bool:
         "redirect_uri": registration.redirect_uri,
         "code_verifier": secrets.token_urlsafe(48),
     }
-    client = {"client_id": registration.client_id, "client_secret": registration.client_secret}
+    client = Client(registration.applied_to(provider), client_secret=registration.client_secret)
     try:
-        token_endpoint.ask(registration.applied_to(provider), parameters, **client, account="")
+        token_endpoint.ask(client, parameters)
     except OAuthError as error:
         return not is_forgotten(error)
     return True

@@ -1,0 +1,88 @@
+"""Which providers there are: the built-in rows, the plugins' rows, and the user's tables over both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from oauth2_pop3.accounts.config import Config
+from oauth2_pop3.errors import ConfigError
+from oauth2_pop3.providers import provider as providers
+from oauth2_pop3.providers.provider import Provider
+from oauth2_pop3.providers.tables import Place
+from oauth2_pop3_hooks import manager
+
+
+def row(name: str, config: Config) -> dict[str, object] | None:
+    """The keys of a provider, the user's over the built-in or the plugin's; None if nobody has that name.
+
+    Plugins are loaded only if neither the user nor the built-in table has the name.
+    """
+    own = config.providers.get(name)
+    base = manager.built_in_providers().get(name)
+    if base is None:
+        base = manager.providers().get(name)
+    return None if base is None and own is None else {**(base or {}), **(own or {})}
+
+
+def provider(name: str, config: Config, own: Mapping[str, object], place: Place) -> Provider:
+    """The provider of that name with an account's own keys over its row.
+
+    place: where the account's own keys stand. A fault is reported where it stands: in the row or at the account.
+    Raises ConfigError.
+    """
+    found = row(name, config)
+    if found is None:
+        known = sorted({*manager.providers(), *config.providers})
+        raise place.error("provider", f"there is no provider {name}", f"There are {', '.join(known)}.")
+    try:
+        return providers.provider(name, {**found, **own}, place)
+    except ConfigError:
+        providers.provider(name, found, _place(name, config))
+        raise
+
+
+def all_providers(config: Config) -> dict[str, Provider]:
+    """Every provider, by name. A plugin's row that is wrong is named, and left out. Raises ConfigError."""
+    known = manager.providers()
+    found = {}
+    for name in {**known, **config.providers}:
+        keys = {**known.get(name, {}), **config.providers.get(name, {})}
+        try:
+            found[name] = providers.provider(name, keys, _place(name, config))
+        except ConfigError as error:
+            if name in config.providers:
+                raise
+            manager.complain(manager.provider_plugin(name), "failed in providers", error)
+    return found
+
+
+def _place(name: str, config: Config) -> Place:
+    """Where a provider's row stands: in the user's config, or in a plugin."""
+    if name in config.providers:
+        return config.place("providers", name)
+    return Place(f"the plugin {manager.provider_plugin(name)}", "", f"providers.{name}")
+
+
+def name_for(address: str, config: Config) -> str:
+    """Which provider serves an address: by its domain in the config, the built-in table and plugins; then by MX.
+
+    Raises ConfigError if none does, NetworkError if the MX record cannot be looked up.
+    """
+    domain = providers.domain_of(address)
+    for rows in (config.providers, manager.built_in_providers(), manager.providers()):
+        name = providers.for_domain(rows, domain)
+        if name:
+            return name
+    from oauth2_pop3.providers.mx import mail_exchanges
+
+    exchanges = mail_exchanges(domain)
+    known = manager.providers()
+    names = {**known, **config.providers}
+    name = providers.for_mx({name: row(name, config) or {} for name in names}, exchanges)
+    if name:
+        return name
+    found = f"its mail goes to {', '.join(exchanges[:3])}" if exchanges else "it has no MX record"
+    raise ConfigError(
+        f"no provider is known for {domain}: {found}",
+        hint=f"Name one with --provider (oauth2-pop3 providers lists them), or describe it in {config.path}.",
+    )
