@@ -1,7 +1,7 @@
-"""Asks the plugins: ours first, and entry points only where ours do not have the answer.
+"""Asks the plugins: ours first, and those of entry points only if ours do not have what is wanted.
 
-The only user of pluggy.PluginManager. Scanning for entry points costs as much as starting Python four times, so a
-look-up by name that ours can answer does not pay for it.
+This is the only user of pluggy.PluginManager. A scan for entry points costs as much as starting Python four times, so a
+look-up by name does not do it if our own plugins know the name.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from oauth2_pop3.stores import TokenStore
 
 _OURS = "oauth2-pop3"
-_ANSWERS: Mapping[str, type] = {"retriever_types": type, "providers": Mapping, "token_stores": type, "dialects": type}
-"""What each hook's answer maps a name to."""
+_RESULTS: Mapping[str, type] = {"retriever_types": type, "providers": Mapping, "token_stores": type, "dialects": type}
+"""What the result of each hook maps a name to."""
 
 
 _one_at_a_time = RLock()
@@ -32,9 +32,9 @@ _one_at_a_time = RLock()
 
 @contextmanager
 def _elsewhere() -> Iterator[None]:
-    """Standard output belongs to the token: what a plugin prints goes to standard error.
+    """Send what a plugin prints to standard error, because standard output belongs to the token.
 
-    One thread at a time, since sys.stdout is everybody's: two that put back what they found would leave it astray.
+    One thread at a time: two threads that both put sys.stdout back could leave the wrong one in place.
     """
     with _one_at_a_time, redirect_stdout(sys.stderr):
         yield
@@ -52,7 +52,7 @@ _ours = cache(_manager)
 
 @cache
 def _all() -> pluggy.PluginManager:
-    """Ours and every entry point; one that cannot be loaded is named, and the others go on."""
+    """Ours and those of every entry point. One that cannot be loaded is named, and the others go on."""
     from importlib.metadata import entry_points
 
     manager = _manager()
@@ -82,38 +82,38 @@ def complain(plugin: str, what: str, error: BaseException) -> None:
 
 @cache
 def _say(line: str) -> None:
-    """Once in a process: a hook may be asked for each account."""
+    """Say it once in a process: a hook may be called for each account."""
     print(line, file=sys.stderr)  # noqa: T201
 
 
 def _ask(manager: pluggy.PluginManager, hook: str, **arguments: object) -> list[tuple[str, Any]]:
-    """Call a hook of one plugin after the other, ours first: (plugin, answer)."""
-    answers = []
+    """Call a hook of one plugin after the other, ours first. Returns (plugin, result) for each."""
+    results = []
     plugins = manager.list_name_plugin()
     for name, plugin in sorted(plugins, key=lambda item: not _is_ours(item[0])):
         others = [other for _, other in plugins if other is not plugin]
         try:
             with _elsewhere():
-                answers += [(name, answer) for answer in manager.subset_hook_caller(hook, others)(**arguments)]
+                results += [(name, result) for result in manager.subset_hook_caller(hook, others)(**arguments)]
         except (Exception, SystemExit) as error:
             if _is_ours(name):
                 raise
             complain(name, f"failed in {hook}", error)
-    return answers
+    return results
 
 
 def _merged(manager: pluggy.PluginManager, hook: str) -> dict[str, Any]:
-    """All names a hook knows; where two plugins have one, the first wins."""
+    """All names that a hook knows. If two plugins have the same name, the first one wins."""
     merged: dict[str, Any] = {}
-    for plugin, answer in _ask(manager, hook):
-        if not isinstance(answer, Mapping):
-            complain(plugin, f"failed in {hook}", TypeError(f"answered {type(answer).__name__}, not a mapping"))
+    for plugin, result in _ask(manager, hook):
+        if not isinstance(result, Mapping):
+            complain(plugin, f"failed in {hook}", TypeError(f"returned {type(result).__name__}, not a mapping"))
             continue
-        for name, value in answer.items():
-            if isinstance(name, str) and isinstance(value, _ANSWERS[hook]):
+        for name, value in result.items():
+            if isinstance(name, str) and isinstance(value, _RESULTS[hook]):
                 merged.setdefault(name, value)
             else:
-                complain(plugin, f"failed in {hook}", TypeError(f"answered {name!r}: {type(value).__name__}"))
+                complain(plugin, f"failed in {hook}", TypeError(f"returned {name!r}: {type(value).__name__}"))
     return merged
 
 
@@ -144,7 +144,7 @@ def token_store(name: str) -> TokenStore:
 
 
 def built_in_providers() -> Mapping[str, Mapping[str, object]]:
-    """Our own rows alone."""
+    """Only our own rows."""
     return _merged(_ours(), "providers")
 
 
@@ -154,9 +154,9 @@ def providers() -> Mapping[str, Mapping[str, object]]:
 
 
 def provider_plugin(name: str) -> str:
-    """Which plugin brought the row of that name: for messages about it."""
-    answers = _ask(_all(), "providers")
-    return next((plugin for plugin, answer in answers if isinstance(answer, Mapping) and name in answer), _OURS)
+    """The plugin that has the row of that name, for messages about it."""
+    results = _ask(_all(), "providers")
+    return next((plugin for plugin, result in results if isinstance(result, Mapping) and name in result), _OURS)
 
 
 def dialects() -> Mapping[str, type[Dialect]]:

@@ -1,4 +1,4 @@
-"""The contract: every hook there is, when it is called, what it is given and what it may answer.
+"""The contract: every hook there is, when it is called, what it is given and what it may return.
 
 Types stand here for readers and type checkers and cost nothing at run time.
 """
@@ -21,7 +21,7 @@ def retriever_types() -> Mapping[str, type]:
     """Retriever types for getmail, by the name that ``type = NAME`` gives them.
 
     Called once in every getmail process, right after getmailcore.retrievers has been loaded: the classes derive
-    from getmail's. Where two plugins give the same name, ours wins, then the first.
+    from getmail's. If two plugins give the same name, ours wins, then the first.
     """
     raise NotImplementedError
 
@@ -31,7 +31,7 @@ def providers() -> Mapping[str, Mapping[str, object]]:
     """Providers, by name: rows with the keys of oauth2_pop3.providers.provider.Provider, as in config.toml.
 
     Called when a name or domain is looked up that the user's own config does not have, and by
-    `oauth2-pop3 providers`. A row that is wrong is a ConfigError that names the plugin.
+    `oauth2-pop3 providers`. A row that is wrong becomes a ConfigError that names the plugin.
     """
     raise NotImplementedError
 

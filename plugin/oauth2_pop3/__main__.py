@@ -1,7 +1,7 @@
-"""The door: the warm path of `oauth2-pop3 token ACCOUNT`, else the command line interface.
+"""The start of the program: the warm path of `oauth2-pop3 token ACCOUNT`, or else the command line interface.
 
-The warm path imports nothing beyond access_token_cache and leaves by os._exit, since taking the interpreter down
-tidily costs a tenth of starting it.
+The warm path imports only access_token_cache. It ends by os._exit, because an orderly end of the interpreter costs a
+tenth of its start.
 """
 
 import os
@@ -10,11 +10,11 @@ import sys
 from oauth2_pop3 import access_token_cache
 
 _LONG = 2900
-"""Characters: what sasl.MAY_BE_TOO_LONG says, about which a person at a terminal is told something."""
+"""Characters, as sasl.MAY_BE_TOO_LONG: a person at a terminal is told about a longer token."""
 
 
 def _token_arguments(arguments: list[str]) -> tuple[str, float] | None:
-    """ACCOUNT and min_validity of the two plain forms of `token`; None leaves the rest to argparse."""
+    """ACCOUNT and min_validity, if it is one of the two plain forms of `token`; None leaves it to argparse."""
     if len(arguments) == 2:
         account, seconds = arguments[1], ""
     elif len(arguments) == 4 and arguments[2] == "--min-validity":
@@ -29,7 +29,7 @@ def _token_arguments(arguments: list[str]) -> tuple[str, float] | None:
 
 
 def _print_and_exit(token: str) -> None:
-    """The token and a newline, all of it, or (a full disk, a closed pipe) leave it to the slow path to say so."""
+    """Print the token and a newline, and exit: with 74 if standard output did not take all of it."""
     line = f"{token}\n".encode()
     try:
         if os.write(1, line) == len(line):
@@ -45,9 +45,9 @@ def _print_and_exit(token: str) -> None:
 
 
 def _token_of_another_process(account: str, min_validity: float) -> str | None:
-    """Wait while another process refreshes the token, with next to nothing loaded: fifty may wait here.
+    """Wait while another process refreshes the token. Next to nothing is loaded, because fifty may wait here.
 
-    None: nobody else is at it, and it is ours to refresh; the account's lock is held from here to the end.
+    None if no other process does it: this one must refresh, and holds the account's lock from here to its end.
     """
     from oauth2_pop3.errors import OAuth2Pop3Error
     from oauth2_pop3.files.state_files import AccountLock
@@ -55,7 +55,7 @@ def _token_of_another_process(account: str, min_validity: float) -> str | None:
     try:
         lock = AccountLock(account)
         if not lock.has_been_taken:
-            return None  # nobody has signed in, or it is a misspelt name that is to leave no lock behind
+            return None  # nobody has signed in; or it is a misspelt name, which must not leave a lock file behind
         lock.acquire_unless(lambda: access_token_cache.read(account, min_validity) is not None)
     except OAuth2Pop3Error as error:
         from oauth2_pop3.cli import fail
@@ -67,7 +67,7 @@ def _token_of_another_process(account: str, min_validity: float) -> str | None:
 
 
 def main() -> int:
-    """Run the command that sys.argv says; its exit code."""
+    """Run the command in sys.argv, and return its exit code."""
     plain = _token_arguments(sys.argv[1:])
     if plain is None:
         from oauth2_pop3.cli import main as cli

@@ -1,7 +1,7 @@
 """An account's access token and when it ends, in a file of two lines: the warm path of `token`.
 
-Imports nothing but what a bare interpreter has loaded already, because the warm path is to cost no more than
-starting Python. The file is a copy: deleting it costs one refresh. What must not be lost is in the token store.
+This module imports only what a bare interpreter has loaded already, so that the warm path costs no more than starting
+Python. The file is a copy: deleting it costs one refresh. What must not be lost is in the token store.
 
 ``$XDG_STATE_HOME/oauth2-pop3/access/ACCOUNT``::
 
@@ -14,16 +14,16 @@ import stat
 import time
 
 DEFAULT_MIN_VALIDITY = 60
-"""Seconds that an access token must still be good for: time to connect and to sign in."""
+"""Seconds for which an access token must still be valid: time to connect and to sign in."""
 
 CLOCK_SKEW = 300
-"""Seconds by which a clock may go back before what was written ahead of it is taken for wrong."""
+"""Seconds by which the clock may go back before a file from the future is taken as wrong."""
 _SIZE_LIMIT = 65536
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789@._+-")
 
 
 def state_directory() -> str:
-    """Where everything that changes is kept: ``$XDG_STATE_HOME/oauth2-pop3``; "" where nobody knows a home."""
+    """The directory for everything that changes: ``$XDG_STATE_HOME/oauth2-pop3``; "" if there is no home directory."""
     base = os.environ.get("XDG_STATE_HOME", "")
     if not base.startswith("/"):  # the XDG specification: a relative path is to be ignored
         home = os.path.expanduser("~")
@@ -47,9 +47,9 @@ def path(account: str) -> str:
 
 
 def read(account: str, min_validity: float = DEFAULT_MIN_VALIDITY) -> str | None:
-    """The access token, if it is good for min_validity seconds more; otherwise None.
+    """The access token, if it is valid for min_validity seconds more; otherwise None.
 
-    A file that is not ours alone (another owner, or readable by others), or is not of two lines, is no answer:
+    A file that belongs to another user, that others can read, or that does not have two lines counts as missing:
     somebody else may have put it there.
     """
     if not state_directory():

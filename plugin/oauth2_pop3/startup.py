@@ -1,8 +1,8 @@
-"""What every start of the interpreter runs, by way of oauth2_pop3.pth (or, from Python 3.15, oauth2_pop3.start).
+"""What every start of Python runs, through oauth2_pop3.pth (or, from Python 3.15, oauth2_pop3.start).
 
 getmail finds a retriever's class with ``getattr(getmailcore.retrievers, TYPE)`` and has no plugin loader. So a
 finder waits for that one module, steps aside, and has our retriever types set on it once it has been loaded.
-Imports only sys: it must cost next to nothing where no getmail runs.
+It imports only sys: it must cost next to nothing in programs other than getmail.
 """
 
 import sys
@@ -51,7 +51,7 @@ def add_retriever_types(module: object) -> None:
 
 
 def install() -> None:
-    """Wait for getmailcore.retrievers, or act at once where it has been loaded already."""
+    """Wait for getmailcore.retrievers; act at once if it has been loaded already."""
     module = sys.modules.get(_HOST_MODULE)
     if module is not None:
         add_retriever_types(module)

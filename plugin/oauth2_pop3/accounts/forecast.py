@@ -10,16 +10,16 @@ from oauth2_pop3.providers.provider import Provider
 
 @dataclass(frozen=True)
 class Forecast:
-    """When the refresh token is expected to die, in seconds since the epoch (None: nobody knows), and why."""
+    """When the refresh token is expected to end, in seconds since the epoch (None if it is not known), and why."""
 
     at: int | None
     why: str
 
 
 def forecast(provider: Provider, token: Token) -> Forecast:
-    """The earliest end that is known of. Each refresh starts an idle lifetime anew.
+    """The earliest end that is known. Each refresh starts an idle lifetime again.
 
-    A lifetime counts from a moment that the token has (signed_in_at, obtained_at): where it is 0, nobody knows.
+    A lifetime counts from a time that the token has (signed_in_at, obtained_at). If that is 0, the end is not known.
     """
     if not provider.needs_person:
         return Forecast(None, "no person signs in for this grant, so no sign-in ends")
@@ -29,9 +29,9 @@ def forecast(provider: Provider, token: Token) -> Forecast:
     if token.refresh_token_expires_at:
         ends.append((token.refresh_token_expires_at, "the server said so (refresh_token_expires_in)"))
     if provider.refresh_token_lifetime > 0 and token.signed_in_at:
-        why = provider.refresh_token_note or "so long after the sign-in this provider ends it"
+        why = provider.refresh_token_note or "this provider ends it so long after the sign-in"
         ends.append((token.signed_in_at + provider.refresh_token_lifetime, why))
     if provider.refresh_token_idle_lifetime > 0 and token.obtained_at:
-        why = provider.refresh_token_note or "so long unused this provider ends it"
+        why = provider.refresh_token_note or "this provider ends it if it is not used for so long"
         ends.append((token.obtained_at + provider.refresh_token_idle_lifetime, why))
-    return Forecast(*min(ends)) if ends else Forecast(None, "neither the server nor its row says")
+    return Forecast(*min(ends)) if ends else Forecast(None, "neither the server nor the provider's row says when")

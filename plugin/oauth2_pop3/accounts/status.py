@@ -1,13 +1,13 @@
-"""What is known of every account without asking anybody."""
+"""What is known of every account without asking a server."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 
 from oauth2_pop3.accounts import account as accounts
-from oauth2_pop3.accounts import last_fault as history
 from oauth2_pop3.accounts.config import Config
 from oauth2_pop3.accounts.forecast import forecast
+from oauth2_pop3.accounts.last_fault import last_fault
 from oauth2_pop3.errors import OAuth2Pop3Error, TokenNotFound
 from oauth2_pop3.providers import scopes
 
@@ -16,7 +16,7 @@ from oauth2_pop3.providers import scopes
 class AccountStatus:
     """One account. state: ready, not signed in, needs sign-in, or fault (detail says which).
 
-    Times are seconds since the epoch, None where they are not known. uses: whose token opens this mailbox.
+    Times are seconds since the epoch, None if they are not known. uses: the address whose token opens this mailbox.
     protocols: those that the granted scope is known to open. access_token_length: in characters.
     """
 
@@ -44,13 +44,13 @@ class AccountStatus:
 
 
 def all_accounts() -> list[AccountStatus]:
-    """Every account of the config, sorted. Raises ConfigError where the file cannot be read."""
+    """Every account of the config, sorted. Raises ConfigError if the file cannot be read."""
     config = Config.load()
     return [status(address, config) for address in sorted(config.accounts)]
 
 
 def status(address: str, config: Config) -> AccountStatus:
-    """One account's, from config, store and history."""
+    """The state of one account, from the config, the store and the last fault."""
     provider = str(config.accounts.get(address.lower(), {}).get("provider", ""))
     try:
         account = accounts.load(address, config)
@@ -61,7 +61,7 @@ def status(address: str, config: Config) -> AccountStatus:
     except OAuth2Pop3Error as error:
         return AccountStatus(account=address, provider=provider, state="fault", detail=str(error))
     refreshable = bool(token.refresh_token) or not account.provider.needs_person
-    fault = history.last_fault(account.key)
+    fault = last_fault(account.key)
     needs_person = fault is not None and fault.exit_code == 77 and fault.at >= token.obtained_at
     end = forecast(account.provider, token)
     good = (refreshable or token.valid_for() > 0) and not needs_person

@@ -1,4 +1,4 @@
-"""Trying accounts before somebody misses their mail, and keeping those alive that are hardly used."""
+"""Trying accounts before mail is missed, and refreshing tokens that would end because nobody uses them."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 LIFETIME = 300
 """Seconds that an assertion is good for."""
 WARNING_DAYS = 30
-"""So long before its end a certificate is warned of."""
+"""Days before its end at which a certificate is warned of."""
 SHORTEST_RSA_KEY = 2048
 """Bits: RFC 7518 sections 3.3 and 3.5."""
 _SIZE_LIMIT = 1 << 20
@@ -35,10 +35,10 @@ class _Key(NamedTuple):
 
 
 def private_key_jwt(provider: Provider, *, audience: str, key_password: str = "") -> str:
-    """An assertion that this client asks, signed with provider.client_private_key. Raises ConfigError.
+    """An assertion that it is this client that asks, signed with provider.client_private_key. Raises ConfigError.
 
-    key_password: what the file is encrypted with. The certificate, from client_certificate or the PKCS#12 file, is
-    named by its SHA-256 (x5t#S256, RFC 7515 section 4.1.8), the key by client_key_id, where the row has one.
+    key_password: the password of the key's file. The certificate, from client_certificate or the PKCS#12 file, is
+    named by its SHA-256 (x5t#S256, RFC 7515 section 4.1.8). The key is named by client_key_id, if the row has one.
     """
     key = _read(provider, key_password)
     headers: dict[str, object] = {}
@@ -71,7 +71,7 @@ def sign(private_key: Any, claims: dict[str, Any], headers: dict[str, Any], *, w
             hint=f"Make one of {SHORTEST_RSA_KEY} bits or more, and register it.",
         )
     if isinstance(private_key, rsa.RSAPrivateKey):
-        # Microsoft wants PS256 for x5t#S256 (Entra, certificate credentials) and takes RS256; others know RS256 alone.
+        # With x5t#S256 (Entra, certificate credentials) Microsoft wants PS256 and also takes RS256; others only RS256.
         algorithm = "PS256" if "x5t#S256" in headers else "RS256"
     elif isinstance(private_key, ec.EllipticCurvePrivateKey) and private_key.curve.name in _CURVES:
         algorithm = _CURVES[private_key.curve.name]
@@ -88,7 +88,7 @@ _CURVES = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
 
 
 def warning(provider: Provider, key_password: str = "") -> str:
-    """A sentence where the client's certificate ends soon, else "". Raises ConfigError."""
+    """A sentence for the person if the client's certificate ends soon; else "". Raises ConfigError."""
     if not provider.client_private_key:
         return ""
     certificate = _read(provider, key_password).certificate
@@ -130,13 +130,13 @@ def _content(path: str) -> tuple[Path, os.stat_result, bytes]:
                 raise ConfigError(f"{file} is not a regular file")
             return file, status, stream.read(_SIZE_LIMIT + 1)
     except RuntimeError:
-        raise ConfigError(f"{path} names a home directory that nobody has") from None
+        raise ConfigError(f"{path} names a home directory that does not exist") from None
     except (OSError, ValueError) as error:  # ValueError: a null byte
         raise ConfigError(f"cannot read {path}: {getattr(error, 'strerror', error)}") from None
 
 
 def require_library() -> None:
-    """Raise ConfigError where the extra is not installed."""
+    """Raise ConfigError if the extra is not installed."""
     try:
         import cryptography  # noqa: F401
         import jwt  # noqa: F401

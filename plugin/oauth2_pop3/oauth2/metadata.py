@@ -11,15 +11,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 from oauth2_pop3.errors import ConfigError, OAuthError
 from oauth2_pop3.net import https
-from oauth2_pop3.providers.provider import Provider
+from oauth2_pop3.providers.provider import ENDPOINTS, Provider
 
-_ENDPOINTS = (
-    "authorization_endpoint",
-    "token_endpoint",
-    "device_authorization_endpoint",
-    "revocation_endpoint",
-    "registration_endpoint",
-)
 _KEPT_FOR = 3600
 """Seconds for which a process keeps a document. One sign-in needs it several times; a bridge may run for years."""
 
@@ -41,7 +34,7 @@ def complete(provider: Provider) -> Provider:
         )
     metadata = fetch(provider)
     found: dict[str, Any] = {
-        key: value for key in _ENDPOINTS if isinstance(value := metadata.get(key), str) and not getattr(provider, key)
+        key: value for key in ENDPOINTS if isinstance(value := metadata.get(key), str) and not getattr(provider, key)
     }
     for url in found.values():
         https.require_https(url, allow_insecure_loopback=provider.allow_insecure_loopback)

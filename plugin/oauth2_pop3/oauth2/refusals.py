@@ -11,12 +11,21 @@ from pathlib import Path
 from oauth2_pop3.errors import AuthorizationRequired, NetworkError, OAuthError, one_line
 
 _REGISTRATION = frozenset(
-    {"invalid_client", "unauthorized_client", "invalid_request", "unsupported_grant_type", "invalid_scope",
-     "unsupported_response_type", "invalid_client_metadata", "redirect_uri_mismatch", "deleted_client"}
-)  # fmt: skip
-"""Errors of RFC 6749 section 5.2 that signing in again does not mend: the client or its settings are wrong."""
+    {
+        "invalid_client",
+        "unauthorized_client",
+        "invalid_request",
+        "unsupported_grant_type",
+        "invalid_scope",
+        "unsupported_response_type",
+        "invalid_client_metadata",
+        "redirect_uri_mismatch",
+        "deleted_client",
+    }
+)
+"""Errors of RFC 6749 section 5.2 that signing in again cannot mend: the client or its settings are wrong."""
 _GO_ON = frozenset({"authorization_pending", "slow_down"})
-"""RFC 8628 section 3.5: no refusals, whatever else stands in the answer; `code` says which to whoever polls."""
+"""RFC 8628 section 3.5: these are not refusals, whatever else is in the response. The error's code tells them apart."""
 
 
 @cache
@@ -27,20 +36,21 @@ def _table() -> list[dict[str, object]]:
 
 
 def explain(
-    answer: Mapping[str, object], *, account: str, provider: str = "", secrets: Iterable[str] = ()
+    members: Mapping[str, object], *, account: str, provider: str = "", secrets: Iterable[str] = ()
 ) -> OAuthError | NetworkError:
     """Make an error of a refusal (RFC 6749 sections 4.1.2.1, 5.2): its meaning, the server's words, the remedy.
 
-    secrets: what was sent and must not be shown, though the server may say it back.
+    members: of the JSON object or the redirect. secrets: what was sent and must not be shown, even if the server
+    repeats it.
     """
-    code = _text(answer.get("error"), 80) or "an error without a code"
+    code = _text(members.get("error"), 80) or "an error without a code"
     if code in _GO_ON:
         return OAuthError(f"the person has not agreed yet ({code})", code=code)
     shown, description = (
-        _text(_without(secrets, answer.get(key)), limit) for key, limit in (("error", 80), ("error_description", 300))
+        _text(_without(secrets, members.get(key)), limit) for key, limit in (("error", 80), ("error_description", 300))
     )
-    suberror = _text(answer.get("suberror"), 80) or _text(answer.get("error_subtype"), 80)
-    numbers = answer.get("error_codes")
+    suberror = _text(members.get("suberror"), 80) or _text(members.get("error_subtype"), 80)
+    numbers = members.get("error_codes")
     codes = " ".join(f"AADSTS{number}" for number in numbers) if isinstance(numbers, list) else ""
     said = f"{code} {suberror} {codes} {description}"
     row = next((row for row in _table() if _fits(row, said, code, provider)), None)
@@ -66,7 +76,7 @@ def _fits(row: Mapping[str, object], said: str, code: str, provider: str) -> boo
 
 
 def _without(secrets: Iterable[str], value: object) -> object:
-    """A text in which each of them is struck out, unless it is too short to be one and to be told from other words."""
+    """A text without the secrets. A secret of up to three characters stays: it cannot be told from other words."""
     for secret in secrets:
         if len(secret) > 3 and isinstance(value, str):
             value = value.replace(secret, "...")

@@ -48,13 +48,13 @@ def revoke(client: Client, token: Token) -> bool:
     return True
 
 
-def _is_dead_anyway(answer: Mapping[str, object], *, hint: str, token: Token) -> bool:
+def _is_dead_anyway(members: Mapping[str, object], *, hint: str, token: Token) -> bool:
     """Whether a refusal leaves nothing to revoke.
 
-    Section 2.2 wants 200 for a token that is no longer good, and Google says invalid_token: of an access token each
-    time, because it ended with its refresh token. A server that cannot revoke access tokens says so by
-    unsupported_token_type (section 2.2.1), and they end soon by themselves.
+    For a token that is no longer valid, section 2.2 wants 200, but Google says invalid_token: each time for an access
+    token, because it ended with its refresh token. A server that cannot revoke access tokens says
+    unsupported_token_type (section 2.2.1); they end soon by themselves.
     """
-    if answer.get("error") == "invalid_token":
+    if members.get("error") == "invalid_token":
         return True
-    return answer.get("error") == "unsupported_token_type" and hint == "access_token" and bool(token.refresh_token)
+    return members.get("error") == "unsupported_token_type" and hint == "access_token" and bool(token.refresh_token)

@@ -14,7 +14,7 @@ from oauth2_pop3.errors import OAuthError, TokenStoreError
 LONGEST_LIFETIME = 10 * 365 * 86400
 """Seconds: a longer expires_in is cut to this, which a calendar can hold."""
 ASSUMED_LIFETIME = 300
-"""Seconds, where the server gives no expires_in: RFC 6749 only recommends it, and short is the safe guess."""
+"""Seconds, if the server gives no expires_in: RFC 6749 only recommends it, and a short life is the safe guess."""
 
 _VERSION = 1
 _LATEST = 1 << 41  # seconds since the epoch, generously
@@ -24,9 +24,11 @@ _LATEST = 1 << 41  # seconds since the epoch, generously
 class Token:
     """An account's tokens. Its repr shows no secret.
 
-    expires_at: seconds since the epoch. scope: what was granted. client_secret: one that was typed at `login`
-    and has no other place to live. obtained_at: when the access token was issued; signed_in_at: when a person did.
-    refresh_token_expires_at: what the server said of the refresh token (`refresh_token_expires_in`), 0 for nothing.
+    expires_at: seconds since the epoch.
+    scope: what was granted.
+    client_secret: one that was typed at `login`, and that is kept nowhere else.
+    obtained_at: when the access token was issued. signed_in_at: when a person signed in.
+    refresh_token_expires_at: by `refresh_token_expires_in` of the server; 0 if the server did not say.
     """
 
     access_token: str = field(repr=False)
@@ -66,9 +68,9 @@ class Token:
         )
 
     def valid_for(self) -> float:
-        """Seconds until the access token ends; negative when it has, 0 where no clock can say.
+        """Seconds until the access token ends. Negative if it has ended, 0 if the clock cannot be relied on.
 
-        A token from the future was issued while the clock was ahead, and would be taken for good until that day.
+        A token from the future was issued while the clock was ahead, and would be taken as valid until that day.
         """
         now = time.time()
         return self.expires_at - now if self.obtained_at <= now + CLOCK_SKEW else 0.0

@@ -1,1 +1,1 @@
-"""Who the providers are: the built-in table, the rows of one's own, scopes, and MX records."""
+"""Who the providers are: the built-in table, how a row is read, scopes, and MX records."""

@@ -12,15 +12,15 @@ LIFETIME = 10.0
 
 
 def mail_exchanges(domain: str, *, resolver: dns.resolver.Resolver | None = None) -> list[str]:
-    """The domain's mail exchanges, the preferred first; [] where it has none. Raises NetworkError.
+    """The domain's mail exchanges, the preferred one first; [] if it has none. Raises NetworkError.
 
     resolver: other than the system's.
     """
     try:
-        answer = (resolver or dns.resolver.Resolver()).resolve(domain, "MX", lifetime=LIFETIME)
+        records = (resolver or dns.resolver.Resolver()).resolve(domain, "MX", lifetime=LIFETIME)
     except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
         return []
     except (dns.exception.DNSException, OSError, UnicodeError) as error:
         raise NetworkError(f"the MX record of {domain} cannot be looked up: {error}") from error
-    records = sorted(answer, key=lambda record: record.preference)
-    return [record.exchange.to_text(omit_final_dot=True).lower() for record in records]
+    by_preference = sorted(records, key=lambda record: record.preference)
+    return [record.exchange.to_text(omit_final_dot=True).lower() for record in by_preference]

@@ -1,4 +1,4 @@
-"""Provider: what is to be known of an authorization server and its POP3 server; the table of built-in ones is data."""
+"""Provider: what must be known of an authorization server and its POP3 server. providers.toml has the built-in ones."""
 
 from __future__ import annotations
 
@@ -19,23 +19,35 @@ MECHANISMS = (XOAUTH2, OAUTHBEARER)
 DEFAULT_REDIRECT_URI = "http://127.0.0.1/callback"
 """A loopback redirect (RFC 8252 section 7.3): a free port is put into it at each sign-in."""
 MAIL_SCOPE = "urn:ietf:params:oauth:scope:mail"
-"""The scope of IMAP, POP3 and SMTP, where no provider's own is known (draft-ietf-mailmaint-oauth-public)."""
+"""The scope for IMAP, POP3 and SMTP at a provider that has none of its own (draft-ietf-mailmaint-oauth-public)."""
 GRANTS = ("authorization_code", "device_code", "client_credentials", "jwt_bearer", "password")
 """The grants that there are: RFC 6749 sections 4.1, 4.4 and 4.3, RFC 8628, RFC 7523."""
+ENDPOINTS = (
+    "authorization_endpoint",
+    "token_endpoint",
+    "device_authorization_endpoint",
+    "revocation_endpoint",
+    "registration_endpoint",
+)
+"""The endpoints that a row may name; the others come from the issuer's metadata."""
 _APP_GRANTS = ("client_credentials", "jwt_bearer")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Provider:
-    """One row: the same keys in providers.toml, in a plugin's rows and in the user's ``[providers.NAME]``.
+    """One row. The keys are the same in providers.toml, in a plugin's rows and in the user's ``[providers.NAME]``.
 
-    scope: what opens POP3; imap_scope, smtp_scope: what opens these, which may be the same. longest_access_token: the
-    characters that the POP3 server takes of one, 0 where nobody knows of a limit. grant: the one to sign in by; grants:
-    those that may be chosen, where the row has a word about it. app_scope: what client_credentials and jwt_bearer ask
-    for instead of scope. Lifetimes are in seconds, 0 where nobody knows.
-    Where issuer is given, what is left out of the endpoints comes from its metadata (RFC 8414). unsupported says
-    why there is no OAuth for POP3, and the way that does work. An endpoint may hold {tenant}.
-    allow_insecure_loopback: plain HTTP to an authorization server on this machine.
+    issuer: if it is given, endpoints that are left out come from its metadata (RFC 8414).
+    tenant: replaces {tenant} in the issuer and in the endpoints.
+    scope: what opens POP3. imap_scope, smtp_scope: what opens IMAP and SMTP; it may be the same.
+    app_scope: what client_credentials and jwt_bearer ask for in place of scope.
+    longest_access_token: the characters that the POP3 server takes; 0 if no limit is known.
+    grant: the grant to sign in by. grants: the grants that may be chosen; empty if the row does not say.
+    refresh_token_lifetime, refresh_token_idle_lifetime: seconds; 0 if they are not known.
+    retrieved_once: the server deletes a message as soon as it has been retrieved.
+    allow_insecure_loopback: allows plain HTTP to an authorization server on this machine.
+    authorization_response_iss_parameter_supported: every redirect must name the issuer (RFC 9207 section 3).
+    unsupported: why there is no OAuth for POP3 at this provider, and what works instead.
     """
 
     name: str
@@ -108,13 +120,12 @@ class Provider:
         return self.grant not in _APP_GRANTS
 
     def check(self, place: Place) -> None:
-        """Raise ConfigError where the row cannot be worked with."""
+        """Raise ConfigError if something in the row is missing or wrong."""
         if self.unsupported:
             return
         if not self.issuer and not self.token_endpoint:  # which others are needed, the grant says
             raise place.error("", "needs issuer, or authorization_endpoint and token_endpoint")
-        for key in ("issuer", "authorization_endpoint", "token_endpoint", "device_authorization_endpoint",
-                    "revocation_endpoint", "registration_endpoint"):  # fmt: skip
+        for key in ("issuer", *ENDPOINTS):
             if getattr(self, key) and _scheme(getattr(self, key)) not in ("https", "http"):
                 raise place.error(key, f"{key} must be an https:// URL")
         if not _scheme(self.redirect_uri):
@@ -140,7 +151,7 @@ class Provider:
 
 
 def _scheme(url: str) -> str:
-    """The scheme of a URL that is whole; "" where it is none."""
+    """The scheme of a URL; "" if it is not a URL."""
     try:
         parts = urlsplit(url)
         _ = parts.port
@@ -168,7 +179,7 @@ def for_domain(rows: Mapping[str, Mapping[str, object]], domain: str) -> str | N
 
 
 def for_server(rows: Mapping[str, Mapping[str, object]], host: str) -> list[str]:
-    """The names of the rows whose POP3 server this is, by its name; or lies within one of their domains."""
+    """The names of the rows that have this POP3 server; or else of those that have a domain which the host is in."""
     host = host.lower().rstrip(".")
     exact = [name for name, row in rows.items() if str(row.get("pop3_host", "")).lower() == host]
     if exact:
@@ -181,7 +192,7 @@ def for_server(rows: Mapping[str, Mapping[str, object]], host: str) -> list[str]
 
 
 def for_mx(rows: Mapping[str, Mapping[str, object]], exchanges: Iterable[str]) -> str | None:
-    """The name of the row that hosts the domain, by the longest of its `mx` suffixes that fits."""
+    """The name of the row that hosts the domain: the one with the longest fitting `mx` suffix."""
     best = ("", "")
     for exchange in exchanges:
         for name, row in rows.items():
@@ -196,7 +207,7 @@ def _strings(value: object) -> list[str]:
 
 
 def domain_of(address: str) -> str:
-    """The part behind the last @. Raises ConfigError where there is none."""
+    """The part after the last @. Raises ConfigError if it is not a mail address."""
     local, at, domain = address.rpartition("@")
     if not at or not local or not domain or any(c.isspace() or not c.isprintable() for c in address):
         raise ConfigError(f"{address!r} is not a mail address", hint="Write it as name@example.org.")

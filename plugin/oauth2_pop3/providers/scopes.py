@@ -1,7 +1,7 @@
 """Which scopes open which protocol, and which of them a token has (RFC 6749 section 3.3).
 
-An account asks for what opens POP3 and no more. What else one sign-in is to serve, IMAP and SMTP, is asked for by name.
-One access token has them all: no provider that is known binds these scopes to different resources (RFC 8707).
+An account asks only for what opens POP3. IMAP and SMTP must be asked for by name. One access token serves them all: no
+known provider binds these scopes to different resources (RFC 8707).
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ OTHER_PROTOCOLS = ("imap", "smtp")
 """What may be asked for beside POP3."""
 PROTOCOLS = ("pop3", *OTHER_PROTOCOLS)
 IDENTITY_SCOPES = frozenset({"openid", "email", "profile", "offline_access"})
-"""Those that open no mailbox, and that an answer need not name."""
+"""Scopes that open no mailbox. A response need not name them."""
 
 
 def opening(provider: Provider, protocol: str) -> str:
-    """The scope that opens a protocol, space-separated. Raises ConfigError where nobody has said which."""
+    """The scope that opens a protocol, space-separated. Raises ConfigError if it is not known."""
     if protocol == "pop3":
         return provider.scope
     known: str = getattr(provider, f"{protocol}_scope")
@@ -30,8 +30,8 @@ def opening(provider: Provider, protocol: str) -> str:
     if not known:
         raise ConfigError(
             f"it is not known which scope opens {protocol.upper()} at {provider.display_name}",
-            hint=f"Set {protocol}_scope in [providers.{provider.name}] of config.toml; "
-            "where the scope for POP3 opens that too, to the same.",
+            hint=f"Set {protocol}_scope in [providers.{provider.name}] of config.toml. "
+            "If the scope for POP3 opens that too, set it to the same scope.",
         )
     return known
 
@@ -47,15 +47,15 @@ def with_protocols(provider: Provider, protocols: Iterable[str]) -> Provider:
 
 
 def missing(wanted: str, granted: str) -> list[str]:
-    """The scopes of wanted that open something, and that granted has not."""
+    """The scopes in `wanted` that open something and are not in `granted`."""
     has = {_name(scope) for scope in granted.split()}
     return [scope for scope in wanted.split() if scope not in IDENTITY_SCOPES and _name(scope) not in has]
 
 
 def opens(provider: Provider, protocol: str, granted: str) -> bool:
-    """Whether a token with the scope granted is good for a protocol. Raises ConfigError.
+    """Whether a token with the scope `granted` opens a protocol. Raises ConfigError.
 
-    What an app may do is its administrator's to say, and no scope of its token shows it.
+    What an app may do is decided by its administrator. No scope of its token shows it.
     """
     return not provider.needs_person or not missing(opening(provider, protocol), granted)
 
@@ -73,7 +73,7 @@ def opened(provider: Provider, granted: str) -> list[str]:
 
 
 def _name(scope: str) -> str:
-    """Microsoft answers with the host it likes: outlook.office.com and outlook.office365.com name one resource."""
+    """One spelling of a scope. Microsoft's outlook.office.com and outlook.office365.com name the same resource."""
     if scope.lower().startswith(("https://outlook.office.com/", "https://outlook.office365.com/")):
         return scope.lower().rpartition("/")[2]
     return scope.rstrip("/")

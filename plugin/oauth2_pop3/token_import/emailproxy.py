@@ -1,7 +1,7 @@
 """The configuration of emailproxy (email-oauth2-proxy), whose tokens are encrypted with each account's password.
 
 Fernet, with a key of PBKDF2-HMAC-SHA256 from the password, the account's token_salt and token_iterations, or 100,000
-rounds where these do not stand there (files of before October 2023).
+rounds if the file does not have them (it was written before October 2023).
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from oauth2_pop3.token_import.imported_token import SIZE_LIMIT, ImportedToken
 PROGRAM = "fetchmail-oauth2"
 _GOOGLE = "https://accounts.google.com/o/oauth2/token"
 _MAX_AGE = 3000
-"""Seconds that the script takes an access token for good, where max_age_sec does not say."""
+"""Seconds for which the script uses an access token, if max_age_sec does not say."""
 
 
 def recognises(content: bytes) -> bool:
@@ -46,7 +46,7 @@ def _settings(content: bytes) -> dict[str, str]:
 
 
 def _first_line(name: str) -> tuple[str, int]:
-    """The first line of a file, and when it was written; ("", 0) where it cannot be read."""
+    """The first line of a file, and when it was written; ("", 0) if it cannot be read."""
     try:
         with Path(name).open("rb") as file:
             line = file.readline(SIZE_LIMIT).decode("ascii", "replace").rstrip()

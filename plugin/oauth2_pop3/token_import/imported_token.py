@@ -1,6 +1,6 @@
-"""The files in which other programs keep their tokens: one module a format, each with recognises() and read().
+"""What the file of another program says of an account. Each format has a module with recognises() and read().
 
-They are read and never written.
+The files are read and never written.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ SIZE_LIMIT = 1024 * 1024
 class ImportedToken:
     """What such a file says of one account; its repr shows no secret.
 
-    program: what wrote it. address: "" where the file does not say whose it is. expires_at: seconds since the epoch, 0
-    for unknown. problem: why this account cannot be imported, a sentence; "" for nothing.
+    program: what wrote the file. address: "" if the file does not say whose token it is.
+    expires_at: seconds since the epoch, 0 if it is not known.
+    problem: a sentence that says why this account cannot be imported; "" if it can.
     """
 
     program: str
@@ -36,7 +37,7 @@ class ImportedToken:
 
 
 def json_object(content: bytes) -> dict[str, object]:
-    """The content as a JSON object; {} where it is none."""
+    """The content as a JSON object; {} if it is not one."""
     try:
         document = json.loads(content)
     except (ValueError, RecursionError):
@@ -45,7 +46,7 @@ def json_object(content: bytes) -> dict[str, object]:
 
 
 def text(document: dict[str, object], key: str) -> str:
-    """A member that is a string or a missing one. Raises ConfigError for any other."""
+    """A member that must be a string, or may be missing. Raises ConfigError for anything else."""
     value = document.get(key)
     if value is None:
         return ""
@@ -55,7 +56,7 @@ def text(document: dict[str, object], key: str) -> str:
 
 
 def moment(value: object) -> int:
-    """Seconds since the epoch, which some write as a string; 0 for what is none."""
+    """Seconds since the epoch, which some programs write as a string; 0 for anything else."""
     try:
         seconds = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):

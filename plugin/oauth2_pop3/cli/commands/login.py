@@ -91,5 +91,5 @@ def _protocols(text: str) -> tuple[str, ...]:
     if names == ("none",):
         return ()
     if unknown := [name for name in names if name not in OTHER_PROTOCOLS]:
-        raise ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(OTHER_PROTOCOLS)}, none")
+        raise ArgumentTypeError(f"{unknown[0]!r} is not one of {', '.join(OTHER_PROTOCOLS)}, none")
     return names

@@ -1,8 +1,8 @@
-"""List the providers that are known, from the package, plugins and your config.
+"""List the known providers: those that come with oauth2-pop3, from plugins, and from your config.
 
 With --json: a list of objects with name, title, supported, issuer, authorization_endpoint, token_endpoint,
 device_authorization_endpoint, revocation_endpoint, scope, imap_scope, smtp_scope, pop3_host, pop3_port, domains,
-mechanisms, note and, where there is no OAuth for POP3, unsupported.
+mechanisms, note, and unsupported (why there is no OAuth for POP3; "" if there is).
 """
 
 from __future__ import annotations
@@ -13,10 +13,23 @@ from argparse import ArgumentParser, Namespace
 from oauth2_pop3.errors import one_line
 
 _KEYS = (
-    "name", "title", "issuer", "authorization_endpoint", "token_endpoint", "device_authorization_endpoint",
-    "revocation_endpoint", "scope", "imap_scope", "smtp_scope", "pop3_host", "pop3_port", "domains", "mechanisms",
-    "note", "unsupported",
-)  # fmt: skip
+    "name",
+    "title",
+    "issuer",
+    "authorization_endpoint",
+    "token_endpoint",
+    "device_authorization_endpoint",
+    "revocation_endpoint",
+    "scope",
+    "imap_scope",
+    "smtp_scope",
+    "pop3_host",
+    "pop3_port",
+    "domains",
+    "mechanisms",
+    "note",
+    "unsupported",
+)
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -1,10 +1,10 @@
-"""Show every account: its provider, how long its access token is good, and how long the sign-in is expected to last.
+"""Show every account: its provider, how long its access token is valid, and how long the sign-in will probably last.
 
 With --json: a list of objects with account, provider, state (ready, not signed in, needs sign-in, fault), grant, uses
-(whose token opens this mailbox, or ""), scope (what was granted), protocols (those that it is known to open),
-access_token_expires_at, access_token_length (in characters), obtained_at (the last refresh), signed_in_at,
-refreshable, refresh_token_expires_at, refresh_token_expires_why, last_fault_at, last_fault, and detail. Times are
-seconds since the epoch, or null where nobody knows. Keys may be added, and none is taken away.
+(the account whose token opens this mailbox, or ""), scope (what was granted), protocols (what it is known to open),
+access_token_expires_at, access_token_length (in characters), obtained_at (the last refresh), signed_in_at, refreshable,
+refresh_token_expires_at, refresh_token_expires_why, last_fault_at, last_fault, and detail. Times are
+seconds since the epoch, or null if they are not known. Keys may be added; none is removed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace) -> None:
-    """Print a line an account."""
+    """Print some lines for each account."""
     from oauth2_pop3.accounts import status
 
     rows = status.all_accounts()
@@ -33,7 +33,7 @@ def run(options: Namespace) -> None:
         until = f", access token until {_time(row.access_token_expires_at)}" if row.access_token_expires_at else ""
         print(f"{row.account}  {row.provider}  {row.state}{until}{': ' + row.detail if row.detail else ''}")
         if row.uses:
-            print(f"  by the token of {row.uses}")
+            print(f"  opened by the token of {row.uses}")
         if row.protocols[1:]:
             print(f"  for {', '.join(row.protocols)}")
         if row.obtained_at:
@@ -49,4 +49,4 @@ def _time(seconds: int) -> str:
     try:
         return f"{datetime.fromtimestamp(seconds).astimezone():%Y-%m-%d %H:%M:%S}"
     except (OverflowError, ValueError, OSError):  # a lifetime of config.toml may lead beyond all calendars
-        return "beyond the calendar"
+        return "later than the calendar goes"

@@ -16,7 +16,7 @@ from oauth2_pop3.oauth2.token import Token
 
 
 class NotOurRedirect(OAuthError):
-    """A redirect that belongs to another sign-in, or is none: go on waiting for the right one."""
+    """Not the redirect of this sign-in: go on waiting for the right one."""
 
 
 class AuthorizationCode(PersonGrant):

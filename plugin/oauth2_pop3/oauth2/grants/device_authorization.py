@@ -24,16 +24,16 @@ from oauth2_pop3.oauth2.token import Token
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:device_code"
 
 DEFAULT_INTERVAL = 5
-"""Seconds between two polls, where the server names no usable interval (section 3.2)."""
+"""Seconds between two polls, if the server names no usable interval (section 3.2)."""
 SHORTEST_INTERVAL = 1
 SLOW_DOWN = 5
-"""Seconds that each slow_down adds for all polls that follow (section 3.5)."""
+"""Seconds that each slow_down adds to the pauses before all later polls (section 3.5)."""
 ASSUMED_LIFETIME = 300
-"""Seconds, where the server gives no usable expires_in, which section 3.2 requires."""
+"""Seconds, if the server gives no usable expires_in, which section 3.2 requires."""
 LONGEST_LIFETIME = 3600
 """Seconds: nobody sits at a terminal for longer, whatever expires_in says."""
 LONGEST_BACK_OFF = 60
-"""Seconds between two polls while there is no connection, so that its return is noticed."""
+"""Seconds between two polls at most while there is no connection, so that its return is noticed."""
 
 _DEVICE_CODE_LIMIT, _USER_CODE_LIMIT, _URI_LIMIT = 8192, 64, 2048  # characters
 
@@ -166,9 +166,9 @@ def wait(
 
 
 def _too_late(authorization: DeviceAuthorization, account: str, fault: NetworkError | None) -> AuthorizationRequired:
-    message = f"the code {authorization.user_code} has expired, and nobody has entered it and agreed"
+    message = f"the code {authorization.user_code} has expired before anybody entered it and agreed"
     if fault:
-        message = f"the code {authorization.user_code} has expired; the last time that was asked: {fault.message}"
+        message = f"the code {authorization.user_code} has expired. The last poll failed: {fault.message}"
     return AuthorizationRequired(message, code="expired_token", hint=f"Run: oauth2-pop3 login {account}")
 
 
@@ -176,12 +176,12 @@ def _not_accepted(error: OAuthError, account: str) -> AuthorizationRequired:
     return AuthorizationRequired(
         f"the device_code was not accepted: {error.message}",
         code=error.code,
-        hint=f"It works once, and its answer may have been lost on the way. Run: oauth2-pop3 login {account}",
+        hint=f"It works once, and the response may have been lost on the way. Run: oauth2-pop3 login {account}",
     )
 
 
 def _text(value: object, limit: int) -> str:
-    """A string that can be shown on one line; "" for what is none, and for what is too long."""
+    """A string that can be shown on one line; "" for anything else, and for one that is too long."""
     return value if isinstance(value, str) and len(value) <= limit and value.isprintable() else ""
 
 

@@ -72,7 +72,7 @@ def ask(client: Client, *, subject: str) -> Response:
 
 
 def _private_key(pem: str, path: str) -> RSAPrivateKey:
-    """Google signs and verifies with RSA alone (RS256)."""
+    """The key, which must be an RSA key: Google uses only RS256."""
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -80,14 +80,14 @@ def _private_key(pem: str, path: str) -> RSAPrivateKey:
     try:
         private_key = load_pem_private_key(pem.encode(), None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise ConfigError(f"{path}: private_key is no private key in PEM", hint=_NEW_KEY) from None
+        raise ConfigError(f"{path}: private_key is not a private key in PEM", hint=_NEW_KEY) from None
     if not isinstance(private_key, RSAPrivateKey):
-        raise ConfigError(f"{path}: private_key is no RSA key, and a service account's is one", hint=_NEW_KEY)
+        raise ConfigError(f"{path}: private_key is not an RSA key, as a service account's must be", hint=_NEW_KEY)
     return private_key
 
 
 def _explain(error: OAuthError, key_file: Mapping[str, str], subject: str, scope: str) -> OAuthError:
-    """Google's answers to an assertion mean something else than to a person's grant."""
+    """What Google's refusal means here: it is not the same as after a person's grant."""
     name = f"client ID {key_file['client_id']}" if key_file.get("client_id") else key_file["client_email"]
     if error.code in ("unauthorized_client", "access_denied"):
         hint = (
@@ -96,8 +96,8 @@ def _explain(error: OAuthError, key_file: Mapping[str, str], subject: str, scope
         )
     elif error.code == "invalid_grant":
         hint = (
-            f"Is {subject} a mailbox of that domain, not an alias; is the key in the file not deleted; "
-            "and is this machine's clock right?"
+            f"Check that {subject} is a mailbox of that domain and not an alias, that the key in the file has not been "
+            "deleted, and that this machine's clock is right."
         )
     else:
         return error
@@ -105,13 +105,15 @@ def _explain(error: OAuthError, key_file: Mapping[str, str], subject: str, scope
 
 
 def _read(path: str) -> dict[str, str]:
-    """The JSON key file as Google hands it out: its strings."""
+    """The strings in a JSON key file of Google's."""
     try:
         content = json.loads(client_assertion.read_private_file(path))
     except (ValueError, RecursionError):
         raise ConfigError(f"{path} is not JSON", hint=_NEW_KEY) from None
     if not isinstance(content, dict) or content.get("type") != "service_account":
-        raise ConfigError(f'{path} is no service account\'s key file: its type is not "service_account"', hint=_NEW_KEY)
+        raise ConfigError(
+            f'{path} is not a service account\'s key file: its type is not "service_account"', hint=_NEW_KEY
+        )
     for key in (*_REQUIRED, *_OPTIONAL):
         value = content.get(key, "")
         if not isinstance(value, str):
@@ -122,7 +124,7 @@ def _read(path: str) -> dict[str, str]:
 
 
 def _require_same_server(provider: Provider, key_file: Mapping[str, str], path: str) -> None:
-    """The assertion goes to the provider's token endpoint alone: a file must not send it to a stranger."""
+    """Raise ConfigError if the file names another server: the assertion goes only to the provider's token endpoint."""
     named = key_file.get("token_uri", "")
     if named and _server(named) != _server(provider.token_endpoint):
         raise ConfigError(
@@ -132,7 +134,7 @@ def _require_same_server(provider: Provider, key_file: Mapping[str, str], path: 
 
 
 def _server(url: str) -> tuple[str, str | None, int | None] | None:
-    """Scheme, host and port, as far as they tell two servers apart; None for what is no URL."""
+    """Scheme, host and port, by which two servers are told apart; None if it is not a URL."""
     try:
         parts = urlsplit(url)
         port = 443 if parts.port is None and parts.scheme == "https" else parts.port

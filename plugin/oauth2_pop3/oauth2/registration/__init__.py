@@ -1,7 +1,8 @@
 """Registering this program as a client by itself (RFC 7591, draft-ietf-mailmaint-oauth-public).
 
-One client an issuer, kept in ``$XDG_STATE_HOME/oauth2-pop3/registrations``: refresh tokens belong to the client that
-they were issued to, so it is made anew only where the server has forgotten it or it cannot do what is wanted now.
+There is one client for each issuer, kept in ``$XDG_STATE_HOME/oauth2-pop3/registrations``. Refresh tokens belong to the
+client that they were issued to: so a new one is registered only if the server has forgotten the old one, or if the old
+one may not do what is wanted now.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ __all__ = ["Registration", "forget", "is_forgotten", "is_known", "kept", "obtain
 def scope(provider: Provider, metadata: Mapping[str, object]) -> str:
     """What to ask for: the row's scope as it is, or else that of mail, less what the server does not announce.
 
-    Raises OAuthError where the server announces its scopes and that of mail is not among them.
+    Raises OAuthError if the server announces its scopes and the one for mail is not among them.
     """
     if provider.scope:
         return provider.scope
@@ -40,9 +41,9 @@ def scope(provider: Provider, metadata: Mapping[str, object]) -> str:
 
 
 def kept(provider: Provider) -> Registration | None:
-    """The client that this machine has at the issuer, as it was made; None where there is none. It asks nobody.
+    """The client that was registered at the issuer for this user; None if there is none. No server is asked.
 
-    Raises TokenStoreError where its file is damaged, or not ours alone.
+    Raises TokenStoreError if its file is damaged, or if others can read it.
     """
     return kept_file.read(exchange.issuer(provider))
 
@@ -85,10 +86,10 @@ def is_forgotten(error: OAuthError) -> bool:
 
 
 def is_known(provider: Provider, registration: Registration) -> bool:
-    """Whether the server still has the client: asked with a code that cannot be one, before a person is sent there.
+    """Whether the server still has the client. It is asked with a made-up code, before a person is sent there.
 
-    An authorization endpoint tells of an unknown client on a page in the browser alone (RFC 6749 section 4.1.2.1),
-    where nobody but the person sees it. Raises NetworkError and what https.request does.
+    The authorization endpoint would show an unknown client only as a page in the person's browser (RFC 6749 section
+    4.1.2.1). Raises NetworkError, and what https.request raises.
     """
     parameters = {
         "grant_type": "authorization_code",

@@ -16,11 +16,13 @@ _NOT_MAIL = frozenset({"openid", "email", "profile", "offline_access"})
 class Registration:
     """A client that the server made for us. Its repr shows no secret.
 
-    redirect_uri, scope: what to sign in with; the scope is what was asked for, less what the server struck out.
-    redirect_uris, grant_types, registered_scope: all that the client may use, as the server put it (RFC 7591 section
-    3.2.1); asked_redirect_uri, asked_scope: what was wanted then. token_endpoint_auth_method: "" where the server says
-    nothing. client_secret_expires_at: seconds since the epoch, 0 for never. registration_access_token,
-    registration_client_uri: for RFC 7592, "" where there are none.
+    redirect_uri, scope: what to sign in with. The scope is what was asked for, without what the server left out.
+    redirect_uris, grant_types, registered_scope: all that the client may use, as the server said (RFC 7591 section
+        3.2.1).
+    asked_redirect_uri, asked_scope: what was asked for then.
+    token_endpoint_auth_method: "" if the server does not say.
+    client_secret_expires_at: seconds since the epoch, 0 for never.
+    registration_access_token, registration_client_uri: for RFC 7592; "" if the server gave none.
     """
 
     client_id: str
@@ -39,7 +41,7 @@ class Registration:
     client_secret_expires_at: int
 
     def identifying(self, provider: Provider) -> Provider:
-        """The provider with this client; the row's own redirect_uri and scope stay. It is all that a refresh needs."""
+        """The provider with this client, which is all that a refresh needs. The row's redirect_uri and scope stay."""
         method = self.token_endpoint_auth_method
         if not method.startswith("client_secret"):  # "none", and a secret all the same: that is what was echoed
             method = provider.token_endpoint_auth_method if self.client_secret else "none"
@@ -57,7 +59,7 @@ class Registration:
     def wanted_by(self, provider: Provider, scope: str) -> Registration | None:
         """This client with the redirect_uri and the scope that are wanted now.
 
-        None where it was not made for them, or its secret has ended.
+        None if it was not registered for them, or if its secret has ended.
         """
         if 0 < self.client_secret_expires_at <= time.time():
             return None
@@ -72,18 +74,21 @@ class Registration:
 
 
 def usable_scope(wanted: str, registered: str) -> str:
-    """What of a scope is registered; "" where that opens no mail."""
+    """The part of a scope that is registered; "" if that part opens no mail."""
     names = [name for name in wanted.split() if name in registered.split()]
     return " ".join(names) if set(names) - _NOT_MAIL else ""
 
 
 def usable_redirect_uri(provider: Provider, registered: tuple[str, ...]) -> str:
-    """The row's redirect_uri, or else the default, in the form in which it is registered; "" where neither is."""
+    """The row's redirect_uri, or else the default one, in the form that is registered; "" if neither is registered."""
     return _as_registered(provider.redirect_uri, registered) or _as_registered(DEFAULT_REDIRECT_URI, registered)
 
 
 def _as_registered(uri: str, registered: tuple[str, ...]) -> str:
-    """Of a loopback redirect any port is as good (RFC 8252 section 7.3), and so is any name of this machine."""
+    """The registered form of a redirect URI; "" if there is none.
+
+    For a loopback redirect any port fits (RFC 8252 section 7.3), and so does any name of this machine.
+    """
     if uri in registered:
         return uri
     host, path = _loopback(uri)
@@ -91,7 +96,7 @@ def _as_registered(uri: str, registered: tuple[str, ...]) -> str:
     if not fitting:
         return ""
     best = next((theirs for theirs in fitting if _loopback(theirs)[0] == host), fitting[0])
-    # Where it has no port, any will do: one that stands in the row was chosen for a reason.
+    # If it has no port, any port fits: one that the row names was chosen for a reason.
     return uri if _loopback(best)[0] == host and not urlsplit(best).port else best
 
 

@@ -1,4 +1,4 @@
-"""The request to the registration endpoint and its answer (RFC 7591 section 3)."""
+"""The request to the registration endpoint and the response (RFC 7591 section 3)."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from oauth2_pop3.oauth2.registration.client import Registration, usable_redirect
 from oauth2_pop3.providers.provider import DEFAULT_REDIRECT_URI, Provider
 
 SOFTWARE_ID = "5d7f5b2e-6a0c-4c52-9d38-0f9a3c1e7b46"
-"""The same for every version and installation of this program (RFC 7591 section 2)."""
+"""Identifies this program, in every version and installation (RFC 7591 section 2)."""
 
 _CLIENT_NAME = "oauth2-pop3"
 _DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 _LENGTH_LIMIT = 4096  # characters of a value that the server makes up
-_SIZE_LIMIT = 1 << 18  # bytes of its answer
+_SIZE_LIMIT = 1 << 18  # bytes of the response
 _LATEST = 1 << 41  # seconds since the epoch, generously
 _METHODS = ("", "none", "client_secret_post", "client_secret_basic")
 _REFUSALS = {  # RFC 7591 section 3.2.2
     "invalid_redirect_uri": "does not register a redirect to this machine",
     "invalid_client_metadata": "does not register a client like this program",
     "invalid_software_statement": "wants a software statement, and this program has none",
-    "unapproved_software_statement": "registers only programs that it has approved, and this is none of them",
+    "unapproved_software_statement": "registers only programs that it has approved, and this is not one of them",
 }
 
 
@@ -59,12 +59,12 @@ def register(provider: Provider, endpoint: str, client: Mapping[str, object]) ->
     own = provider.redirect_uri
     only = own if own != DEFAULT_REDIRECT_URI else DEFAULT_REDIRECT_URI.replace("127.0.0.1", "localhost")
     try:
-        return _read_answer(provider, client, _post(provider, endpoint, client))
+        return _read_response(provider, client, _post(provider, endpoint, client))
     except OAuthError as error:
         if error.code != "invalid_redirect_uri":
             raise
         client = {**client, "redirect_uris": [only]}
-        return _read_answer(provider, client, _post(provider, endpoint, client))
+        return _read_response(provider, client, _post(provider, endpoint, client))
 
 
 def _post(provider: Provider, endpoint: str, client: Mapping[str, object]) -> dict[str, object]:
@@ -76,36 +76,36 @@ def _post(provider: Provider, endpoint: str, client: Mapping[str, object]) -> di
         allow_insecure_loopback=provider.allow_insecure_loopback,
         size_limit=_SIZE_LIMIT,
     )
-    answer = response.json()
-    if response.status in (200, 201) and answer and "error" not in answer:
-        return answer
-    code, description = (one_line(str(answer.get(key) or ""), 300) for key in ("error", "error_description"))
+    members = response.json()
+    if response.status in (200, 201) and members and "error" not in members:
+        return members
+    code, description = (one_line(str(members.get(key) or ""), 300) for key in ("error", "error_description"))
     said = f" (the server said {f'{code}: {description}' if description else code})" if code else ""
     if code in _REFUSALS:
         raise by_hand(provider, _REFUSALS[code] + said, code=code)
     if response.status in (401, 403):
         raise by_hand(provider, f"registers only clients that bring an initial access token{said}")
-    raise by_hand(provider, f"answered the registration with {response.status} and no client{said}")
+    raise by_hand(provider, f"responded to the registration with {response.status} and no client{said}")
 
 
-def _read_answer(provider: Provider, request: Mapping[str, object], answer: Mapping[str, object]) -> Registration:
+def _read_response(provider: Provider, request: Mapping[str, object], members: Mapping[str, object]) -> Registration:
     """The client that the server made (RFC 7591 section 3.2.1), which may be another than was asked for."""
-    wanted, ends = str(request["scope"]), answer.get("client_secret_expires_at")
+    wanted, ends = str(request["scope"]), members.get("client_secret_expires_at")
     ends = ends if isinstance(ends, int | float) and not isinstance(ends, bool) and 0 < ends < _LATEST else 0
     made = Registration(
-        client_id=_text(answer, "client_id"),
-        client_secret=_text(answer, "client_secret"),
+        client_id=_text(members, "client_id"),
+        client_secret=_text(members, "client_secret"),
         redirect_uri="",
         scope="",
-        registration_access_token=_text(answer, "registration_access_token"),
-        registration_client_uri=_text(answer, "registration_client_uri"),
+        registration_access_token=_text(members, "registration_access_token"),
+        registration_client_uri=_text(members, "registration_client_uri"),
         issuer=issuer(provider),
-        redirect_uris=_strings(answer, "redirect_uris", request),
-        grant_types=_strings(answer, "grant_types", request),
-        registered_scope=_text(answer, "scope") or wanted,
+        redirect_uris=_strings(members, "redirect_uris", request),
+        grant_types=_strings(members, "grant_types", request),
+        registered_scope=_text(members, "scope") or wanted,
         asked_redirect_uri=provider.redirect_uri,
         asked_scope=wanted,
-        token_endpoint_auth_method=(method := _text(answer, "token_endpoint_auth_method")),
+        token_endpoint_auth_method=(method := _text(members, "token_endpoint_auth_method")),
         client_secret_expires_at=int(ends),
     )
     if not made.client_id:
@@ -113,7 +113,7 @@ def _read_answer(provider: Provider, request: Mapping[str, object], answer: Mapp
     if method not in _METHODS or (method.startswith("client_secret") and not made.client_secret):
         raise by_hand(provider, f"registered a client that has to authenticate by {method}, for which it has nothing")
     if not {"authorization_code", _DEVICE_CODE}.intersection(made.grant_types):
-        raise by_hand(provider, f"registered a client for the grants {_listed(made.grant_types)} alone")
+        raise by_hand(provider, f"registered a client only for the grants {_listed(made.grant_types)}")
     redirect_uri = usable_redirect_uri(provider, made.redirect_uris)
     granted = usable_scope(wanted, made.registered_scope)
     if not redirect_uri:
@@ -123,16 +123,16 @@ def _read_answer(provider: Provider, request: Mapping[str, object], answer: Mapp
     return replace(made, redirect_uri=redirect_uri, scope=granted)
 
 
-def _text(answer: Mapping[str, object], key: str) -> str:
+def _text(members: Mapping[str, object], key: str) -> str:
     """A value of visible ASCII, as RFC 6749 appendix A has client_id, client_secret and scope; "" for any other."""
-    value = answer.get(key)
+    value = members.get(key)
     usable = isinstance(value, str) and value.isascii() and value.isprintable() and len(value) <= _LENGTH_LIMIT
     return str(value) if usable and str(value).strip() else ""
 
 
-def _strings(answer: Mapping[str, object], key: str, request: Mapping[str, object]) -> tuple[str, ...]:
-    """A list that the server registered; what was asked for, where it is silent."""
-    value = answer.get(key)
+def _strings(members: Mapping[str, object], key: str, request: Mapping[str, object]) -> tuple[str, ...]:
+    """A list that the server registered; what was asked for, if the server does not say."""
+    value = members.get(key)
     values = value if isinstance(value, list) else request[key]
     return tuple(item for item in values if isinstance(item, str)) if isinstance(values, list) else ()
 
