@@ -1,12 +1,13 @@
-"""The token endpoint (RFC 6749 section 3.2): a grant's parameters go in, a response or an error comes out."""
+"""The token endpoint (RFC 6749 section 3.2): a grant's parameters go in, a response or an error comes out.
+
+The HTTPS client is loaded only when something is sent. Every account has a grant, and a grant needs this module.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from oauth2_pop3.errors import OAuthError
-from oauth2_pop3.net import https
-from oauth2_pop3.oauth2 import refusals
 from oauth2_pop3.oauth2.client import Client
 
 _SECRETS = (
@@ -41,6 +42,9 @@ def post(
     client: Client, form: Mapping[str, str], *, basic: tuple[str, str] | None = None, endpoint: str = ""
 ) -> dict[str, object]:
     """POST a form as it is: for a grant that identifies the client by itself, such as a JWT (RFC 7523 section 2.1)."""
+    from oauth2_pop3.net import https
+    from oauth2_pop3.oauth2 import refusals
+
     provider = client.provider
     url = endpoint or provider.token_endpoint
     response = https.request(

@@ -1,15 +1,16 @@
-"""The authorization code grant (RFC 6749 section 4.1) with PKCE S256 (RFC 7636), state, and iss (RFC 9207)."""
+"""The authorization code grant (RFC 6749 section 4.1) with PKCE S256 (RFC 7636), state, and iss (RFC 9207).
+
+Imports stand inside the functions: this is the grant of most accounts, and a refresh needs none of them.
+"""
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlsplit
 
 from oauth2_pop3.errors import AuthorizationRequired, OAuth2Pop3Error, OAuthError, UsageError
-from oauth2_pop3.net import https
-from oauth2_pop3.oauth2 import refusals, token_endpoint
+from oauth2_pop3.oauth2 import token_endpoint
 from oauth2_pop3.oauth2.client import Client
 from oauth2_pop3.oauth2.grants.grant import Person, PersonGrant, Response
 from oauth2_pop3.oauth2.token import Token
@@ -68,8 +69,12 @@ class AuthorizationRequest:
     @classmethod
     def prepare(cls, client: Client, *, redirect_uri: str) -> AuthorizationRequest:
         """Draw state and code_verifier, and build the URL (RFC 6749 section 4.1.1, RFC 7636 section 4.3)."""
+        import secrets
+
         from oauthlib.common import add_params_to_uri
         from oauthlib.oauth2 import WebApplicationClient
+
+        from oauth2_pop3.net import https
 
         provider = client.provider
         https.require_https(provider.authorization_endpoint, allow_insecure_loopback=provider.allow_insecure_loopback)
@@ -95,6 +100,8 @@ class AuthorizationRequest:
 
         Raises NotOurRedirect if state does not fit, OAuthError if the server refused or iss is another server's.
         """
+        import secrets
+
         text = text.strip()
         if pasted and text and not any(mark in text for mark in ("://", "code=", "error=", "?")):
             if any(c.isspace() for c in text) or not text.isascii():
@@ -114,6 +121,8 @@ class AuthorizationRequest:
             )
         self._check_issuer(parameters.get("iss"))
         if "error" in parameters:
+            from oauth2_pop3.oauth2 import refusals
+
             raise refusals.explain(parameters, account=self.client.account, provider=self.client.provider.name)
         if not parameters.get("code"):
             raise NotOurRedirect("the redirect carries no code")
