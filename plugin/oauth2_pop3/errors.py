@@ -7,9 +7,10 @@
     ├── ConfigError                        78  config.toml or the host's own file
     │   └── DialectError                       at a file, line and directive
     ├── PluginError                        70  somebody's plugin
-    ├── TokenStoreError                    74  tokens cannot be read or written
-    │   ├── TokenNotFound                  77  nobody signed in yet
-    │   └── TokenStoreLocked               75  another process is at it
+    ├── StateError                         74  a file of this program's own cannot be read or written
+    │   ├── StateLocked                    75  another process has been using it for too long
+    │   └── TokenStoreError                74  a token store cannot read or write tokens
+    │       └── TokenNotFound              77  nobody has signed in yet
     ├── OAuthError                         76  the authorization server answered what it should not
     │   └── AuthorizationRequired          77  a person must sign in again
     ├── NetworkError                       75  passing: cron tries again
@@ -82,22 +83,26 @@ class PluginError(OAuth2Pop3Error):
     """A plugin cannot be loaded, or answers what its hook's specification does not allow."""
 
 
-class TokenStoreError(OAuth2Pop3Error):
-    """Tokens cannot be read or written."""
+class StateError(OAuth2Pop3Error):
+    """A file of this program's own (tokens, locks, registrations, faults) cannot be read or written."""
 
     exit_code = 74
+
+
+class StateLocked(StateError):
+    """Another process has held a lock for too long."""
+
+    exit_code = 75
+
+
+class TokenStoreError(StateError):
+    """A token store cannot read or write tokens."""
 
 
 class TokenNotFound(TokenStoreError):
     """The store has no token for this account."""
 
     exit_code = 77
-
-
-class TokenStoreLocked(TokenStoreError):
-    """Another process holds the account's lock for too long."""
-
-    exit_code = 75
 
 
 class OAuthError(OAuth2Pop3Error):

@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from oauth2_pop3.errors import ConfigError, TokenStoreError
+from oauth2_pop3.errors import ConfigError, StateError
 from oauth2_pop3.files import state_files
 from oauth2_pop3.providers.tables import Place
 
@@ -142,9 +142,9 @@ class Config:
     def _save(self, kind: str, name: str, values: Mapping[str, object]) -> None:
         path = Path(os.path.realpath(self.path))
         try:
-            with state_files.AccountLock("config.toml"):  # two people may sign in at the same time
+            with state_files.StateLock("config.toml"):  # two people may sign in at the same time
                 self._save_table(path, kind, name, values)
-        except (OSError, ValueError, KeyError, TokenStoreError) as error:  # tomlkit's are of the two in between
+        except (OSError, ValueError, KeyError, StateError) as error:  # tomlkit's are of the two in between
             reason = error.strerror if isinstance(error, OSError) else error
             raise ConfigError(f"cannot write {path}: {reason}") from error
 

@@ -45,7 +45,7 @@ def last_fault(key: str) -> Fault | None:
 
 
 def forget(key: str) -> None:
-    """Delete it. Raises TokenStoreError."""
+    """Delete it. Raises StateError."""
     state_files.remove(_path(key))
 
 

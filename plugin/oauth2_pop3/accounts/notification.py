@@ -53,7 +53,7 @@ def notify(account: str, reason: str, command: str, config: Config) -> None:
 
 
 def reset(account: str) -> None:
-    """Forget when the command ran, because the account is well again. Raises TokenStoreError."""
+    """Forget when the command ran, because the account is well again. Raises StateError."""
     state_files.remove(_path(account))
 
 

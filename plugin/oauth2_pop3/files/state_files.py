@@ -11,7 +11,7 @@ from _thread import get_ident  # threading would have to be loaded, and typing f
 
 from oauth2_pop3 import access_token_cache
 from oauth2_pop3.access_token_cache import file_name
-from oauth2_pop3.errors import ConfigError, TokenStoreError, TokenStoreLocked
+from oauth2_pop3.errors import ConfigError, StateError, StateLocked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def state_directory() -> str:
 
 
 def private_directory(path: str) -> None:
-    """Make a directory that is ours alone, and its parents. Raises TokenStoreError."""
+    """Make a directory that is ours alone, and its parents. Raises StateError."""
     try:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         try:
@@ -40,38 +40,38 @@ def private_directory(path: str) -> None:
         except FileExistsError:
             status = os.stat(path)
             if not stat.S_ISDIR(status.st_mode):
-                raise TokenStoreError(f"{path} is not a directory", hint="Move it out of the way.") from None
+                raise StateError(f"{path} is not a directory", hint="Move it out of the way.") from None
             if status.st_uid != os.geteuid():
-                raise TokenStoreError(
+                raise StateError(
                     f"{path} belongs to another user (uid {status.st_uid})",
                     hint="Run as that user, or set XDG_STATE_HOME to a directory of your own.",
                 ) from None
             if status.st_mode & 0o077:
                 os.chmod(path, 0o700)
     except OSError as error:
-        raise TokenStoreError(
+        raise StateError(
             f"cannot make the directory {path}: {error.strerror}",
             hint="Make it writable for this user, or set XDG_STATE_HOME to a directory that is.",
         ) from error
 
 
-def read(path: str) -> bytes | None:
-    """A file that is this user's alone; None where there is none. Raises TokenStoreError where others could read it."""
+def read(path: str, error: type[StateError] = StateError) -> bytes | None:
+    """A file that is this user's alone; None where there is none. Raises `error` where others could read it."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
         return None
-    except OSError as error:
-        raise TokenStoreError(f"cannot read {path}: {error.strerror}") from error
+    except OSError as reason:
+        raise error(f"cannot read {path}: {reason.strerror}") from reason
     try:
         status = os.fstat(descriptor)
         mode = stat.S_IMODE(status.st_mode)
         if not stat.S_ISREG(status.st_mode):
-            raise TokenStoreError(f"cannot read {path}: it is not a file")
+            raise error(f"cannot read {path}: it is not a file")
         if status.st_uid != os.geteuid():
-            raise TokenStoreError(f"{path} belongs to another user (uid {status.st_uid})")
+            raise error(f"{path} belongs to another user (uid {status.st_uid})")
         if mode & 0o077:
-            raise TokenStoreError(
+            raise error(
                 f"{path} can be read by others (mode {mode:04o})",
                 hint=f"Run: chmod 600 {path}; and if others use this machine, get a new one.",
             )
@@ -79,16 +79,16 @@ def read(path: str) -> bytes | None:
         while block := os.read(descriptor, 65536):
             content += block
         return content
-    except OSError as error:
-        raise TokenStoreError(f"cannot read {path}: {error.strerror}") from error
+    except OSError as reason:
+        raise error(f"cannot read {path}: {reason.strerror}") from reason
     finally:
         os.close(descriptor)
 
 
 def write(path: str, content: bytes, mode: int = 0o600) -> None:
-    """Replace a file in one rename, its content and its name synced to the disk. Raises TokenStoreError.
+    """Replace a file in one rename, its content and its name synced to the disk. Raises StateError.
 
-    Two processes must not write one file at the same time: hold an AccountLock.
+    Two processes must not write one file at the same time: hold a StateLock.
     """
     temporary = f"{path}.tmp"  # always the same: a process that was killed leaves one behind, not a hundred
     try:
@@ -112,7 +112,7 @@ def write(path: str, content: bytes, mode: int = 0o600) -> None:
             os.unlink(temporary)
         except OSError:
             pass
-        raise TokenStoreError(
+        raise StateError(
             f"cannot write {path}: {error.strerror}",
             hint="Check the disk's free space and the directory's mode.",
         ) from error
@@ -122,27 +122,28 @@ _held: dict[tuple[str, int], tuple[int, int]] = {}
 """The locks of this process: path and thread -> descriptor, how often taken."""
 
 
-class AccountLock:
-    """The one lock of an account, for every process of this user: ``with AccountLock(account): ...``.
+class StateLock:
+    """A lock by name, one for all processes of this user: ``with StateLock("you@example.org"): ...``.
 
+    name: an account, or other state that is read, changed and written: "config.toml", a registration.
 
     It may be taken again by the process that has it: `token` takes it before it loads what a refresh needs, so
     that processes that wait for somebody else's refresh stay small, and `access` takes it again.
     flock(2) and not a file's existence: the kernel gives it back whatever becomes of the process.
-    Raises TokenStoreLocked after LOCK_TIMEOUT seconds.
+    Raises StateLocked after LOCK_TIMEOUT seconds.
     """
 
-    def __init__(self, account: str, *, timeout: float = LOCK_TIMEOUT) -> None:
-        self._account = account
+    def __init__(self, name: str, *, timeout: float = LOCK_TIMEOUT) -> None:
+        self._name = name
         self._timeout = timeout
-        self._path = f"{state_directory()}/locks/{file_name(account)}"
+        self._path = f"{state_directory()}/locks/{file_name(name)}"
 
     @property
     def has_been_taken(self) -> bool:
         """Whether anybody ever took it: `login` does."""
         return os.path.exists(self._path)
 
-    def __enter__(self) -> "AccountLock":
+    def __enter__(self) -> "StateLock":
         self.acquire_unless(lambda: False)
         return self
 
@@ -176,13 +177,13 @@ class AccountLock:
             except BlockingIOError:
                 if time.monotonic() >= deadline:
                     os.close(descriptor)
-                    raise TokenStoreLocked(
-                        f"another process holds the lock of {self._account} for more than {self._timeout:.0f} seconds",
+                    raise StateLocked(
+                        f"another process holds the lock of {self._name} for more than {self._timeout:.0f} seconds",
                         hint=f"Try again later; see who holds it with: fuser {self._path}",
                     ) from None
             except OSError as error:  # a file system without flock
                 os.close(descriptor)
-                raise TokenStoreError(
+                raise StateError(
                     f"cannot lock {self._path}: {error.strerror}", hint="Set XDG_STATE_HOME to a local file system."
                 ) from error
             time.sleep(pause)
@@ -197,14 +198,14 @@ class AccountLock:
         try:
             return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise TokenStoreError(f"cannot open the lock {self._path}: {error.strerror}") from error
+            raise StateError(f"cannot open the lock {self._path}: {error.strerror}") from error
 
 
 def remove(path: str) -> None:
-    """Delete a file, if it is there. Raises TokenStoreError."""
+    """Delete a file, if it is there. Raises StateError."""
     try:
         os.unlink(path)
     except FileNotFoundError:
         pass
     except OSError as error:
-        raise TokenStoreError(f"cannot delete {path}: {error.strerror}") from error
+        raise StateError(f"cannot delete {path}: {error.strerror}") from error

@@ -33,7 +33,10 @@ from oauth2_pop3.oauth2.token import Token
 
 
 class TokenStore(ABC):
-    """Keeps one Token an account. Accounts come in small letters. Every method may raise TokenStoreError."""
+    """Keeps one Token an account. Accounts come in small letters. Every method may raise StateError.
+
+    TokenStoreError is the kind of it that a store of yours should raise.
+    """
 
     name: ClassVar[str]
     """What config.toml calls it in ``token_store``."""

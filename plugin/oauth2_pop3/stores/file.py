@@ -22,7 +22,7 @@ class FileStore(TokenStore):
     def load(self, account: str) -> Token:
         """Read the account's file, if it is ours alone."""
         path = str(self._path(account))
-        content = state_files.read(path)
+        content = state_files.read(path, TokenStoreError)
         if content is None:
             raise TokenNotFound(f"nobody has signed in as {account} yet", hint=f"Run: oauth2-pop3 login {account}")
         try:

@@ -42,7 +42,7 @@ def scope(provider: Provider, metadata: Mapping[str, object]) -> str:
 def kept(provider: Provider) -> Registration | None:
     """The client that this machine has at the issuer, as it was made; None where there is none. It asks nobody.
 
-    Raises TokenStoreError where its file is damaged, or not ours alone.
+    Raises StateError where its file is damaged, or not ours alone.
     """
     return kept_file.read(exchange.issuer(provider))
 
@@ -51,7 +51,7 @@ def obtain(provider: Provider, metadata: Mapping[str, object]) -> Registration:
     """The kept client, if it is good for what the provider's row wants; otherwise a new one, which is kept.
 
     metadata: the issuer's (RFC 8414). Raises OAuthError (the server registers no such client, or none at all),
-    NetworkError, TokenStoreError (what is kept is damaged, or cannot be written) and TokenStoreLocked.
+    NetworkError, StateError (what is kept is damaged, or cannot be written) and StateLocked.
     """
     wanted = scope(provider, metadata)
     with kept_file.lock(exchange.issuer(provider)):
@@ -70,7 +70,7 @@ def obtain(provider: Provider, metadata: Mapping[str, object]) -> Registration:
 
 
 def forget(provider: Provider) -> None:
-    """Delete the kept client from this machine; the server is not told. Raises TokenStoreError, TokenStoreLocked."""
+    """Delete the kept client from this machine; the server is not told. Raises StateError, StateLocked."""
     issuer = exchange.issuer(provider)
     with kept_file.lock(issuer):
         kept_file.remove(issuer)

@@ -11,9 +11,9 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from oauth2_pop3.access_token_cache import file_name
-from oauth2_pop3.errors import TokenStoreError
+from oauth2_pop3.errors import StateError
 from oauth2_pop3.files import state_files
-from oauth2_pop3.files.state_files import AccountLock
+from oauth2_pop3.files.state_files import StateLock
 from oauth2_pop3.oauth2.registration.client import Registration
 
 _SIZE_LIMIT = 1 << 18
@@ -21,9 +21,9 @@ _NAME_LIMIT = 200  # octets: a file's name may have 255 with what is put around 
 _VERSION = 1
 
 
-def lock(issuer: str) -> AccountLock:
+def lock(issuer: str) -> StateLock:
     """The lock to hold from reading to writing."""
-    return AccountLock(f"registration of {issuer if len(file_name(issuer)) <= _NAME_LIMIT else _digest(issuer)}")
+    return StateLock(f"registration of {issuer if len(file_name(issuer)) <= _NAME_LIMIT else _digest(issuer)}")
 
 
 def path(issuer: str) -> str:
@@ -35,24 +35,24 @@ def path(issuer: str) -> str:
 
 
 def read(issuer: str) -> Registration | None:
-    """The client that is kept; None where there is none. Raises TokenStoreError: damaged, or not ours alone."""
+    """The client that is kept; None where there is none. Raises StateError: damaged, or not ours alone."""
     file = path(issuer)
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise TokenStoreError(f"cannot read {file}: {error.strerror}", hint="Look at what it is.") from error
+        raise StateError(f"cannot read {file}: {error.strerror}", hint="Look at what it is.") from error
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise TokenStoreError(f"cannot read {file}: it is not a file", hint="Move it out of the way.")
+            raise StateError(f"cannot read {file}: it is not a file", hint="Move it out of the way.")
         if status.st_uid != os.geteuid():
-            raise TokenStoreError(
+            raise StateError(
                 f"{file} belongs to another user (uid {status.st_uid})", hint=f"Run as that user, or delete {file}"
             )
         if status.st_mode & 0o077:
-            raise TokenStoreError(
+            raise StateError(
                 f"{file} is open to others (mode {stat.S_IMODE(status.st_mode):04o})", hint=f"Run: chmod 600 {file}"
             )
         return _parsed(os.read(descriptor, _SIZE_LIMIT), file, issuer)
@@ -67,13 +67,13 @@ def prepare() -> None:
 
 
 def write(registration: Registration) -> None:
-    """Keep a client in its issuer's file. Call it under the lock. Raises TokenStoreError."""
+    """Keep a client in its issuer's file. Call it under the lock. Raises StateError."""
     content = json.dumps({"version": _VERSION, **asdict(registration)}, indent=1) + "\n"
     state_files.write(path(registration.issuer), content.encode())
 
 
 def remove(issuer: str) -> None:
-    """Delete the issuer's file. Call it under the lock. Raises TokenStoreError."""
+    """Delete the issuer's file. Call it under the lock. Raises StateError."""
     state_files.remove(path(issuer))
     state_files.remove(f"{path(issuer)}.tmp")  # of a process that was killed
 
@@ -86,7 +86,7 @@ def _parsed(content: bytes, file: str, issuer: str) -> Registration:
         if record["version"] != _VERSION or registration.issuer != issuer or not registration.client_id:
             raise ValueError
     except (ValueError, TypeError, KeyError, RecursionError):
-        raise TokenStoreError(
+        raise StateError(
             f"{file} is damaged: it does not hold the client that was registered at {issuer}",
             hint=f"Restore it from a backup; or delete it with: rm {shlex.quote(file)} and sign in again.",
         ) from None
