@@ -493,7 +493,7 @@ def test_a_file_that_is_not_ours_alone(site: Site, home: Path) -> None:
         registration.kept(site.provider())
     file.unlink()
     os.mkfifo(file, 0o600)
-    with pytest.raises(StateError, match="not a file"):
+    with pytest.raises(StateError, match="not a regular file"):
         registration.kept(site.provider())
     file.unlink()
     if os.geteuid() == 0:
