@@ -50,10 +50,10 @@ def _token_of_another_process(account: str, min_validity: float) -> str | None:
     None if no other process does it: this one must refresh, and holds the account's lock from here to its end.
     """
     from oauth2_pop3.errors import OAuth2Pop3Error
-    from oauth2_pop3.files.state_files import AccountLock
+    from oauth2_pop3.files.state_files import StateLock
 
     try:
-        lock = AccountLock(account)
+        lock = StateLock(account)
         if not lock.has_been_taken:
             return None  # nobody has signed in; or it is a misspelt name, which must not leave a lock file behind
         lock.acquire_unless(lambda: access_token_cache.read(account, min_validity) is not None)

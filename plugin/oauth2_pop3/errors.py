@@ -1,44 +1,47 @@
-"""The errors of oauth2-pop3, what each means, and the exit code of sysexits.h that goes with it.
+"""The errors of oauth2-pop3, what each means, and its exit code (sysexits.h).
 
 ::
 
     OAuth2Pop3Error                        70
-    ├── UsageError                         64  the command line
-    ├── ConfigError                        78  config.toml or the host's own file
-    │   └── DialectError                       at a file, line and directive
-    ├── PluginError                        70  somebody's plugin
-    ├── TokenStoreError                    74  tokens cannot be read or written
-    │   ├── TokenNotFound                  77  nobody signed in yet
-    │   └── TokenStoreLocked               75  another process is at it
-    ├── OAuthError                         76  the authorization server answered what it should not
+    ├── UsageError                         64  the command line is wrong
+    ├── ConfigError                        78  config.toml or the host's own file is wrong
+    │   └── DialectError                   78  the host's file is wrong, with its line and directive
+    ├── PluginError                        70  a plugin is wrong
+    ├── StateError                         74  a file of this program's own cannot be read or written
+    │   ├── StateLocked                    75  another process has been using it for too long
+    │   └── TokenStoreError                74  a token store cannot read or write tokens
+    │       └── TokenNotFound              77  nobody has signed in yet
+    ├── OAuthError                         76  the authorization server refused, or its response is wrong
     │   └── AuthorizationRequired          77  a person must sign in again
-    ├── NetworkError                       75  passing: cron tries again
-    └── Pop3Error                          76  the POP3 server answered what it should not
+    ├── NetworkError                       75  a temporary problem: cron tries again
+    └── Pop3Error                          76  the POP3 server refused, or its response is wrong
         ├── AuthenticationRejected         77  the token was refused
-        ├── OutOfStep                      76  its responses cannot be told apart any more
-        └── MaildropLocked                 75  in use, or asked for too often
+        ├── OutOfStep                      76  the server's responses no longer match our commands
+        └── MaildropLocked                 75  the maildrop is in use, or was opened too recently
 
-75 (EX_TEMPFAIL) says: do nothing, the next run may work. 77 (EX_NOPERM) says: a person must act, and the
-message says how. A message never holds a token, a password or a client secret.
+75 (EX_TEMPFAIL): do nothing, the next run may succeed. 77 (EX_NOPERM): a person must act, and the message says how.
+The command line itself ends with 74 (EX_IOERR) if standard output cannot be written.
+
+A message never contains a token, a password or a client secret.
 """
 
 from __future__ import annotations
 
 MESSAGE_LIMIT = 1500
-"""Characters of a message: what servers say stands in it, and a terminal or a log has to bear it."""
+"""Characters of a message: servers' texts are quoted in it, and it must fit a terminal or a log."""
 
 
 def one_line(text: str, limit: int = MESSAGE_LIMIT) -> str:
-    """Make what a stranger said fit for one line of a terminal: no control sequences, no line ends, not too long."""
+    """Make any text fit for one line of a terminal: no control sequences, no line ends, at most `limit` characters."""
     printable = text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
     line = " ".join(printable.split())
     return line if len(line) <= limit else f"{line[: limit - 3]}..."
 
 
 class OAuth2Pop3Error(Exception):
-    """Something that a person can be told about in a sentence.
+    """An error that a person can be told about in a sentence.
 
-    message: what happened. hint: what to do next, an imperative, where there is something to do.
+    `message` says what happened. `hint` says what to do next, as an imperative; "" if there is nothing to do.
     """
 
     exit_code = 70
@@ -49,24 +52,24 @@ class OAuth2Pop3Error(Exception):
         super().__init__(self.message)
 
     def __str__(self) -> str:
-        """Both on one line: hosts such as getmail print an error that way."""
+        """Return message and hint on one line, as hosts such as getmail print an error."""
         return f"{self.message}. {self.hint}" if self.hint else self.message
 
 
 class UsageError(OAuth2Pop3Error):
-    """The command line does not say what is needed."""
+    """The command line is wrong or incomplete."""
 
     exit_code = 64
 
 
 class ConfigError(OAuth2Pop3Error):
-    """A configuration file says something that cannot be."""
+    """A configuration file is wrong, or cannot be read or written."""
 
     exit_code = 78
 
 
 class DialectError(ConfigError):
-    """A host's configuration file cannot be read at one place. line, column: from 1."""
+    """A host's configuration file cannot be understood at one place. `line` and `column` count from 1."""
 
     def __init__(
         self, message: str, *, file: str, line: int, column: int = 1, directive: str = "", hint: str = ""
@@ -79,13 +82,23 @@ class DialectError(ConfigError):
 
 
 class PluginError(OAuth2Pop3Error):
-    """A plugin cannot be loaded, or answers what its hook's specification does not allow."""
+    """A plugin cannot be loaded, or returns what its hook's specification does not allow."""
 
 
-class TokenStoreError(OAuth2Pop3Error):
-    """Tokens cannot be read or written."""
+class StateError(OAuth2Pop3Error):
+    """A file of this program's own (tokens, locks, registrations, faults) cannot be read or written."""
 
     exit_code = 74
+
+
+class StateLocked(StateError):
+    """Another process has held a lock for too long."""
+
+    exit_code = 75
+
+
+class TokenStoreError(StateError):
+    """A token store cannot read or write tokens."""
 
 
 class TokenNotFound(TokenStoreError):
@@ -94,16 +107,10 @@ class TokenNotFound(TokenStoreError):
     exit_code = 77
 
 
-class TokenStoreLocked(TokenStoreError):
-    """Another process holds the account's lock for too long."""
-
-    exit_code = 75
-
-
 class OAuthError(OAuth2Pop3Error):
-    """The authorization server refused, or answered what the RFCs do not allow.
+    """The authorization server refused, or its response is not what the RFCs allow.
 
-    code: the `error` of RFC 6749 section 5.2 or 4.1.2.1, where there was one.
+    `code` is the response's `error` (RFC 6749 sections 5.2 and 4.1.2.1), "" if it had none.
     """
 
     exit_code = 76
@@ -114,15 +121,15 @@ class OAuthError(OAuth2Pop3Error):
 
 
 class AuthorizationRequired(OAuthError):
-    """A person must sign in again: nothing that runs unattended can mend this."""
+    """A person must sign in again: nothing that runs unattended can solve this."""
 
     exit_code = 77
 
 
 class NetworkError(OAuth2Pop3Error):
-    """A passing fault: no connection, no answer in time, 429 or 5xx.
+    """A temporary problem: no connection, no response in time, or the status 429 or 5xx.
 
-    retry_after: seconds that the server asked to be left alone, or None.
+    `retry_after` is how many seconds the server asks to wait (Retry-After), None if it does not say.
     """
 
     exit_code = 75
@@ -133,7 +140,7 @@ class NetworkError(OAuth2Pop3Error):
 
 
 class Pop3Error(OAuth2Pop3Error):
-    """The POP3 server refused a command, or answered what RFC 1939 does not allow."""
+    """The POP3 server refused a command, or its response is not what RFC 1939 allows."""
 
     exit_code = 76
 
@@ -145,10 +152,10 @@ class AuthenticationRejected(Pop3Error):
 
 
 class OutOfStep(Pop3Error):
-    """The server sent more or less than it was asked for: what came for one message may belong to another."""
+    """The server sent more or less than it was asked for: a response may belong to another command."""
 
 
 class MaildropLocked(Pop3Error):
-    """Another session has the maildrop ([IN-USE]), or it was asked too soon ([LOGIN-DELAY]; RFC 2449)."""
+    """Another session has the maildrop open ([IN-USE]), or it was opened too recently ([LOGIN-DELAY]; RFC 2449)."""
 
     exit_code = 75

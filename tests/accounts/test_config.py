@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import stat
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,9 @@ from hypothesis import strategies as st
 from oauth2_pop3.accounts import account as accounts
 from oauth2_pop3.accounts import user_command
 from oauth2_pop3.accounts.config import Config, config_file
-from oauth2_pop3.errors import ConfigError, OAuth2Pop3Error
+from oauth2_pop3.errors import ConfigError, OAuth2Pop3Error, StateLocked
+from oauth2_pop3.files import state_files
+from oauth2_pop3.files.state_files import StateLock
 
 PROVIDER = """\
 # mine
@@ -84,6 +88,25 @@ def test_without_a_secret_others_may_read_it(home: Path) -> None:
 def test_a_file_that_anybody_can_write(home: Path) -> None:
     written('[providers.x]\nclient_secret_command = "cat /tmp/x"\n', 0o666)
     with pytest.raises(ConfigError, match="0666"):
+        Config.load()
+
+
+@pytest.mark.skipif(not ROOT, reason="only root gives files away")
+def test_a_file_of_somebody_else(home: Path) -> None:
+    path = written(PROVIDER)
+    os.chown(path, 65534, 65534)
+    with pytest.raises(ConfigError, match="another user"):
+        Config.load()
+    with pytest.raises(ConfigError, match="another user"):  # nor is it written
+        Config(path).save_account("bob@example.org", {"provider": "example"})
+    assert path.read_text() == PROVIDER
+
+
+# Once: it is waited for, for ever
+def test_a_pipe_in_its_place(home: Path) -> None:
+    written("").unlink()
+    os.mkfifo(config_file(), 0o600)
+    with pytest.raises(ConfigError, match="not a regular file"):
         Config.load()
 
 
@@ -263,6 +286,16 @@ def test_a_place_that_cannot_be_written(home: Path, parent: str, monkeypatch: py
     config = Config(config_file())
     with pytest.raises(ConfigError, match="cannot write"):
         config.save_account("bob@example.org", {"provider": "example"})
+
+
+# Once: exit code 78, as if config.toml were wrong
+def test_a_lock_that_is_held_is_a_temporary_error(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = Config.load()
+    monkeypatch.setattr(state_files, "StateLock", partial(StateLock, timeout=0.1))
+    with StateLock("config.toml"), ThreadPoolExecutor() as other_thread:
+        saved = other_thread.submit(config.save_account, "bob@example.org", {"provider": "example"})
+        with pytest.raises(StateLocked, match=r"config\.toml"):
+            saved.result()
 
 
 # -- client_secret_command

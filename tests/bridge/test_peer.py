@@ -439,7 +439,7 @@ def test_the_password_s_file(signed_in: Product, password: str, start: Start, tm
     sign_in(port, ADDRESS.upper(), password).quit()
     assert fault() == ""
     file.chmod(0o644)
-    assert "can be read by others" in fault()
+    assert "open to others" in fault()
     file.chmod(0o600)
     file.rename(tmp_path / "elsewhere")
     file.symlink_to(tmp_path / "elsewhere")

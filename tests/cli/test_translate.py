@@ -92,7 +92,7 @@ def test_output_elsewhere(product: Product, rc: Path) -> None:
     assert "signs in by OAuth 2.0" in result.stderr
     there = product.run("translate", str(rc), "--output", str(other))
     assert there.returncode == 78
-    assert "is there already" in there.stderr
+    assert "exists already" in there.stderr
     assert product.run("translate", str(rc), str(rc), "--output", "-").returncode == 64
     assert product.run("translate", str(rc), "--output", "-", "--json").returncode == 64
 

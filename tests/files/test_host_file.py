@@ -13,7 +13,8 @@ import pytest
 
 from oauth2_pop3.errors import ConfigError
 from oauth2_pop3.files import host_file
-from oauth2_pop3.files.host_file import SIZE_LIMIT, HostFile, write_new
+from oauth2_pop3.files.host_file import HostFile, write_new
+from oauth2_pop3.files.private_file import SIZE_LIMIT
 
 OLD, NEW = b"old\r\n\xff\0", b"new"
 
@@ -201,7 +202,7 @@ def test_what_comes_in_behind_the_rename_leaves_the_backup(rc: Path, monkeypatch
         if rc.read_bytes() == NEW:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(host_file, "_sync", interrupted)
+    monkeypatch.setattr(host_file, "sync_directory", interrupted)
     with pytest.raises(KeyboardInterrupt):
         HostFile.read(str(rc)).replace(NEW)
     assert rc.read_bytes() == NEW
@@ -211,7 +212,7 @@ def test_what_comes_in_behind_the_rename_leaves_the_backup(rc: Path, monkeypatch
 def test_write_new(tmp_path: Path) -> None:
     write_new(str(tmp_path / "out"), NEW)
     assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o600
-    with pytest.raises(ConfigError, match="there already"):
+    with pytest.raises(ConfigError, match="exists already"):
         write_new(str(tmp_path / "out"), OLD)
     with pytest.raises(ConfigError):
         write_new(str(tmp_path / "no/where"), OLD)

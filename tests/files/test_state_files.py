@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 
 from oauth2_pop3 import access_token_cache
 from oauth2_pop3.access_token_cache import file_name, state_directory
-from oauth2_pop3.errors import OAuth2Pop3Error, TokenStoreError, TokenStoreLocked
+from oauth2_pop3.errors import OAuth2Pop3Error, StateError, StateLocked
 from oauth2_pop3.files import state_files
-from oauth2_pop3.files.state_files import AccountLock
+from oauth2_pop3.files.state_files import StateLock
 
 ANN = "ann@example.org"
 NOBODY = 65534
@@ -126,12 +126,12 @@ def test_a_full_disk_keeps_the_old_file(tmp_path: Path, python: Start) -> None:
     process = python(
         "import resource, signal\n"
         "from oauth2_pop3.files import state_files\n"
-        "from oauth2_pop3.errors import TokenStoreError\n"
+        "from oauth2_pop3.errors import StateError\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "try:\n"
         f"    state_files.write({str(path)!r}, b'x' * 5000)\n"
-        "except TokenStoreError as error:\n"
+        "except StateError as error:\n"
         "    print(error, flush=True)\n"
     )
     assert "cannot write" in said(process)
@@ -140,10 +140,10 @@ def test_a_full_disk_keeps_the_old_file(tmp_path: Path, python: Start) -> None:
 
 
 def test_where_nothing_can_be_written(tmp_path: Path) -> None:
-    with pytest.raises(TokenStoreError, match="cannot write") as caught:
+    with pytest.raises(StateError, match="cannot write") as caught:
         state_files.write(str(tmp_path / "none" / "file"), b"hush")
     assert "hush" not in str(caught.value)
-    with pytest.raises(TokenStoreError, match="cannot write"):
+    with pytest.raises(StateError, match="cannot write"):
         state_files.write("/proc/oauth2-pop3", b"x")
 
 
@@ -152,7 +152,7 @@ def test_a_link_in_the_way_is_not_written_through(tmp_path: Path) -> None:
     victim.write_text("untouched")
     for name in ("file.tmp", f"file.{os.getpid()}.tmp"):
         (tmp_path / name).symlink_to(victim)
-    with suppress(TokenStoreError):
+    with suppress(StateError):
         state_files.write(str(tmp_path / "file"), b"x")
     assert victim.read_text() == "untouched"
 
@@ -161,7 +161,7 @@ def test_remove(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     state_files.remove(str(tmp_path / "file"))
     state_files.remove(str(tmp_path / "file"))
-    with pytest.raises(TokenStoreError, match="cannot delete"):
+    with pytest.raises(StateError, match="cannot delete"):
         state_files.remove(str(tmp_path))
 
 
@@ -182,12 +182,12 @@ def test_a_directory_of_somebody_else(tmp_path: Path) -> None:
     path = tmp_path / "theirs"
     path.mkdir()
     os.chown(path, NOBODY, NOBODY)
-    with pytest.raises(TokenStoreError, match="another user"):
+    with pytest.raises(StateError, match="another user"):
         state_files.private_directory(str(path))
 
 
 def test_a_directory_that_cannot_be_made() -> None:
-    with pytest.raises(TokenStoreError, match="cannot make"):
+    with pytest.raises(StateError, match="cannot make"):
         state_files.private_directory("/proc/oauth2-pop3/tokens")
 
 
@@ -195,7 +195,7 @@ def test_a_directory_that_cannot_be_made() -> None:
 def test_a_file_where_the_directory_should_be(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.touch(0o644)
-    with pytest.raises(TokenStoreError, match="directory"):
+    with pytest.raises(StateError, match="directory"):
         state_files.private_directory(str(path))
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
 
@@ -221,7 +221,7 @@ def test_without_a_home(home: Path, tmp_path: Path, value: str | None, monkeypat
         monkeypatch.setenv("HOME", value)
     assert access_token_cache.read(ANN) is None
     with pytest.raises(OAuth2Pop3Error, match="HOME"):  # and nothing is made: the lock is not taken
-        AccountLock(ANN)
+        StateLock(ANN)
 
 
 accounts = st.one_of(
@@ -315,12 +315,12 @@ def test_a_cache_of_somebody_else(home: Path) -> None:
     assert access_token_cache.read(ANN) is None
 
 
-# -- AccountLock
+# -- StateLock
 
 HOLD = """
 import sys
-from oauth2_pop3.files.state_files import AccountLock
-with AccountLock({account!r}):
+from oauth2_pop3.files.state_files import StateLock
+with StateLock({account!r}):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -330,14 +330,14 @@ def test_one_process_at_a_time(home: Path, python: Start) -> None:
     other = python(HOLD.format(account="ANN@example.org"))
     assert said(other) == "held"
     started = time.monotonic()
-    with pytest.raises(TokenStoreLocked, match=ANN) as caught, AccountLock(ANN, timeout=0.3):
+    with pytest.raises(StateLocked, match=ANN) as caught, StateLock(ANN, timeout=0.3):
         pass
     assert 0.3 <= time.monotonic() - started < 1
     assert "fuser" in caught.value.hint
-    with AccountLock("bob@example.org", timeout=0):
+    with StateLock("bob@example.org", timeout=0):
         pass
     other.communicate("")
-    with AccountLock(ANN, timeout=1):
+    with StateLock(ANN, timeout=1):
         pass
 
 
@@ -345,12 +345,12 @@ def test_it_is_given_back_by_a_process_that_is_killed(home: Path, python: Start)
     other = python(HOLD.format(account=ANN))
     assert said(other) == "held"
     threading.Timer(0.1, other.kill).start()
-    with AccountLock(ANN, timeout=5):
+    with StateLock(ANN, timeout=5):
         pass
 
 
 def test_it_is_waited_for(home: Path, python: Start) -> None:
-    with AccountLock(ANN):
+    with StateLock(ANN):
         other = python(HOLD.format(account=ANN))
         assert other.stdout is not None
         assert select.select([other.stdout], [], [], 0.4)[0] == []
@@ -359,28 +359,28 @@ def test_it_is_waited_for(home: Path, python: Start) -> None:
 
 def test_it_may_be_taken_again_by_who_has_it(home: Path, python: Start) -> None:
     before = len(os.listdir("/proc/self/fd"))
-    with AccountLock(ANN):
-        with AccountLock("Ann@Example.org", timeout=0), AccountLock(ANN, timeout=0):
+    with StateLock(ANN):
+        with StateLock("Ann@Example.org", timeout=0), StateLock(ANN, timeout=0):
             pass
         contender = python(HOLD.format(account=ANN).replace("org')", "org', timeout=0)"))
         assert said(contender) == ""
         assert contender.wait(5) != 0  # still held
-    with AccountLock(ANN, timeout=0):
+    with StateLock(ANN, timeout=0):
         pass
     assert len(os.listdir("/proc/self/fd")) <= before + 2  # the contender's pipes
 
 
 def test_an_error_gives_it_back(home: Path, python: Start) -> None:
-    with pytest.raises(ZeroDivisionError), AccountLock(ANN):
+    with pytest.raises(ZeroDivisionError), StateLock(ANN):
         raise ZeroDivisionError
     assert said(python(HOLD.format(account=ANN))) == "held"
 
 
 def test_children_do_not_inherit_it(home: Path, python: Start) -> None:
-    with AccountLock(ANN):
+    with StateLock(ANN):
         sleeper = subprocess.Popen(["sleep", "20"], close_fds=False)
     try:
-        with AccountLock(ANN, timeout=0):
+        with StateLock(ANN, timeout=0):
             pass
     finally:
         sleeper.kill()
@@ -391,19 +391,19 @@ def test_a_link_in_the_place_of_the_lock(home: Path, tmp_path: Path) -> None:
     locks = Path(state_directory(), "locks")
     locks.mkdir(parents=True)
     (locks / file_name(ANN)).symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(TokenStoreError, match="cannot open the lock"), AccountLock(ANN):
+    with pytest.raises(StateError, match="cannot open the lock"), StateLock(ANN):
         pass
     assert not (tmp_path / "elsewhere").exists()
 
 
 def test_state_that_cannot_be_written(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", "/proc")
-    with pytest.raises(TokenStoreError, match="cannot make the directory") as caught, AccountLock(ANN):
+    with pytest.raises(StateError, match="cannot make the directory") as caught, StateLock(ANN):
         pass
     assert "XDG_STATE_HOME" in caught.value.hint
 
 
 def test_an_address_that_is_too_long_for_a_file_name(home: Path) -> None:
-    with pytest.raises(TokenStoreError, match="too long"), AccountLock("ü" * 60 + "@example.org"):
+    with pytest.raises(StateError, match="too long"), StateLock("ü" * 60 + "@example.org"):
         pass
     assert access_token_cache.read("x" * 300) is None

@@ -235,14 +235,14 @@ def test_a_path_that_leads_nowhere(write: Callable[..., str], tmp_path: Path) ->
     key = write(pem(P256))
     for path, words in (
         (f"{tmp_path}/missing", "No such file"),
-        (str(tmp_path), "Is a directory"),
+        (str(tmp_path), "is a directory"),
         (f"{tmp_path}/fifo", "not a regular file"),  # and it is not waited for
         ("~nobody-has-this-name/key.pem", "home directory"),
         ("a\0b", "null byte"),
     ):
         assert words in refusal(provider(client_private_key=path))
         assert words in refusal(provider(client_private_key=key, client_certificate=path))
-    assert "no certificate in PEM" in refusal(provider(client_private_key=key, client_certificate=key))
+    assert "not a certificate in PEM" in refusal(provider(client_private_key=key, client_certificate=key))
 
 
 # --- certificates

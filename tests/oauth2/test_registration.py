@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from oauth2_pop3.errors import ConfigError, NetworkError, OAuth2Pop3Error, OAuthError, TokenStoreError
+from oauth2_pop3.errors import ConfigError, NetworkError, OAuth2Pop3Error, OAuthError, StateError
 from oauth2_pop3.oauth2 import metadata, registration
 from oauth2_pop3.oauth2.client import Client
 from oauth2_pop3.oauth2.grants.authorization_code import AuthorizationRequest
@@ -470,7 +470,7 @@ def test_a_damaged_file_says_which_to_delete(site: Site, home: Path, content: by
     [file] = kept_files(home)
     damaged = {**json.loads(file.read_text()), **content} if isinstance(content, dict) else content
     file.write_bytes(damaged if isinstance(damaged, bytes) else json.dumps(damaged).encode())
-    with pytest.raises(TokenStoreError, match="is damaged") as caught:
+    with pytest.raises(StateError, match="is damaged") as caught:
         site.obtain()
     assert f"rm {file}" in caught.value.hint
     assert SECRET not in str(caught.value)
@@ -484,22 +484,22 @@ def test_a_file_that_is_not_ours_alone(site: Site, home: Path) -> None:
     site.obtain()
     [file] = kept_files(home)
     file.chmod(0o640)
-    with pytest.raises(TokenStoreError, match="open to others"):
+    with pytest.raises(StateError, match="open to others"):
         registration.kept(site.provider())
     target = file.rename(home / "elsewhere")
     target.chmod(0o600)
     file.symlink_to(target)
-    with pytest.raises(TokenStoreError):
+    with pytest.raises(StateError):
         registration.kept(site.provider())
     file.unlink()
     os.mkfifo(file, 0o600)
-    with pytest.raises(TokenStoreError, match="not a file"):
+    with pytest.raises(StateError, match="not a regular file"):
         registration.kept(site.provider())
     file.unlink()
     if os.geteuid() == 0:
         target.rename(file)
         os.chown(file, 12345, -1)
-        with pytest.raises(TokenStoreError, match="another user"):
+        with pytest.raises(StateError, match="another user"):
             registration.kept(site.provider())
 
 

@@ -9,7 +9,7 @@ from oauth2_pop3.access_token_cache import DEFAULT_MIN_VALIDITY
 from oauth2_pop3.accounts.account import Account
 from oauth2_pop3.errors import AuthorizationRequired, NetworkError, OAuth2Pop3Error, TokenNotFound
 from oauth2_pop3.files import state_files
-from oauth2_pop3.files.state_files import AccountLock
+from oauth2_pop3.files.state_files import StateLock
 from oauth2_pop3.oauth2.token import Token
 from oauth2_pop3.providers import scopes
 from oauth2_pop3_hooks import manager
@@ -33,7 +33,7 @@ def access_token(
     cached = access_token_cache.read(name, min_validity)
     if cached and cached != refused:
         return cached
-    with AccountLock(account.key):
+    with StateLock(account.key):
         cached = access_token_cache.read(name, min_validity)  # another process may have refreshed it meanwhile
         if cached and cached != refused:
             return cached
@@ -73,7 +73,7 @@ def renew(account: Account) -> None:
     """
     if not account.provider.needs_person:
         return
-    with AccountLock(account.key):
+    with StateLock(account.key):
         try:
             _renewed(account, _stored(account))
         except OAuth2Pop3Error as error:
@@ -139,7 +139,7 @@ def forget(account: Account) -> None:
     """Delete the account's tokens on this machine, and the cached copies of its mailboxes."""
     from oauth2_pop3.accounts import last_fault, notification
 
-    with AccountLock(account.key):
+    with StateLock(account.key):
         for name in {account.key, account.address, account.user, *account.mailboxes}:
             state_files.remove(access_token_cache.path(name))
         last_fault.forget(account.key)

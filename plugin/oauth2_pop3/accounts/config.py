@@ -2,7 +2,7 @@
 
 ::
 
-    [providers.example]                 # a provider of one's own, or keys that override a built-in one's
+    [providers.example]                 # a provider of your own, or keys that override a built-in one's
     issuer = "https://auth.example.org"
     scope = "mail offline_access"
     pop3_host = "pop.example.org"
@@ -10,7 +10,7 @@
 
     [accounts."you@example.org"]        # `login` writes this
     provider = "example"
-    client_id = "1234"                  # any key of a provider may stand here, for this account alone
+    client_id = "1234"                  # any key of a provider may stand here, for this account only
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from oauth2_pop3.errors import ConfigError, TokenStoreError
+from oauth2_pop3.errors import ConfigError, StateError
 from oauth2_pop3.files import state_files
+from oauth2_pop3.files.private_file import read_regular, require_mode, require_owner
 from oauth2_pop3.providers.tables import Place
 
 _TOP_LEVEL = ("accounts", "notify_command", "notify_every", "providers", "token_store")
@@ -35,7 +36,7 @@ Tables = Mapping[str, Mapping[str, object]]
 
 
 def config_file() -> Path:
-    """Where the configuration is looked for."""
+    """Return the path of config.toml. Raises ConfigError if there is no home directory."""
     base = os.environ.get("XDG_CONFIG_HOME", "")
     try:
         directory = Path(base) if base.startswith("/") else Path.home() / ".config"
@@ -46,7 +47,7 @@ def config_file() -> Path:
 
 @dataclass(frozen=True)
 class Config:
-    """What the file says, its tables not yet looked into."""
+    """What config.toml says. The keys within its tables are not checked yet."""
 
     path: Path
     text: str = field(default="", repr=False)
@@ -58,67 +59,44 @@ class Config:
 
     @classmethod
     def load(cls, path: Path | None = None) -> Config:
-        """Read the file; one that is not there is an empty one. Raises ConfigError."""
+        """Read the file; if there is none, the configuration is empty. Raises ConfigError."""
         path = path or config_file()
-        try:
-            text = path.read_text("utf-8")
-            document = tomllib.loads(text)
-        except FileNotFoundError:
+        found = _read(path)
+        if found is None:
             return cls(path)
-        except OSError as error:
-            raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-        except UnicodeDecodeError as error:
-            raise ConfigError(f"{path} is not UTF-8 text", hint="TOML files are written in UTF-8.") from error
+        text, status = found
+        try:
+            document = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise ConfigError(f"{path} is not valid TOML: {error}") from error
         unknown = sorted(document.keys() - set(_TOP_LEVEL))
         if unknown:
             raise ConfigError(
                 f"{path} has an unknown key {unknown[0]}",
-                hint=f"At the top level there are {', '.join(_TOP_LEVEL)}.",
+                hint=f"The keys at the top level are {', '.join(_TOP_LEVEL)}.",
             )
-        tables = {name: _tables(document.get(name, {}), name, path) for name in ("providers", "accounts")}
-        token_store = document.get("token_store", DEFAULT_TOKEN_STORE)
-        if not isinstance(token_store, str):
-            raise ConfigError(f"{path}: token_store must be a string")
-        notify_command = document.get("notify_command", "")
-        if not isinstance(notify_command, str):
-            raise ConfigError(f"{path}: notify_command must be a string")
-        notify_every = document.get("notify_every", DEFAULT_NOTIFY_EVERY)
-        if type(notify_every) is not int or notify_every < 0:
-            raise ConfigError(f"{path}: notify_every must be a number of seconds")
         config = cls(
-            path, text, tables["providers"], _by_address(tables["accounts"], path), token_store, notify_command,
-            notify_every,
-        )  # fmt: skip
-        config._check_mode()
+            path,
+            text,
+            providers=_tables(document, "providers", path),
+            accounts=_by_address(_tables(document, "accounts", path), path),
+            token_store=_string(document, "token_store", DEFAULT_TOKEN_STORE, path),
+            notify_command=_string(document, "notify_command", "", path),
+            notify_every=_seconds(document, "notify_every", DEFAULT_NOTIFY_EVERY, path),
+        )
+        if config._has_secret():
+            require_mode(str(path), status, ConfigError, 0o077, holds="a client_secret")
         return config
 
     def place(self, kind: str, name: str) -> Place:
-        """Where the table of a provider or account stands, for messages."""
+        """Return the place of a provider's or an account's table, for messages."""
         return Place(str(self.path), self.text, f"{kind}.{name}")
 
-    def _check_mode(self) -> None:
-        """It may hold secrets, which are nobody else's to read, and names commands, which are not for all to write."""
-        status = self.path.stat()
-        mode = stat.S_IMODE(status.st_mode)
-        if status.st_uid not in (0, os.geteuid()):
-            raise ConfigError(
-                f"{self.path} belongs to another user (uid {status.st_uid})", hint="Run as that user, or set HOME."
-            )
-        if mode & 0o002:
-            raise ConfigError(
-                f"{self.path} can be written by everybody (mode {mode:04o})", hint=f"Run: chmod 600 {self.path}"
-            )
-        secret = any("client_secret" in row for rows in (self.providers, self.accounts) for row in rows.values())
-        if secret and mode & 0o077:
-            raise ConfigError(
-                f"{self.path} holds a client_secret and can be read by others (mode {mode:04o})",
-                hint=f"Run: chmod 600 {self.path}",
-            )
+    def _has_secret(self) -> bool:
+        return any("client_secret" in row for rows in (self.providers, self.accounts) for row in rows.values())
 
     def require_writable(self) -> None:
-        """Raise ConfigError where save_account and save_provider would: before a person signs in, not after."""
+        """Raise ConfigError if save_account and save_provider would: before a person signs in, not after."""
         path = Path(os.path.realpath(self.path))
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -129,60 +107,96 @@ class Config:
             raise ConfigError(f"cannot write {path}", hint="Make its directory writable, or set XDG_CONFIG_HOME.")
 
     def save_account(self, address: str, values: Mapping[str, object]) -> None:
-        """Write the account's table, keeping everything else in the file as it is. Raises ConfigError.
+        """Write an account's table, and leave everything else in the file as it is.
 
-        A value of "" is taken out. A symbolic link is followed to the file; a new file is the user's alone.
+        A key whose value is "" is removed. A symbolic link is followed to the file; a new file is the user's only.
+        Raises ConfigError if the file cannot be written, and StateError or StateLocked if its lock cannot be had.
         """
         self._save("accounts", address, values)
 
     def save_provider(self, name: str, values: Mapping[str, object]) -> None:
-        """Write a provider's table in the same way. Raises ConfigError."""
+        """Write a provider's table, as save_account writes an account's. Raises what save_account does."""
         self._save("providers", name, values)
 
     def _save(self, kind: str, name: str, values: Mapping[str, object]) -> None:
         path = Path(os.path.realpath(self.path))
-        try:
-            with state_files.AccountLock("config.toml"):  # two people may sign in at the same time
-                self._save_table(path, kind, name, values)
-        except (OSError, ValueError, KeyError, TokenStoreError) as error:  # tomlkit's are of the two in between
-            reason = error.strerror if isinstance(error, OSError) else error
-            raise ConfigError(f"cannot write {path}: {reason}") from error
-
-    @staticmethod
-    def _save_table(path: Path, kind: str, name: str, values: Mapping[str, object]) -> None:
-        import tomlkit
-        import tomlkit.items
-
-        text = path.read_text("utf-8") if path.exists() else ""
-        document = tomlkit.parse(text)
-        tables = document.setdefault(kind, tomlkit.table(is_super_table=True))
-        name = next((key for key in tables if key.lower() == name.lower()), name)
-        if name not in tables:
-            inline = isinstance(tables, tomlkit.items.InlineTable)
-            tables[name] = tomlkit.inline_table() if inline else tomlkit.table()
-        table = tables[name]
-        for key, value in values.items():
-            if value and table.get(key) != value:
-                table[key] = value
-            elif not value and key in table:
-                del table[key]
-        result = tomlkit.dumps(document)
-        if result != text:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            state_files.write(str(path), result.encode(), stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o600)
+        with state_files.StateLock("config.toml"):  # two people may sign in at the same time
+            try:
+                _save_table(path, kind, name, values)
+            except StateError as error:
+                raise ConfigError(error.message, hint=error.hint) from error
+            except (OSError, ValueError, KeyError) as error:  # tomlkit raises ValueError and KeyError
+                reason = error.strerror if isinstance(error, OSError) else error
+                raise ConfigError(f"cannot write {path}: {reason}") from error
 
 
-def _tables(value: object, name: str, path: Path) -> Tables:
+def _read(path: Path) -> tuple[str, os.stat_result] | None:
+    """Read config.toml's text and status; None if there is no such file. Raises ConfigError.
+
+    It names commands that are run, so it must not be for everybody to write, nor another user's. It may be root's.
+    """
+    found = read_regular(str(path), ConfigError)
+    if found is None:
+        return None
+    content, status = found
+    require_owner(str(path), status, ConfigError, or_root=True)
+    require_mode(str(path), status, ConfigError, 0o002)
+    try:
+        # CRLF and CR become LF, as in a file that is opened as text
+        return content.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n"), status
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 text", hint="TOML files are written in UTF-8.") from error
+
+
+def _save_table(path: Path, kind: str, name: str, values: Mapping[str, object]) -> None:
+    import tomlkit
+    import tomlkit.items
+
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    text, status = _read(path) or ("", None)
+    document = tomlkit.parse(text)
+    tables = document.setdefault(kind, tomlkit.table(is_super_table=True))
+    name = next((key for key in tables if key.lower() == name.lower()), name)
+    if name not in tables:
+        inline = isinstance(tables, tomlkit.items.InlineTable)
+        tables[name] = tomlkit.inline_table() if inline else tomlkit.table()
+    table = tables[name]
+    for key, value in values.items():
+        if value and table.get(key) != value:
+            table[key] = value
+        elif not value and key in table:
+            del table[key]
+    result = tomlkit.dumps(document)
+    if result != text:
+        state_files.write(str(path), result.encode(), stat.S_IMODE(status.st_mode) if status else 0o600)
+
+
+def _tables(document: Mapping[str, object], key: str, path: Path) -> Tables:
+    value = document.get(key, {})
     if isinstance(value, dict) and all(isinstance(row, dict) for row in value.values()):
         return value
-    raise ConfigError(f"{path}: every entry of {name} must be a table", hint=f'Write [{name}."..."] above its keys.')
+    raise ConfigError(f"{path}: every entry of {key} must be a table", hint=f'Write [{key}."..."] above its keys.')
 
 
 def _by_address(accounts: Tables, path: Path) -> Tables:
-    """Accounts by address in small letters, as state files are named."""
+    """Return the accounts by their addresses in small letters, as state files are named."""
     found: dict[str, Mapping[str, object]] = {}
     for address, row in accounts.items():
         if address.lower() in found:
             raise ConfigError(f"{path} has the account {address} twice", hint="Capital letters make no difference.")
         found[address.lower()] = row
     return found
+
+
+def _string(document: Mapping[str, object], key: str, default: str, path: Path) -> str:
+    value = document.get(key, default)
+    if not isinstance(value, str):
+        raise ConfigError(f"{path}: {key} must be a string")
+    return value
+
+
+def _seconds(document: Mapping[str, object], key: str, default: int, path: Path) -> int:
+    value = document.get(key, default)
+    if type(value) is not int or value < 0:
+        raise ConfigError(f"{path}: {key} must be a number of seconds")
+    return value

@@ -1,4 +1,4 @@
-"""What last went wrong with an account, so that `status` can tell: ``$XDG_STATE_HOME/oauth2-pop3/faults/ACCOUNT``."""
+"""What last went wrong with an account, for `status` to show: ``$XDG_STATE_HOME/oauth2-pop3/faults/ACCOUNT``."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from oauth2_pop3.access_token_cache import file_name
 from oauth2_pop3.errors import OAuth2Pop3Error, one_line
 from oauth2_pop3.files import state_files
-
-_SIZE_LIMIT = 65536
+from oauth2_pop3.files.private_file import read_private
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault. at: seconds since the epoch. exit_code: as errors.py has them."""
+    """A fault: when it happened (seconds since the epoch), what it was, and its exit code (see errors.py)."""
 
     at: int
     message: str
@@ -24,7 +23,7 @@ class Fault:
 
 
 def record_fault(key: str, error: OAuth2Pop3Error) -> None:
-    """Write a fault down. Where that cannot be done, the fault itself is still told: nothing is raised."""
+    """Keep a fault. Nothing is raised if it cannot be kept, because the fault itself is about to be reported."""
     record = {"at": int(time.time()), "message": str(error), "exit_code": error.exit_code}
     try:
         path = _path(key)
@@ -35,17 +34,19 @@ def record_fault(key: str, error: OAuth2Pop3Error) -> None:
 
 
 def last_fault(key: str) -> Fault | None:
-    """The fault that was written down last; None where there was none, or what is there cannot be read."""
+    """Return the last fault of an account; None if there was none, or it cannot be read."""
     try:
-        with open(_path(key), "rb") as file:
-            record = json.loads(file.read(_SIZE_LIMIT))
+        content = read_private(_path(key))
+        if content is None:
+            return None
+        record = json.loads(content)
         return Fault(int(record["at"]), one_line(str(record["message"])), int(record["exit_code"]))
-    except (OSError, ValueError, TypeError, KeyError, OverflowError, OAuth2Pop3Error, RecursionError):
+    except (ValueError, TypeError, KeyError, OverflowError, OAuth2Pop3Error, RecursionError):
         return None
 
 
 def forget(key: str) -> None:
-    """Delete it. Raises TokenStoreError."""
+    """Delete the last fault of an account. Raises StateError."""
     state_files.remove(_path(key))
 
 

@@ -1,4 +1,4 @@
-"""Telling a person that an account needs them: notify_command of config.toml, at most once in notify_every."""
+"""Telling a person that an account needs them, by the notify_command of config.toml."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ TIMEOUT = 60.0
 def notify(account: str, reason: str, command: str, config: Config) -> None:
     """Run notify_command, without a shell, unless it ran for this account less than notify_every seconds ago.
 
-    It finds OAUTH2_POP3_ACCOUNT, OAUTH2_POP3_REASON (a sentence) and OAUTH2_POP3_COMMAND (what to type) in its
-    environment. Its standard output goes to standard error, since ours belongs to the token. If it fails, a line
+    Its environment has OAUTH2_POP3_ACCOUNT, OAUTH2_POP3_REASON (a sentence) and OAUTH2_POP3_COMMAND (what to type).
+    Its output goes to standard error, because standard output is for the token. If it fails, a line on standard error
     says so, and nothing is raised.
     """
     if not config.notify_command:
@@ -53,12 +53,15 @@ def notify(account: str, reason: str, command: str, config: Config) -> None:
 
 
 def reset(account: str) -> None:
-    """Forget when the command ran, because the account is well again. Raises TokenStoreError."""
+    """Forget when the command ran, because the account works again. Raises StateError."""
     state_files.remove(_path(account))
 
 
 def _is_due(account: str, every: int) -> bool:
-    """Whether so many seconds have passed; that it runs now is written down first, lest a crash make it run often."""
+    """Whether the command has to run now, `every` seconds after it last did.
+
+    If so, this run is recorded before it starts: a command that crashes must not be run at each poll.
+    """
     path = _path(account)
     try:
         age = time.time() - os.stat(path).st_mtime
@@ -76,7 +79,7 @@ def _path(account: str) -> str:
 
 
 def _standard_error() -> int:
-    """Where the command's output goes: nowhere, if a host has closed or replaced our standard error."""
+    """Return where the command's output goes: nowhere, if a host has closed or replaced our standard error."""
     try:
         return sys.stderr.fileno()
     except (AttributeError, OSError, ValueError):
@@ -84,6 +87,6 @@ def _standard_error() -> int:
 
 
 def _complain(what: str) -> None:
-    if sys.stderr is None:  # print would take standard output instead, which belongs to the token
+    if sys.stderr is None:  # print would use standard output instead, which is for the token
         return
     print(f"oauth2-pop3: notify_command {what}", file=sys.stderr)  # noqa: T201

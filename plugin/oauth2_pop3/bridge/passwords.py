@@ -20,8 +20,9 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from oauth2_pop3.access_token_cache import file_name
-from oauth2_pop3.errors import TokenStoreError
+from oauth2_pop3.errors import StateError
 from oauth2_pop3.files import state_files
+from oauth2_pop3.files.private_file import read_private
 
 _LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"  # without those that are taken for one another
 _LENGTH = 26  # of 5 bits each
@@ -30,20 +31,20 @@ _LONGEST_NAME = 200  # a file's name may have 255 octets
 
 
 def make(name: str) -> str:
-    """Make a new one in the place of any that there is, and return it: it is not kept. Raises TokenStoreError."""
+    """Make a new one in the place of any that there is, and return it: it is not kept. Raises StateError."""
     if len(file_name(name)) > _LONGEST_NAME:
-        raise TokenStoreError(f"{name} is too long for the name of a file")
+        raise StateError(f"{name} is too long for the name of a file")
     password = "".join(secrets.choice(_LETTERS) for _ in range(_LENGTH))
     salt = secrets.token_bytes(16)
     record = f"scrypt${_N}${_R}${_P}${salt.hex()}${_hash(password.encode(), salt, _N, _R, _P).hex()}\n"
-    with state_files.AccountLock(name):
+    with state_files.StateLock(name):
         state_files.private_directory(_directory())
         state_files.write(_path(name), record.encode())
     return password
 
 
 def remove(name: str) -> bool:
-    """Delete it; whether there was one. Raises TokenStoreError."""
+    """Delete it; whether there was one. Raises StateError."""
     there = os.path.lexists(_path(name))
     state_files.remove(_path(name))
     return there
@@ -76,8 +77,8 @@ def _record(name: str) -> tuple[str, _Record | None]:
     if len(file_name(name)) > _LONGEST_NAME:
         return none, None
     try:
-        content = state_files.read(_path(name))
-    except TokenStoreError as error:
+        content = read_private(_path(name))
+    except StateError as error:
         return str(error), None
     if content is None:
         return none, None

@@ -27,8 +27,8 @@ from oauth2_pop3.errors import (
     MaildropLocked,
     NetworkError,
     OAuth2Pop3Error,
+    StateLocked,
     TokenNotFound,
-    TokenStoreLocked,
     UsageError,
     one_line,
 )
@@ -271,4 +271,4 @@ def _code(error: OAuth2Pop3Error) -> str:
         return "AUTH"
     if isinstance(error, MaildropLocked):
         return "LOGIN-DELAY" if "LOGIN-DELAY" in error.message else "IN-USE"
-    return _TEMPORARY if isinstance(error, NetworkError | TokenStoreLocked) else "SYS/PERM"
+    return _TEMPORARY if isinstance(error, NetworkError | StateLocked) else "SYS/PERM"

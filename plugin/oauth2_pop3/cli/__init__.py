@@ -1,6 +1,6 @@
-"""The command line: one module a command; they parse and print and decide nothing.
+"""The command line: one module for each command. They parse and print, and decide nothing.
 
-argparse and the commands are imported when main() runs: `import oauth2_pop3.cli` alone costs next to nothing.
+argparse and the commands are imported when main() runs: `import oauth2_pop3.cli` itself costs next to nothing.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import sys
 
-from oauth2_pop3.errors import OAuth2Pop3Error, TokenStoreError
+from oauth2_pop3.errors import OAuth2Pop3Error
 
 TYPE_CHECKING = False  # typing's own costs as much as half a start of Python
 if TYPE_CHECKING:
@@ -34,10 +34,11 @@ _COMMANDS = {
 }
 """Each command and its module."""
 _INTERRUPTED = 130
+_IO_ERROR = 74  # EX_IOERR
 
 
 def main(arguments: list[str]) -> int:
-    """Run one command; its exit code (errors.py draws the tree of them)."""
+    """Run one command and return its exit code (see the tree in errors.py)."""
     return _guarded(lambda: _run(arguments))
 
 
@@ -53,65 +54,113 @@ def _run(arguments: list[str]) -> int | None:
 
 
 def _command(name: str) -> Any:
-    """The module of a command. The name of the module is put together here, so that only this one is loaded."""
+    """Return the module of a command. Only this one is loaded: its name is put together here."""
     import importlib
 
     return importlib.import_module(f"oauth2_pop3.cli.commands.{_COMMANDS[name]}")
 
 
 def print_token(account: str, min_validity: float) -> int:
-    """`token` in its plain form, without loading argparse and the other commands."""
+    """Run `token` in its plain form, without loading argparse and the other commands; return its exit code."""
 
     def refresh() -> None:
         import gc
 
-        gc.disable()  # so short a process makes no garbage worth looking for, and so many imports have it look often
-        from oauth2_pop3.accounts.access import access_token
-        from oauth2_pop3.accounts.account import load
+        gc.disable()  # so many imports would make it run often, and so short a process leaves it nothing to find
+        try:
+            from oauth2_pop3.accounts.access import access_token
+            from oauth2_pop3.accounts.account import load
 
-        token = access_token(load(account), min_validity=min_validity)
-        if sys.stderr.isatty():
-            from oauth2_pop3.cli.remark import remark_on_length
+            token = access_token(load(account), min_validity=min_validity)
+            if sys.stderr.isatty():
+                from oauth2_pop3.cli.remark import remark_on_length
 
-            remark_on_length(account, token)
-        print(token)
-        gc.freeze()  # nor is there any at its end
+                remark_on_length(account, token)
+            print(token)
+            gc.freeze()  # the interpreter's end would look through all of it once more
+        finally:
+            gc.enable()
 
     return _guarded(refresh)
 
 
+class _OutputError(OSError):
+    """Standard output cannot be written: a full disk, a closed pipe."""
+
+
+class _Output:
+    """Standard output, whose errors are told apart from those of any other file."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    @property
+    def buffer(self) -> _Output:
+        return _Output(self._stream.buffer)
+
+    def write(self, text: str | bytes) -> int:
+        written: int = self._tried(lambda: self._stream.write(text))
+        return written
+
+    def flush(self) -> None:
+        self._tried(self._stream.flush)
+
+    @staticmethod
+    def _tried(call: Callable[[], Any]) -> Any:
+        try:
+            return call()
+        except OSError as error:
+            raise _OutputError(error.errno, error.strerror) from error
+
+
 def _guarded(command: Callable[[], int | None]) -> int:
-    """Run it; an error of ours is a line or two on standard error and its exit code, never a traceback."""
+    """Run it and return its exit code. An error becomes a line or two on standard error, never a traceback."""
+    stdout = sys.stdout
+    if stdout is None:
+        return _fail("standard output is closed", _IO_ERROR)
+    if isinstance(stdout, io.TextIOWrapper):  # a locale that lacks some letters
+        stdout.reconfigure(errors="backslashreplace")
+    sys.stdout = _Output(stdout)
     try:
-        if sys.stdout is None:
-            raise TokenStoreError("standard output is closed")
-        if isinstance(sys.stdout, io.TextIOWrapper):  # a locale that has not all letters
-            sys.stdout.reconfigure(errors="backslashreplace")
         code = command()
         sys.stdout.flush()
     except OAuth2Pop3Error as error:
         return fail(error)
     except KeyboardInterrupt:
-        print("oauth2-pop3: interrupted", file=sys.stderr)
-        return _INTERRUPTED
-    except OSError as error:  # a full disk or a closed pipe at standard output: everything else has its own error
-        print(f"oauth2-pop3: {error.strerror}: {error.filename or 'standard output'}", file=sys.stderr)
-        sys.stdout = None  # so that the interpreter does not try to write the rest at its end
-        return TokenStoreError.exit_code
+        return _fail("interrupted", _INTERRUPTED)
+    except _OutputError as error:
+        stdout = None  # so that the interpreter does not try to write the rest at its end
+        return _fail(f"cannot write to standard output: {error.strerror}", _IO_ERROR)
+    except OSError as error:  # not expected: whatever reads and writes files raises an error of ours
+        reason = error.strerror or str(error) or type(error).__name__
+        return _fail(f"{reason}: {error.filename}" if error.filename else f"unexpected error: {reason}", _IO_ERROR)
+    finally:
+        sys.stdout = stdout
     return int(code or 0)
 
 
 def fail(error: OAuth2Pop3Error, *, about: str = "") -> int:
-    """Say what happened and what to do next, and return the exit code. about: an address to name, if it is missing."""
+    """Say what happened and what to do next, and return the exit code.
+
+    If the message does not name the address `about`, it is put in front.
+    """
     prefix = f"{about}: " if about and about not in error.message else ""
-    print(f"oauth2-pop3: {prefix}{error.message}", file=sys.stderr)
-    if error.hint:
-        print(f"  {error.hint}", file=sys.stderr)
-    return error.exit_code
+    return _fail(f"{prefix}{error.message}", error.exit_code, error.hint)
+
+
+def _fail(message: str, exit_code: int, hint: str = "") -> int:
+    if sys.stderr is not None:  # print would take standard output instead, which is for results only
+        print(f"oauth2-pop3: {message}", file=sys.stderr)
+        if hint:
+            print(f"  {hint}", file=sys.stderr)
+    return exit_code
 
 
 def _parser(names: list[str]) -> ArgumentParser:
-    """names: the commands that it has to know; the others' modules are not loaded, as a bridge starts at every poll."""
+    """Make the parser of these commands. No other is loaded, because fetchmail starts a bridge at each poll."""
     import argparse
 
     class Parser(argparse.ArgumentParser):

@@ -1,28 +1,27 @@
 """A host's own configuration file: read, replaced in one rename with a backup beside it, and put back.
 
-Not state of ours: its name, mode, owner and attributes stay as they are, and a symbolic link stays one.
+Its name, mode, owner and attributes stay as they are, and a symbolic link stays one.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-import stat
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from oauth2_pop3.errors import ConfigError
+from oauth2_pop3.files.private_file import quoted, read_regular
+from oauth2_pop3.files.state_files import sync_directory
 
-SIZE_LIMIT = 16 * 1024 * 1024
-"""Octets: no host's configuration comes near it."""
 BACKUP = ".before-oauth2-pop3"
 UNDONE = ".after-oauth2-pop3"
 
 
 @dataclass(frozen=True)
 class HostFile:
-    """A file as it was read. name: as the user gave it; path: where it is, links followed."""
+    """A file as it was read. `name` is as the user gave it; `path` has its symbolic links followed."""
 
     name: str
     path: Path
@@ -31,32 +30,29 @@ class HostFile:
 
     @classmethod
     def read(cls, name: str) -> HostFile:
-        """Read it. Raises ConfigError where it cannot be, is no regular file, or is too large."""
+        """Read a file. Raises ConfigError if it cannot be read, is no regular file, or is too large."""
         try:
             path = Path(os.path.realpath(Path(name).expanduser() if name.startswith("~") else name))
-            # Non-blocking, so that a FIFO does not wait for a writer.
-            with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:  # noqa: PTH123
-                status = os.fstat(file.fileno())
-                if not stat.S_ISREG(status.st_mode):
-                    raise ConfigError(f"{name} is not a file", hint="Name the configuration file itself.")
-                content = file.read(SIZE_LIMIT + 1)
-        except OSError as error:
-            raise ConfigError(f"cannot read {name}: {error.strerror}") from error
-        except (ValueError, RuntimeError) as error:  # a NUL in the name; a home that nobody has
+        except (
+            OSError,
+            ValueError,
+            RuntimeError,
+        ) as error:  # a NUL in the name; ~ of a user that does not exist
             raise ConfigError(f"cannot read {name!r}: {error}") from error
-        if len(content) > SIZE_LIMIT:
-            raise ConfigError(f"{name} is larger than {SIZE_LIMIT >> 20} MiB: it is no configuration file")
-        return cls(name, path, content, status)
+        found = read_regular(str(path), ConfigError, name=name)
+        if found is None:
+            raise ConfigError(f"cannot read {name}: No such file or directory")
+        return cls(name, path, *found)
 
     @staticmethod
     def has_backup(name: Path) -> bool:
-        """Whether `undo` would find one."""
+        """Whether a file has a backup that `undo` would put back."""
         return bool(_backups(Path(os.path.realpath(name))))
 
     def replace(self, content: bytes) -> Path:
-        """Put other content in its place, in one rename; the backup that was made of the old one.
+        """Replace the content in one rename; return the backup that was made of the old one.
 
-        Raises ConfigError where that cannot be done, or somebody has changed the file since it was read: then it is
+        Raises ConfigError if that cannot be done, or if somebody has changed the file since it was read: then it stays
         as they left it.
         """
         self._require_owner()
@@ -65,16 +61,16 @@ class HostFile:
         return backup
 
     def undo(self) -> tuple[Path, Path]:
-        """Put the newest backup back; (the backup, where the content of now is kept). Raises ConfigError."""
+        """Put the newest backup back; return its path, and where today's content is kept. Raises ConfigError."""
         self._require_owner()
         backups = _backups(self.path)
         if not backups:
-            raise ConfigError(f"there is no backup of {self.name}", hint=f"It would be {self.path}{BACKUP}.")
+            raise ConfigError(f"there is no backup of {self.name}", hint=f"It would be called {self.path}{BACKUP}")
         backup = HostFile.read(str(backups[-1]))
         kept = self._beside(UNDONE, self.content)
         self._put(backup.content, kept)
         backup.path.unlink()
-        _sync(self.path.parent)
+        sync_directory(str(self.path.parent))
         return backup.path, kept
 
     def _require_owner(self) -> None:
@@ -84,7 +80,7 @@ class HostFile:
             )
 
     def _beside(self, suffix: str, content: bytes) -> Path:
-        """A new file beside this one, for the owner's eyes alone, synced."""
+        """Write a new file beside this one, which only the owner may read; return its path. It is synced."""
         base = f"{self.path}{suffix}"
         taken = [path for path in self.path.parent.glob("*") if _is_later(path, Path(base))]
         number = max([1, *(int(path.suffix[1:]) for path in taken)])
@@ -94,7 +90,7 @@ class HostFile:
         except OSError as error:
             raise ConfigError(
                 f"cannot write the backup {path}: {error.strerror}",
-                hint="Nothing was changed. Check the directory's mode.",
+                hint=f"Nothing was changed. Check the directory's permissions: ls -ld {quoted(str(path.parent))}",
             ) from error
         try:
             with open(descriptor, "wb") as file:  # noqa: PTH123
@@ -103,7 +99,7 @@ class HostFile:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            _sync(path.parent)
+            sync_directory(str(path.parent))
         except BaseException as error:
             path.unlink(missing_ok=True)
             if isinstance(error, OSError):
@@ -112,7 +108,7 @@ class HostFile:
         return path
 
     def _put(self, content: bytes, copy: Path) -> None:
-        """Replace the file, unless it is no longer what was read. copy: the old content's, removed if that stays."""
+        """Replace the file, unless it is no longer what was read. If it is not replaced, `copy` is removed."""
         temporary = ""
         try:
             descriptor, temporary = tempfile.mkstemp(prefix=f".{self.path.name}.", dir=self.path.parent)
@@ -129,10 +125,11 @@ class HostFile:
                     hint="Run the command again.",
                 )
             Path(temporary).replace(self.path)
-            _sync(self.path.parent)
+            sync_directory(str(self.path.parent))
         except OSError as error:
             raise ConfigError(
-                f"cannot write {self.name}: {error.strerror}", hint="Check the file, and the directory's mode."
+                f"cannot write {self.name}: {error.strerror}",
+                hint=f"Check the directory's permissions: ls -ld {quoted(str(self.path.parent))}",
             ) from error
         finally:
             if not temporary or _unlinked(temporary):  # it was not renamed, whatever came in between
@@ -145,7 +142,7 @@ class HostFile:
 
 
 def write_new(name: str, content: bytes) -> None:
-    """Write a file that is not there yet, for the owner's eyes alone: whole or not at all. Raises ConfigError."""
+    """Write a new file that only this user may read, whole or not at all. Raises ConfigError if it exists."""
     try:
         descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
@@ -157,36 +154,28 @@ def write_new(name: str, content: bytes) -> None:
             Path(name).unlink(missing_ok=True)
             raise
     except FileExistsError:
-        raise ConfigError(f"{name} is there already", hint="Nothing is overwritten: name another file.") from None
+        raise ConfigError(f"{name} exists already", hint="It was not changed. Name another file.") from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise ConfigError(f"cannot write {name}: {reason}") from error
 
 
 def _backups(path: Path) -> list[Path]:
-    """The backups of a file, from the oldest to the newest."""
+    """Return the backups of a file, from the oldest to the newest."""
     first = Path(f"{path}{BACKUP}")
     later = [(int(other.suffix[1:]), other) for other in path.parent.glob("*") if _is_later(other, first)]
     return [*([first] if first.exists() else []), *(other for _, other in sorted(later))]
 
 
 def _is_later(path: Path, first: Path) -> bool:
-    """Whether it is NAME.2, NAME.3 ... of a backup's name."""
+    """Whether a path is that of a later backup: the first one's with .2, .3 and so on."""
     return path.stem == first.name and path.suffix[1:].isdecimal() and path.suffix.isascii()
 
 
 def _unlinked(name: str) -> bool:
-    """Remove a file; whether it was there."""
+    """Remove a file; return whether there was one."""
     try:
         Path(name).unlink()
     except FileNotFoundError:
         return False
     return True
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

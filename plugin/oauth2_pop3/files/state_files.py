@@ -1,7 +1,7 @@
-"""Files of state: written whole or not at all, and one process at a time.
+"""Files of state: written whole or not at all, and by one process at a time. private_file reads them.
 
-Imported by `token` when the cached access token has ended, so it costs next to nothing to import: os and, when a
-lock is asked for, fcntl.
+Imported by `token` when the cached access token has ended, so it costs next to nothing to import: os and, if a lock
+is taken, fcntl.
 """
 
 import os
@@ -11,20 +11,21 @@ from _thread import get_ident  # threading would have to be loaded, and typing f
 
 from oauth2_pop3 import access_token_cache
 from oauth2_pop3.access_token_cache import file_name
-from oauth2_pop3.errors import ConfigError, TokenStoreError, TokenStoreLocked
+from oauth2_pop3.errors import ConfigError, StateError, StateLocked
+from oauth2_pop3.files.private_file import quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 LOCK_TIMEOUT = 150.0
-"""Seconds to wait for another process: longer than one refresh may take (https.TOTAL_TIMEOUT), twice over."""
+"""Seconds to wait for another process: more than two refreshes may take (https.TOTAL_TIMEOUT)."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.02
 
 
 def state_directory() -> str:
-    """Where state is kept. Raises ConfigError where nobody knows a home directory."""
+    """Return the directory of all state. Raises ConfigError if there is no home directory."""
     directory = access_token_cache.state_directory()
     if not directory:
         raise ConfigError("there is no home directory", hint="Set HOME, or XDG_STATE_HOME and XDG_CONFIG_HOME.")
@@ -32,7 +33,10 @@ def state_directory() -> str:
 
 
 def private_directory(path: str) -> None:
-    """Make a directory that is ours alone, and its parents. Raises TokenStoreError."""
+    """Make a directory that only this user may enter, and its parents. Raises StateError.
+
+    One that is there already is closed to others.
+    """
     try:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         try:
@@ -40,55 +44,25 @@ def private_directory(path: str) -> None:
         except FileExistsError:
             status = os.stat(path)
             if not stat.S_ISDIR(status.st_mode):
-                raise TokenStoreError(f"{path} is not a directory", hint="Move it out of the way.") from None
+                raise StateError(f"{path} is not a directory", hint="Move it out of the way.") from None
             if status.st_uid != os.geteuid():
-                raise TokenStoreError(
+                raise StateError(
                     f"{path} belongs to another user (uid {status.st_uid})",
-                    hint="Run as that user, or set XDG_STATE_HOME to a directory of your own.",
+                    hint="Run this as that user, or set XDG_STATE_HOME to a directory of your own.",
                 ) from None
             if status.st_mode & 0o077:
                 os.chmod(path, 0o700)
     except OSError as error:
-        raise TokenStoreError(
+        raise StateError(
             f"cannot make the directory {path}: {error.strerror}",
             hint="Make it writable for this user, or set XDG_STATE_HOME to a directory that is.",
         ) from error
 
 
-def read(path: str) -> bytes | None:
-    """A file that is this user's alone; None where there is none. Raises TokenStoreError where others could read it."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise TokenStoreError(f"cannot read {path}: {error.strerror}") from error
-    try:
-        status = os.fstat(descriptor)
-        mode = stat.S_IMODE(status.st_mode)
-        if not stat.S_ISREG(status.st_mode):
-            raise TokenStoreError(f"cannot read {path}: it is not a file")
-        if status.st_uid != os.geteuid():
-            raise TokenStoreError(f"{path} belongs to another user (uid {status.st_uid})")
-        if mode & 0o077:
-            raise TokenStoreError(
-                f"{path} can be read by others (mode {mode:04o})",
-                hint=f"Run: chmod 600 {path}; and if others use this machine, get a new one.",
-            )
-        content = b""
-        while block := os.read(descriptor, 65536):
-            content += block
-        return content
-    except OSError as error:
-        raise TokenStoreError(f"cannot read {path}: {error.strerror}") from error
-    finally:
-        os.close(descriptor)
-
-
 def write(path: str, content: bytes, mode: int = 0o600) -> None:
-    """Replace a file in one rename, its content and its name synced to the disk. Raises TokenStoreError.
+    """Replace a file in one rename, its content and its name synced to the disk. Raises StateError.
 
-    Two processes must not write one file at the same time: hold an AccountLock.
+    Two processes must not write the same file at the same time: hold a StateLock.
     """
     temporary = f"{path}.tmp"  # always the same: a process that was killed leaves one behind, not a hundred
     try:
@@ -102,47 +76,47 @@ def write(path: str, content: bytes, mode: int = 0o600) -> None:
         finally:
             os.close(descriptor)
         os.replace(temporary, path)
-        directory = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        sync_directory(os.path.dirname(path))
     except OSError as error:
         try:
             os.unlink(temporary)
         except OSError:
             pass
-        raise TokenStoreError(
+        directory = quoted(os.path.dirname(path))
+        raise StateError(
             f"cannot write {path}: {error.strerror}",
-            hint="Check the disk's free space and the directory's mode.",
+            hint=f"Check the free space and the permissions: df {directory}; ls -ld {directory}",
         ) from error
 
 
 _held: dict[tuple[str, int], tuple[int, int]] = {}
-"""The locks of this process: path and thread -> descriptor, how often taken."""
+"""The locks that this process holds, for all its StateLocks: path and thread -> descriptor, how often it was taken."""
 
 
-class AccountLock:
-    """The one lock of an account, for every process of this user: ``with AccountLock(account): ...``.
+class StateLock:
+    """A lock by name, one for all processes of this user: ``with StateLock("you@example.org"): ...``.
 
+    The name is an account, or other state that is read, changed and written: "config.toml", a registration.
 
-    It may be taken again by the process that has it: `token` takes it before it loads what a refresh needs, so
-    that processes that wait for somebody else's refresh stay small, and `access` takes it again.
-    flock(2) and not a file's existence: the kernel gives it back whatever becomes of the process.
-    Raises TokenStoreLocked after LOCK_TIMEOUT seconds.
+    A thread that holds the lock may take it again, by another StateLock of the same name. Two things need that:
+    `token` takes the lock before it loads what a refresh needs, so that processes that wait for the refresh stay
+    small, and `access` takes it again; and a plugin that is called under the lock may ask for a token itself.
+
+    It is flock(2), and not the existence of a file: the kernel releases it whatever becomes of the process.
+    Entering it raises StateLocked after `timeout` seconds, and StateError if the lock's file cannot be used.
     """
 
-    def __init__(self, account: str, *, timeout: float = LOCK_TIMEOUT) -> None:
-        self._account = account
+    def __init__(self, name: str, *, timeout: float = LOCK_TIMEOUT) -> None:
+        self._name = name
         self._timeout = timeout
-        self._path = f"{state_directory()}/locks/{file_name(account)}"
+        self._path = f"{state_directory()}/locks/{file_name(name)}"
 
     @property
     def has_been_taken(self) -> bool:
-        """Whether anybody ever took it: `login` does."""
+        """Whether it was ever taken, by any process: `login` does."""
         return os.path.exists(self._path)
 
-    def __enter__(self) -> "AccountLock":
+    def __enter__(self) -> "StateLock":
         self.acquire_unless(lambda: False)
         return self
 
@@ -154,14 +128,17 @@ class AccountLock:
             os.close(descriptor)
 
     def acquire_unless(self, ready: "Callable[[], bool]") -> bool:
-        """Take the lock, or be content without it as soon as ready() says so: whether it was taken."""
-        self._key = self._path, get_ident()
+        """Take the lock, or stop waiting for it as soon as ready() is true; return whether it was taken."""
         descriptor, depth = _held.get(self._key, (-1, 0))
         if not depth:
             descriptor = self._acquire(ready)
         if descriptor >= 0:
             _held[self._key] = (descriptor, depth + 1)
         return descriptor >= 0
+
+    @property
+    def _key(self) -> tuple[str, int]:
+        return self._path, get_ident()
 
     def _acquire(self, ready: "Callable[[], bool]") -> int:
         import fcntl
@@ -176,14 +153,15 @@ class AccountLock:
             except BlockingIOError:
                 if time.monotonic() >= deadline:
                     os.close(descriptor)
-                    raise TokenStoreLocked(
-                        f"another process holds the lock of {self._account} for more than {self._timeout:.0f} seconds",
-                        hint=f"Try again later; see who holds it with: fuser {self._path}",
+                    raise StateLocked(
+                        f"another process has held the lock of {self._name} for more than {self._timeout:.0f} seconds",
+                        hint=f"Try again later. To see which process holds it, run: fuser {quoted(self._path)}",
                     ) from None
             except OSError as error:  # a file system without flock
                 os.close(descriptor)
-                raise TokenStoreError(
-                    f"cannot lock {self._path}: {error.strerror}", hint="Set XDG_STATE_HOME to a local file system."
+                raise StateError(
+                    f"cannot lock {self._path}: {error.strerror}",
+                    hint="Set XDG_STATE_HOME to a directory on a local file system.",
                 ) from error
             time.sleep(pause)
             if ready():
@@ -197,14 +175,23 @@ class AccountLock:
         try:
             return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise TokenStoreError(f"cannot open the lock {self._path}: {error.strerror}") from error
+            raise StateError(f"cannot open the lock {self._path}: {error.strerror}") from error
+
+
+def sync_directory(path: str) -> None:
+    """Sync a directory to the disk: which names it has. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def remove(path: str) -> None:
-    """Delete a file, if it is there. Raises TokenStoreError."""
+    """Delete a file; nothing happens if there is none. Raises StateError."""
     try:
         os.unlink(path)
     except FileNotFoundError:
         pass
     except OSError as error:
-        raise TokenStoreError(f"cannot delete {path}: {error.strerror}") from error
+        raise StateError(f"cannot delete {path}: {error.strerror}") from error

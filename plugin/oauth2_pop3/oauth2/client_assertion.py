@@ -6,15 +6,14 @@ Needs the extra `jwt` (PyJWT and cryptography).
 from __future__ import annotations
 
 import base64
-import os
 import secrets
-import stat
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from oauth2_pop3.errors import ConfigError
+from oauth2_pop3.files.private_file import read_private, read_regular
 from oauth2_pop3.providers.provider import Provider
 
 if TYPE_CHECKING:
@@ -106,33 +105,24 @@ def warning(provider: Provider, key_password: str = "") -> str:
 
 
 def read_private_file(path: str) -> bytes:
-    """A file that holds a key, and is the user's alone. Raises ConfigError."""
-    file, status, content = _content(path)
-    if status.st_uid not in (0, os.geteuid()):
-        raise ConfigError(f"{file} belongs to another user (uid {status.st_uid})", hint="Make a copy of your own.")
-    if stat.S_IMODE(status.st_mode) & 0o077:
-        raise ConfigError(
-            f"{file} holds a private key and can be read by others (mode {stat.S_IMODE(status.st_mode):04o})",
-            hint=f"Run: chmod 600 {file}",
-        )
-    if len(content) > _SIZE_LIMIT:
-        raise ConfigError(f"{file} is larger than {_SIZE_LIMIT} bytes: it is no key")
+    """Read a file that holds a key. Raises ConfigError, also if it is open to others."""
+    content = read_private(
+        _expanded(path), ConfigError, holds="a private key", or_root=True, follow_links=True, limit=_SIZE_LIMIT
+    )
+    if content is None:
+        raise _missing(path)
     return content
 
 
-def _content(path: str) -> tuple[Path, os.stat_result, bytes]:
-    """A regular file's expanded path, status and first bytes: a FIFO would be waited for without end."""
+def _expanded(path: str) -> str:
     try:
-        file = Path(path).expanduser()
-        with os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
-            status = os.fstat(stream.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise ConfigError(f"{file} is not a regular file")
-            return file, status, stream.read(_SIZE_LIMIT + 1)
+        return str(Path(path).expanduser())
     except RuntimeError:
-        raise ConfigError(f"{path} names a home directory that does not exist") from None
-    except (OSError, ValueError) as error:  # ValueError: a null byte
-        raise ConfigError(f"cannot read {path}: {getattr(error, 'strerror', error)}") from None
+        raise ConfigError(f"cannot read {path}: no user has that home directory") from None
+
+
+def _missing(path: str) -> ConfigError:
+    return ConfigError(f"cannot read {path}: No such file or directory")
 
 
 def require_library() -> None:
@@ -190,11 +180,13 @@ def _public(owner: Any) -> bytes:
 def _certificate(path: str) -> Certificate:
     from cryptography import x509
 
-    file, _, content = _content(path)
+    found = read_regular(_expanded(path), ConfigError, limit=_SIZE_LIMIT)
+    if found is None:
+        raise _missing(path)
     try:
-        return x509.load_pem_x509_certificate(content)
+        return x509.load_pem_x509_certificate(found[0])
     except ValueError:
-        raise ConfigError(f"{file} is no certificate in PEM") from None
+        raise ConfigError(f"{path} is not a certificate in PEM format") from None
 
 
 def _require_valid(provider: Provider, certificate: Certificate) -> None:

@@ -6,10 +6,11 @@ import json
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 
 from oauth2_pop3.access_token_cache import CLOCK_SKEW
 from oauth2_pop3.errors import OAuthError, TokenStoreError
+from oauth2_pop3.providers.tables import restore
 
 LONGEST_LIFETIME = 10 * 365 * 86400
 """Seconds: a longer expires_in is cut to this, which a calendar can hold."""
@@ -84,19 +85,17 @@ class Token:
         """Read to_json's form. where: the file or item to name in the TokenStoreError if it is damaged."""
         try:
             record = json.loads(text)
-            version = record.get("version")
-            known = {f.name: record[f.name] for f in fields(cls) if f.name in record}
-            token = cls(**known)
-            if not all(_is_of_type(getattr(token, f.name), str(f.type)) for f in fields(cls)):
-                raise TypeError
+            token = restore(cls, record)
+            if any(isinstance(value, int) and abs(value) >= _LATEST for value in asdict(token).values()):
+                raise ValueError
             if not (token.access_token.isascii() and token.access_token.isprintable()):
                 raise ValueError
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise TokenStoreError(
                 f"{where} is damaged: it does not hold a token",
                 hint="Restore it from a backup, or sign in again with: oauth2-pop3 login",
             ) from error
-        if version != _VERSION:
+        if (version := record.get("version")) != _VERSION:
             raise TokenStoreError(
                 f"{where} has the version {version!r}, and this oauth2-pop3 knows {_VERSION}",
                 hint="A later oauth2-pop3 wrote it: use that one.",
@@ -124,10 +123,6 @@ def _refresh_token(response: Mapping[str, object]) -> str:
     if not refresh_token.isascii() or not refresh_token.isprintable():
         raise OAuthError("the authorization server's refresh_token has characters that RFC 6749 does not allow")
     return refresh_token
-
-
-def _is_of_type(value: object, kind: str) -> bool:
-    return type(value) is int and abs(value) < _LATEST if kind == "int" else isinstance(value, str)
 
 
 def _seconds(expires_in: object, *, unknown: int = ASSUMED_LIFETIME) -> int:

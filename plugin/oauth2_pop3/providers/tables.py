@@ -1,4 +1,4 @@
-"""Tables of TOML become dataclasses, or an error that names the file, the line, the key and what to write there."""
+"""Tables of TOML and JSON become dataclasses, or an error. For TOML it names the file, the line and the key."""
 
 from __future__ import annotations
 
@@ -61,11 +61,26 @@ def build(row: type[Row], table: Mapping[str, object], place: Place, **given: ob
             near = difflib.get_close_matches(key, keys, n=1)
             hint = f"Did you mean {near[0]}?" if near else f"Known keys: {', '.join(sorted(keys))}."
             raise place.error(key, f"has an unknown key {key}", hint)
-        values[key] = _value(value, hints[key], key, place)
+        try:
+            values[key] = _converted(value, hints[key])
+        except TypeError as error:
+            raise place.error(key, f"{key} {error}") from None
     return row(**given, **values)
 
 
-def _value(value: object, kind: object, key: str, place: Place) -> object:
+def restore(row: type[Row], record: object) -> Row:
+    """Make a dataclass of the object of JSON in which it was stored. Members that are no fields are passed over.
+
+    Raises TypeError if it is no object, a field without a default is missing, or a value is not of its field's type.
+    """
+    if not isinstance(record, Mapping):
+        raise TypeError("must be an object")
+    hints = get_type_hints(row)
+    return row(**{name: _converted(record[name], kind) for name, kind in hints.items() if name in record})
+
+
+def _converted(value: object, kind: object) -> object:
+    """Return the value as a field of this type holds it. Raises TypeError, whose text ends a sentence."""
     if kind == tuple[str, ...]:
         if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
             return tuple(value)
@@ -74,4 +89,4 @@ def _value(value: object, kind: object, key: str, place: Place) -> object:
             return dict(value)
     elif type(value) is kind:
         return value
-    raise place.error(key, f"{key} must be {_KINDS[kind]}")
+    raise TypeError(f"must be {_KINDS[kind]}")

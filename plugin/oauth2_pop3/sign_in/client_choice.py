@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from oauth2_pop3.accounts.account import Account
-from oauth2_pop3.errors import ConfigError, TokenStoreError
+from oauth2_pop3.errors import ConfigError, StateError
 from oauth2_pop3.oauth2 import metadata, registration
 from oauth2_pop3.providers.provider import Provider
 from oauth2_pop3.sign_in.person import Person
@@ -39,7 +39,7 @@ def register(account: Account) -> Account | None:
     """The account with a client that its server registered for us (RFC 7591); None if the server registers none.
 
     A client that was registered before is used again, unless the server has forgotten it. Raises OAuthError if the
-    server refuses, NetworkError, TokenStoreError.
+    server refuses, NetworkError, StateError.
     """
     provider = account.provider
     if not provider.needs_person or (provider.client_id and not _is_registered(provider)):
@@ -68,7 +68,7 @@ def stored_secret(account: Account) -> str:
     """The client's secret that was typed at an earlier sign-in; "" if there is none."""
     try:
         return account.store.load(account.key).client_secret
-    except TokenStoreError:
+    except StateError:
         return ""
 
 

@@ -15,7 +15,7 @@ from oauth2_pop3.accounts.checks import (
     signed_in_as_another,
 )
 from oauth2_pop3.errors import AuthenticationRejected, NetworkError, Pop3Error
-from oauth2_pop3.files.state_files import AccountLock
+from oauth2_pop3.files.state_files import StateLock
 from oauth2_pop3.oauth2.grants.grant import Person, Response
 from oauth2_pop3.oauth2.token import Token
 
@@ -71,7 +71,7 @@ def _tried(account: Account, token: Token, another: str) -> NetworkError | None:
 
 
 def _keep(account: Account, token: Token) -> None:
-    with AccountLock(account.key):
+    with StateLock(account.key):
         access.keep(account, token)
     last_fault.forget(account.key)
     notification.reset(account.address)

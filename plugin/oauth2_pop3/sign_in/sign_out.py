@@ -21,7 +21,7 @@ class SignedOut:
 def sign_out(account: Account) -> SignedOut:
     """End an account's sign-in. Tokens that cannot be read are deleted too, and the result's error says so.
 
-    Raises TokenNotFound if there are none, TokenStoreError if they cannot be deleted, UsageError for a mailbox that
+    Raises TokenNotFound if there are none, StateError if they cannot be deleted, UsageError for a mailbox that
     another account's token opens.
     """
     if account.mailbox and account.provider.needs_person:

@@ -1,7 +1,7 @@
-"""Where refresh tokens are kept: one module a store, each a TokenStore.
+"""Where refresh tokens are kept: one module for each store, with a TokenStore in it.
 
-A store is made with no arguments. `access` calls it under the account's lock, so it need not lock; what it must do
-is to have a token on the disk, synced, when `save` returns. contract.py tests that of any store::
+A store is made without arguments. `access` calls it under the account's lock, so it need not lock. When `save` returns,
+the token must be on the disk, synced. contract.py has the tests that any store must pass::
 
     class MemoryStore(TokenStore):
         name = "memory"
@@ -33,23 +33,26 @@ from oauth2_pop3.oauth2.token import Token
 
 
 class TokenStore(ABC):
-    """Keeps one Token an account. Accounts come in small letters. Every method may raise TokenStoreError."""
+    """Keeps one Token for each account, whose address it is given in small letters.
+
+    Every method may raise StateError. A store of yours raises TokenStoreError, which is a StateError.
+    """
 
     name: ClassVar[str]
     """What config.toml calls it in ``token_store``."""
 
     @abstractmethod
     def load(self, account: str) -> Token:
-        """Read the account's token; raises TokenNotFound where there is none."""
+        """Read the account's token. Raises TokenNotFound if there is none."""
 
     @abstractmethod
     def save(self, account: str, token: Token) -> None:
-        """Replace the account's token: all of it or nothing, and durable on return."""
+        """Replace the account's token, whole or not at all. On return it is on the disk."""
 
     @abstractmethod
     def delete(self, account: str) -> None:
-        """Forget the account's token; no error where there is none."""
+        """Delete the account's token. It is no error if there is none."""
 
     @abstractmethod
     def accounts(self) -> list[str]:
-        """All accounts that have a token, sorted."""
+        """Return all accounts that have a token, sorted."""

@@ -1,4 +1,4 @@
-"""What every TokenStore must do, as tests that any project can run on its own store under pytest.
+"""What every TokenStore must do, as tests that any project can run on its own store with pytest.
 
 ::
 
@@ -19,7 +19,7 @@ from oauth2_pop3.stores import TokenStore
 
 
 class TokenStoreContract:
-    """Derive, and define make()."""
+    """Derive a class of tests from this one, and define make()."""
 
     def make(self) -> TokenStore:
         """Open the store under test."""

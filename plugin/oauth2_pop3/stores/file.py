@@ -1,4 +1,4 @@
-"""The built-in store: a JSON file an account, for this user's eyes alone, in ``$XDG_STATE_HOME/oauth2-pop3/tokens``."""
+"""The built-in store: a private JSON file for each account, in ``$XDG_STATE_HOME/oauth2-pop3/tokens``."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from urllib.parse import unquote
 from oauth2_pop3.access_token_cache import file_name
 from oauth2_pop3.errors import TokenNotFound, TokenStoreError
 from oauth2_pop3.files import state_files
+from oauth2_pop3.files.private_file import read_private
 from oauth2_pop3.files.state_files import state_directory
 from oauth2_pop3.oauth2.token import Token
 from oauth2_pop3.stores import TokenStore
 
 
 class FileStore(TokenStore):
-    """Files of mode 0600, written in one rename, synced; one that others could read or write is refused."""
+    """Writes files of mode 0600, in one rename and synced. It refuses to read one that others may read or write."""
 
     name: ClassVar[str] = "file"
 
     def load(self, account: str) -> Token:
-        """Read the account's file, if it is ours alone."""
+        """Read the account's file. Raises TokenNotFound, and TokenStoreError if it is damaged or open to others."""
         path = str(self._path(account))
-        content = state_files.read(path)
+        content = read_private(path, TokenStoreError)
         if content is None:
             raise TokenNotFound(f"nobody has signed in as {account} yet", hint=f"Run: oauth2-pop3 login {account}")
         try:
@@ -31,7 +32,7 @@ class FileStore(TokenStore):
             raise TokenStoreError(f"cannot read {path}: {error}") from error
 
     def save(self, account: str, token: Token) -> None:
-        """Write the account's file anew."""
+        """Replace the account's file."""
         path = self._path(account)
         state_files.private_directory(state_directory())
         state_files.private_directory(str(path.parent))
@@ -40,10 +41,10 @@ class FileStore(TokenStore):
     def delete(self, account: str) -> None:
         """Delete the account's file."""
         state_files.remove(str(self._path(account)))
-        state_files.remove(f"{self._path(account)}.tmp")  # of a process that was killed
+        state_files.remove(f"{self._path(account)}.tmp")  # left by a process that was killed
 
     def accounts(self) -> list[str]:
-        """All accounts that have a file."""
+        """Return all accounts that have a file."""
         return sorted(unquote(path.stem) for path in Path(state_directory(), "tokens").glob("*.json"))
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""A guard around every store: whatever a stranger's store raises becomes one of our errors."""
+"""A guard around every store: whatever a plugin's store raises becomes one of our errors."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from oauth2_pop3.errors import OAuth2Pop3Error, TokenStoreError
 from oauth2_pop3.oauth2.token import Token
 from oauth2_pop3.stores import TokenStore
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
 class GuardedStore(TokenStore):
-    """Passes everything on to the store called name, which make() opens."""
+    """Passes every call on to the store that make() opens. `name` is what messages call it."""
 
     name: ClassVar[str] = "guarded"
 
@@ -37,13 +37,13 @@ class GuardedStore(TokenStore):
         """See TokenStore."""
         return self._guard("list its accounts", self._store.accounts)
 
-    def _guard(self, what: str, call: Callable[[], Answer]) -> Answer:
+    def _guard(self, what: str, call: Callable[[], Result]) -> Result:
         try:
             return call()
         except OAuth2Pop3Error:
             raise
         except Exception as error:
-            # Not its text, which may hold a token; an operating system's own words do not.
+            # Its text may hold a token. Only the operating system's own words are shown.
             reason = error.strerror if isinstance(error, OSError) else ""
             raise TokenStoreError(
                 f"the token store {self._called} cannot {what}: {reason or type(error).__name__}",

@@ -24,7 +24,7 @@ from oauth2_pop3.errors import (
     UsageError,
 )
 from oauth2_pop3.files import host_file
-from oauth2_pop3.files.state_files import AccountLock
+from oauth2_pop3.files.state_files import StateLock
 from oauth2_pop3.oauth2.token import Token
 from oauth2_pop3.providers.provider import Provider, domain_of, for_domain
 from oauth2_pop3.token_import import (
@@ -138,7 +138,7 @@ def import_token(imported: ImportedToken, request: ImportRequest, config: Config
         raise ConfigError(imported.problem)
     account, values = _account(imported, {**request.settings, **({"address": address} if address else {})}, config)
     config.require_writable()
-    with AccountLock(account.key):
+    with StateLock(account.key):
         before = _stored(account)
         if before and not request.replace:
             raise ConfigError(

@@ -43,7 +43,7 @@ def scope(provider: Provider, metadata: Mapping[str, object]) -> str:
 def kept(provider: Provider) -> Registration | None:
     """The client that was registered at the issuer for this user; None if there is none. No server is asked.
 
-    Raises TokenStoreError if its file is damaged, or if others can read it.
+    Raises StateError if its file is damaged, or if others can read it.
     """
     return kept_file.read(exchange.issuer(provider))
 
@@ -52,7 +52,7 @@ def obtain(provider: Provider, metadata: Mapping[str, object]) -> Registration:
     """The kept client, if it is good for what the provider's row wants; otherwise a new one, which is kept.
 
     metadata: the issuer's (RFC 8414). Raises OAuthError (the server registers no such client, or none at all),
-    NetworkError, TokenStoreError (what is kept is damaged, or cannot be written) and TokenStoreLocked.
+    NetworkError, StateError (what is kept is damaged, or cannot be written) and StateLocked.
     """
     wanted = scope(provider, metadata)
     with kept_file.lock(exchange.issuer(provider)):
@@ -71,7 +71,7 @@ def obtain(provider: Provider, metadata: Mapping[str, object]) -> Registration:
 
 
 def forget(provider: Provider) -> None:
-    """Delete the kept client from this machine; the server is not told. Raises TokenStoreError, TokenStoreLocked."""
+    """Delete the kept client from this machine; the server is not told. Raises StateError, StateLocked."""
     issuer = exchange.issuer(provider)
     with kept_file.lock(issuer):
         kept_file.remove(issuer)
