@@ -29,7 +29,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
-from oauth2_pop3.oauth2.token import Token
+# Store authors import Token from here: its own place may change.
+from oauth2_pop3.oauth2.token import Token as Token
 
 
 class TokenStore(ABC):

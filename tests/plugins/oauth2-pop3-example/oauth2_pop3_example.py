@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from oauth2_pop3.errors import TokenNotFound
-from oauth2_pop3.oauth2.token import Token
-from oauth2_pop3.stores import TokenStore
+from oauth2_pop3.stores import Token, TokenStore
 from oauth2_pop3_hooks import hookimpl
 
 # --- a provider
