@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
-from oauth2_pop3.net import tls
+from oauth2_pop3.net.loopback import is_loopback
 from oauth2_pop3.providers.provider import DEFAULT_REDIRECT_URI, Provider
 
 _NOT_MAIL = frozenset({"openid", "email", "profile", "offline_access"})
@@ -107,6 +107,6 @@ def _loopback(uri: str) -> tuple[str, str]:
         host, _ = parts.hostname or "", parts.port
     except ValueError:
         return "", ""
-    if parts.scheme != "http" or not tls.is_loopback(host) or "@" in parts.netloc or parts.fragment:
+    if parts.scheme != "http" or not is_loopback(host) or "@" in parts.netloc or parts.fragment:
         return "", ""
     return host, f"{parts.path or '/'}?{parts.query}"

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from oauthlib.oauth2 import RequestValidator, WebApplicationServer
 from oauthlib.oauth2.rfc6749.errors import InvalidRequestError
 
+from oauth2_pop3.net.loopback import is_loopback
 from oauth2_pop3.sandbox.authorization_server.issued import Grant
 from oauth2_pop3.sandbox.authorization_server.refusals import RefusalError, RegisteredClient, basic_credentials
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from oauthlib.common import Request
 
     from oauth2_pop3.sandbox.authorization_server.issued import Grants
-
-LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
 
 
 class SandboxRequestValidator(RequestValidator):
@@ -78,7 +77,7 @@ class SandboxRequestValidator(RequestValidator):
     ) -> bool:
         """Any port and path of loopback (RFC 8252 section 7.3)."""
         parts = urlsplit(redirect_uri)
-        return parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS and not parts.fragment
+        return parts.scheme == "http" and is_loopback(parts.hostname or "") and not parts.fragment
 
     def get_default_redirect_uri(self, client_id: str, request: Request, *args: object, **kwargs: object) -> str:
         """There is none: the port is not known before."""
