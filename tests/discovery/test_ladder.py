@@ -22,7 +22,7 @@ import trustme
 from oauth2_pop3 import cli
 from oauth2_pop3.accounts.config import Config
 from oauth2_pop3.discovery import autoconfig, openid_configuration, pacc, srv
-from oauth2_pop3.discovery.finding import Discovered, ascii_domain, scope_to_ask
+from oauth2_pop3.discovery.finding import Discovered, ascii_domain
 from oauth2_pop3.discovery.ladder import Result, discover
 from oauth2_pop3.errors import ConfigError, NetworkError, OAuthError, Pop3Error
 from oauth2_pop3.providers.provider import MAIL_SCOPE
@@ -644,24 +644,6 @@ def test_domains_that_are_none(domain: str) -> None:
 
 def test_a_domain_in_letters_of_its_own() -> None:
     assert ascii_domain("Grüße.example") == "xn--grsse-lva.example"
-
-
-@pytest.mark.parametrize(
-    ("named", "supported", "scope"),
-    [
-        ("", None, f"{MAIL_SCOPE} offline_access"),
-        ("", [MAIL_SCOPE], MAIL_SCOPE),
-        ("", ["mail", MAIL_SCOPE], MAIL_SCOPE),
-        ("", ["calendar", "mail"], "mail"),
-        ("", ["calendar"], ""),
-        ("", [MAIL_SCOPE, "offline_access"], f"{MAIL_SCOPE} offline_access"),
-        ("mail", ["mail", 7], "mail"),
-        ("a offline_access b", ["offline_access"], "a offline_access b"),
-        ("", "nonsense", f"{MAIL_SCOPE} offline_access"),
-    ],
-)
-def test_the_scope(named: str, supported: object, scope: str) -> None:
-    assert scope_to_ask(named, {} if supported is None else {"scopes_supported": supported}) == scope
 
 
 def test_a_scope_with_control_characters() -> None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from oauth2_pop3.errors import ConfigError, OAuthError, one_line
-from oauth2_pop3.providers.provider import MAIL_SCOPE
 
 _LABEL = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
 _HOST_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
@@ -86,14 +84,3 @@ def authority(url: str) -> str:
         return f"{parts.hostname}:{parts.port or 443}" if parts.scheme == "https" and parts.hostname else ""
     except ValueError:
         return ""
-
-
-def scope_to_ask(named: str, document: Mapping[str, object]) -> str:
-    """What to ask for: what the source names, else the open profile's; and a refresh token where it has to be asked."""
-    supported = document.get("scopes_supported")
-    offers = [scope for scope in supported if isinstance(scope, str)] if isinstance(supported, list) else None
-    known = [scope for scope in (MAIL_SCOPE, "mail") if offers is None or scope in offers]
-    scopes = named.split() or known[:1]
-    if (offers is None or "offline_access" in offers) and "offline_access" not in scopes:
-        scopes.append("offline_access")
-    return " ".join(scopes)

@@ -13,9 +13,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from oauth2_pop3.accounts import account as accounts
-from oauth2_pop3.discovery.finding import Discovered, Rung, ascii_domain, authority, scope_to_ask
+from oauth2_pop3.discovery.finding import Discovered, Rung, ascii_domain, authority
 from oauth2_pop3.errors import ConfigError, NetworkError, OAuth2Pop3Error, OAuthError, one_line
 from oauth2_pop3.providers import provider as providers
+from oauth2_pop3.providers import scopes
 from oauth2_pop3.providers.provider import Provider
 from oauth2_pop3_hooks import manager
 
@@ -177,7 +178,7 @@ class _Ladder:
             raise OAuthError(f"the metadata of {found.issuer} names the endpoints of somebody else")
         values: dict[str, object] = {
             "issuer": found.issuer,
-            "scope": scope_to_ask(found.scope, document),
+            "scope": scopes.for_mail(document, found.scope),
             "client_id": found.client_id,
             "pop3_host": found.pop3_host,
             "pop3_port": found.pop3_port,
