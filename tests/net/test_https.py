@@ -359,7 +359,7 @@ def test_no_proxy_for_plain_http_on_this_machine(
     assert len(site.requests) == 1
 
 
-# BUG: what the thread dies of is told as 60 seconds of waiting, its traceback beside it.
+# Once: the error that ended the thread was reported as 60 seconds of waiting, with its traceback beside it.
 @pytest.mark.parametrize("proxy", ["http://[", "http://a..b:1", "nonsense://x", "socks5h://127.0.0.1:1", "http://:0"])
 def test_a_proxy_that_is_none(
     fetch: Fetch, proxy: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]

@@ -5,7 +5,6 @@ It does not use net/https.py, which never returns a redirect. Both ends are on t
 
 from __future__ import annotations
 
-import ssl
 import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from urllib.parse import urlencode, urlsplit
 
 from oauth2_pop3.errors import NetworkError, OAuthError
 from oauth2_pop3.net.loopback import is_loopback
+from oauth2_pop3.net.tls import client_context
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +31,7 @@ def post_consent(authorization_url: str, form: Mapping[str, str], ca_certs: str)
     """Post the consent page's form; return the URL of the authorization response (RFC 6749 section 4.1.2)."""
     if not authorization_url.startswith("https://"):
         raise OAuthError("the authorization URL is not https")
-    context = ssl.create_default_context(cafile=ca_certs)
+    context = client_context(ca_certs=ca_certs)
     opener = urllib.request.build_opener(
         urllib.request.HTTPSHandler(context=context), urllib.request.ProxyHandler({}), _NoRedirect
     )
