@@ -146,7 +146,7 @@ def test_google_and_a_scope_that_was_cut(play: Callable[..., Play]) -> None:
     begun.sandbox.authorization_server.cut_scope("openid email")
     result = begun.login()
     assert result.returncode == 77
-    assert "https://mail.google.com/ was not granted" in result.stderr
+    assert "https://mail.google.com/ is missing" in result.stderr
     assert "ticked" in result.stderr
 
 
