@@ -154,7 +154,7 @@ def test_what_the_pop3_server_does_not_take(command: str, tmp_path: Path, produc
         if command == "check":
             assert result.returncode == 0, result.stderr
             assert "Note: the access token" not in result.stderr
-            servers.authorization_server.grants.act = replace(servers.act, access_token_length=4500)
+            servers.authorization_server.issued.act = replace(servers.act, access_token_length=4500)
             product.expire(DEMO_USER)
             result = product.run("check", DEMO_USER)
         assert result.returncode == 77

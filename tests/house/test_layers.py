@@ -41,7 +41,7 @@ HEAVY: Mapping[str, tuple[str, ...]] = {
     "requests": ("net.https",),
     "oauthlib": (
         *("oauth2.grants.authorization_code",),
-        *("sandbox.authorization_server.request_validator", "sandbox.authorization_server.refusals"),
+        *("sandbox.authorization_server.request_validator", "sandbox.authorization_server.refusal_error"),
     ),
     "pluggy": (),
     "argparse": ("cli.commands.*",),

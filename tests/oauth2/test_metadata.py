@@ -78,7 +78,7 @@ def test_the_sandbox(tmp_path: Path, home: Path, act: str) -> None:
         assert completed.authorization_endpoint == server.authorization_endpoint
         assert completed.token_endpoint == server.token_endpoint
         assert completed.revocation_endpoint == (server.revocation_endpoint or "")
-        assert completed.authorization_response_iss_parameter_supported is sandbox.act.answers_iss
+        assert completed.authorization_response_iss_parameter_supported is sandbox.act.sends_iss
 
 
 def test_who_names_the_endpoints_is_not_asked_for_more(site: Site) -> None:

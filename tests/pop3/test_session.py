@@ -38,7 +38,7 @@ from oauth2_pop3.pop3.session import Session
 from oauth2_pop3.pop3.socket import Socket
 from oauth2_pop3.pop3.spool import Spool
 from oauth2_pop3.sandbox import Sandbox
-from oauth2_pop3.sandbox.authorization_server.issued import Grant
+from oauth2_pop3.sandbox.authorization_server.issued import Consent
 from oauth2_pop3.sandbox.pop3_server.connection import Faults, stuff_dots
 from servers.certificates import Certificates, Kind
 
@@ -152,9 +152,9 @@ def token(sandbox: Sandbox) -> str:
 
 
 def issue(sandbox: Sandbox) -> str:
-    grants = sandbox.authorization_server.grants
-    access_token = grants.new_access_token()
-    grants.save_tokens(Grant(sandbox.user, "c", sandbox.act.scope.split(), True), access_token, None, None)
+    issued = sandbox.authorization_server.issued
+    access_token = issued.new_access_token()
+    issued.save_tokens(Consent(sandbox.user, "c", sandbox.act.scope.split(), True), access_token, None, None)
     return access_token
 
 
@@ -244,7 +244,7 @@ def test_a_connection_that_is_closed_at_once(sandbox: Sandbox) -> None:
     ],
 )
 def test_what_a_good_token_may_meet(sandbox: Sandbox, token: str, answer: str, kind: type[OAuth2Pop3Error]) -> None:
-    sandbox.pop3_server.faults = Faults(sign_in_answer=answer)
+    sandbox.pop3_server.faults = Faults(sign_in_response=answer)
     with pytest.raises(OAuth2Pop3Error) as caught:
         open_maildrop(server_of(sandbox), sandbox.user, lambda _: token)
     assert type(caught.value) is kind
@@ -270,7 +270,7 @@ def test_a_refused_token_is_changed_once(sandbox: Sandbox, token: str, mechanism
     with open_maildrop(server_of(sandbox, mechanism=mechanism), sandbox.user, access_token) as session:
         session.stat()
     assert asked == ["", "stale"]
-    assert sandbox.pop3_server.commands[-4:] == [f"answer: {answer}", "CAPA", f"AUTH {mechanism.upper()}", "STAT"]
+    assert sandbox.pop3_server.commands[-4:] == [f"response: {answer}", "CAPA", f"AUTH {mechanism.upper()}", "STAT"]
 
 
 def test_a_token_that_is_refused_twice(sandbox: Sandbox, token: str) -> None:
@@ -313,7 +313,7 @@ def client_context(certificates: Certificates) -> ssl.SSLContext:
 def test_a_certificate_that_is_not_to_be_trusted(certificates: Certificates, kind: Kind) -> None:
     with (
         Peer(b"+OK hello\r\n", None, tls_with=server_context(certificates, kind)) as server,
-        pytest.raises(Pop3Error, match="not to be trusted") as caught,
+        pytest.raises(Pop3Error, match="is not trusted") as caught,
     ):
         Session.connect("127.0.0.1", server.port, context=client_context(certificates), timeout=5)
     assert server.lines == []
@@ -348,7 +348,7 @@ def test_fingerprints_come_on_top(certificates: Certificates, right: bool) -> No
     assert server.lines == (["CAPA"] if right else [])
     with (
         Peer(None, tls_with=server_context(certificates, "self-signed")) as server,
-        pytest.raises(Pop3Error, match="not to be trusted"),
+        pytest.raises(Pop3Error, match="is not trusted"),
     ):
         Session.connect("127.0.0.1", server.port, context=context, fingerprints=(fingerprint,))
 

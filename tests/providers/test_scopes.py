@@ -14,7 +14,7 @@ import pytest
 
 from oauth2_pop3.errors import ConfigError
 from oauth2_pop3.providers import scopes
-from oauth2_pop3.providers.provider import Provider, built_in_rows, provider
+from oauth2_pop3.providers.provider import MAIL_SCOPE, Provider, built_in_rows, provider
 from oauth2_pop3.providers.tables import Place
 from servers.authorization_server import SCOPE, SERVICE_SECRET, AuthorizationServer
 from servers.dovecot import Dovecot
@@ -251,3 +251,22 @@ def test_a_scope_that_nobody_knows() -> None:
     with pytest.raises(ConfigError, match="which scope opens IMAP"):
         scopes.with_protocols(row, ["imap"])
     assert scopes.opened(row, "mail") == ["pop3"]
+
+
+@pytest.mark.parametrize(
+    ("named", "supported", "scope"),
+    [
+        ("", None, f"{MAIL_SCOPE} offline_access"),
+        ("", [MAIL_SCOPE], MAIL_SCOPE),
+        ("", ["mail", MAIL_SCOPE], MAIL_SCOPE),
+        ("", ["calendar", "mail"], "mail"),
+        ("", ["calendar"], ""),
+        ("", ["calendar", "offline_access"], ""),  # once: offline_access, a token that opens nothing
+        ("", [MAIL_SCOPE, "offline_access"], f"{MAIL_SCOPE} offline_access"),
+        ("mail", ["mail", 7], "mail"),
+        ("a offline_access b", ["offline_access"], "a offline_access b"),
+        ("", "nonsense", f"{MAIL_SCOPE} offline_access"),
+    ],
+)
+def test_the_scope_for_mail(named: str, supported: object, scope: str) -> None:
+    assert scopes.for_mail({} if supported is None else {"scopes_supported": supported}, named) == scope

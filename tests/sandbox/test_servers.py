@@ -24,8 +24,9 @@ from oauthlib.oauth2 import WebApplicationClient
 
 from oauth2_pop3.errors import NetworkError, OAuthError, UsageError
 from oauth2_pop3.sandbox import Sandbox
-from oauth2_pop3.sandbox.foundation.acts import act_names, get_act
+from oauth2_pop3.sandbox.foundation.acts import get_act
 from oauth2_pop3.sandbox.pop3_server.connection import Faults
+from support.sandbox import throttle
 
 REDIRECT_URI = "http://127.0.0.1:9/callback"  # nobody listens: the tests read the redirect themselves
 Start = Callable[..., Sandbox]
@@ -277,16 +278,16 @@ def test_revocation(start: Start) -> None:
 def test_switches_for_lifetimes_scope_and_people(start: Start) -> None:
     sandbox = start()
     server, client = sandbox.authorization_server, Client(sandbox)
-    server.grants.access_token_lifetime = 7
+    server.issued.access_token_lifetime = 7
     tokens = client.tokens()
     assert tokens["expires_in"] == 7
-    server.grants.expire(sandbox.user, access_tokens=True)
+    server.issued.expire(sandbox.user, access_tokens=True)
     assert server.account_of(tokens["access_token"]) is None
     tokens = client.refresh(tokens["refresh_token"]).json()
     assert server.account_of(tokens["access_token"]) == sandbox.user
-    server.grants.revoke(sandbox.user)
+    server.issued.revoke(sandbox.user)
     assert server.account_of(tokens["access_token"]) is None
-    server.grants.refresh_token_lifetime = 0.01
+    server.issued.refresh_token_lifetime = 0.01
     tokens = client.tokens()
     time.sleep(0.02)
     assert "expired" in client.refresh(tokens["refresh_token"]).json()["error_description"]
@@ -313,10 +314,10 @@ def test_faults_of_the_token_endpoint(start: Start) -> None:
     server.fail_token_endpoint(0)
     with pytest.raises(requests.ConnectionError):
         client.refresh(token)
-    server.throttle(retry_after=3)
+    throttle(sandbox, retry_after=3)
     assert client.refresh(token).headers["Retry-After"] == "3"
     server.fail_token_endpoint(500, times=5)
-    server.heal_token_endpoint()
+    server.faults.clear()
     assert client.refresh(token).status_code == 200
     assert [seen.status for seen in server.token_requests] == [200, 503, 503, 400, 0, 429, 200]
     assert {seen.grant_type for seen in server.token_requests} == {"authorization_code", "refresh_token"}
@@ -412,7 +413,7 @@ def test_a_refusal_takes_three_steps(start: Start, mechanism: str, dummy: str, s
     assert json.loads(base64.b64decode(challenge[2:]))["status"] == status
     with pytest.raises(poplib.error_proto, match=r"-ERR \[AUTH\]"):
         connection._shortcmd(dummy)
-    assert sandbox.pop3_server.commands == [f"AUTH {mechanism}", f"answer: {dummy or '(empty line)'}"]
+    assert sandbox.pop3_server.commands == [f"AUTH {mechanism}", f"response: {dummy or '(empty line)'}"]
     good = Client(sandbox).tokens()["access_token"]
     assert authenticate(connection, good).startswith(b"+OK")  # the connection may be used again
 
@@ -540,14 +541,14 @@ def test_pop3_faults(start: Start) -> None:
     assert time.monotonic() - started >= 0.2
     connection.quit()
     for text in ("[SYS/TEMP] Later.", "[LOGIN-DELAY] Too soon.", "[IN-USE] Busy."):
-        server.faults = Faults(sign_in_answer=text)
+        server.faults = Faults(sign_in_response=text)
         with pytest.raises(poplib.error_proto, match=re.escape(text)):
             connect()
     server.faults = Faults(refuse_tokens_from=server.sessions + 2)
     connect().quit()
     assert authenticate(pop3(sandbox), token).startswith(b"+ ey")
     server.faults = Faults()
-    server.switch_pop(sandbox.user, on=False)
+    server.maildrops[sandbox.user].switched_off = True
     with pytest.raises(poplib.error_proto, match=r"\[SYS/PERM\]"):
         connect()
     server.faults = Faults(close_on_connect=True)
@@ -607,14 +608,13 @@ def test_stock_getmail6_takes_a_refusal_for_success(start: Start, tmp_path: Path
     retriever = stock_getmail6(sandbox, tmp_path, "expired")
     with pytest.raises(getmailOperationError, match="BrokenUIDL"):
         retriever.initialize({})
-    assert sandbox.pop3_server.commands[:2] == ["AUTH XOAUTH2", "answer: (something else)"]
+    assert sandbox.pop3_server.commands[:2] == ["AUTH XOAUTH2", "response: (something else)"]
 
 
 # --- the acts
 
 
 def test_acts_by_name(tmp_path: Path) -> None:
-    assert act_names() == ["plain", "google", "microsoft"]
     with pytest.raises(UsageError, match="plain, google, microsoft"):
         get_act("yahoo")
 
@@ -653,7 +653,7 @@ def test_google_tokens(start: Start) -> None:
     form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
     basic = (sandbox.client_id, sandbox.client_secret or "")
     assert client.http.post(client.endpoints["token_endpoint"], form, auth=basic, timeout=10).status_code == 200
-    server.grants.expire(sandbox.user, refresh_tokens=True)  # "testing" mode, seven days later
+    server.issued.expire(sandbox.user, refresh_tokens=True)  # "testing" mode, seven days later
     dead = client.refresh(tokens["refresh_token"]).json()
     assert dead == {"error": "invalid_grant", "error_description": "Token has been expired or revoked."}
     assert client.refresh("1//never").json() == {"error": "invalid_grant", "error_description": "Bad Request"}
@@ -699,17 +699,17 @@ def test_microsoft_tokens(start: Start) -> None:
     assert client.refresh(tokens["refresh_token"]).status_code == 200  # the old one goes on working
     secret = client.refresh(second["refresh_token"], client_secret="x").json()
     assert (secret["error"], secret["error_codes"]) == ("invalid_request", [90023])
-    server.throttle()
+    throttle(sandbox)
     throttled = client.refresh(second["refresh_token"])
     assert (throttled.status_code, throttled.headers["Retry-After"]) == (429, "60")
     assert throttled.text == "Too Many Requests"
-    server.grants.expire(sandbox.user, refresh_tokens=True)
+    server.issued.expire(sandbox.user, refresh_tokens=True)
     expired = client.refresh(second["refresh_token"]).json()
     assert expired["error"] == "invalid_grant"
     assert expired["error_description"].startswith("AADSTS700082: ")
     assert expired["error_codes"] == [700082]
     assert {"timestamp", "trace_id", "correlation_id"} <= expired.keys()
-    server.grants.revoke(sandbox.user)
+    server.issued.revoke(sandbox.user)
     assert client.refresh(second["refresh_token"]).json()["error_codes"] == [50173]
     assert "revocation_endpoint" not in {**sandbox.provider_row(), **server.metadata()}
     assert client.http.post(f"{sandbox.issuer}/revoke", {"token": "x"}, timeout=10).status_code == 404

@@ -8,13 +8,13 @@ itself, and any user of the machine may have connected to it.
 from __future__ import annotations
 
 import io
-import ipaddress
 import os
 import socket
 import stat
 import sys
 
 from oauth2_pop3.errors import UsageError
+from oauth2_pop3.net.loopback import is_loopback_address
 
 _FRONTS = ("NCAT_REMOTE_ADDR", "SOCAT_PEERADDR")  # set by those that listen and hand over a pipe
 
@@ -33,21 +33,12 @@ def must_prove_itself(descriptor: int) -> bool:
             peer = str(end.getpeername()[0])
         except (OSError, TypeError, IndexError):
             peer = ""
-        if end.family not in (socket.AF_INET, socket.AF_INET6) or not _is_loopback(peer):
+        if end.family not in (socket.AF_INET, socket.AF_INET6) or not is_loopback_address(peer):
             raise UsageError(
                 f"a connection from {peer or 'a peer that cannot be told'} was refused: the bridge is for this machine",
                 hint="Let it listen on 127.0.0.1 or ::1, and have the client connect to that.",
             )
     return True
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        ip = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return False
-    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
-    return (mapped or ip).is_loopback
 
 
 def passed() -> socket.socket | None:
@@ -79,7 +70,7 @@ def name_of(listening: socket.socket) -> str:
 def listener(address: str, port: int) -> socket.socket:
     """Listen at a loopback address. Raises UsageError for any other, or where it is taken."""
     address = "127.0.0.1" if address == "localhost" else address
-    if not _is_loopback(address):
+    if not is_loopback_address(address):
         raise UsageError(
             f"{address} is not an address of this machine alone",
             hint="Listen on 127.0.0.1 or ::1.",

@@ -1,4 +1,4 @@
-"""What `oauth2-pop3 sandbox` shows: login, getmail and a Maildir, with the commands that a user would type."""
+"""What `oauth2-pop3 sandbox` shows: login, getmail and a Maildir, by the commands that a user would type."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ _LOGIN_TIMEOUT = 60.0
 
 
 def demonstrate(*, act: str, keep: bool) -> int:
-    """Show it once; with keep, leave everything running until Ctrl-C. Raises OAuth2Pop3Error. Returns an exit code."""
+    """Show it once, and return getmail's exit code. With `keep`, go on running until Ctrl-C.
+
+    Raises OAuth2Pop3Error if a part of it fails, and ConfigError if a package is missing.
+    """
     for module in ("trustme", "getmailcore"):
         try:
             __import__(module)
@@ -44,7 +47,7 @@ def demonstrate(*, act: str, keep: bool) -> int:
 
 @contextlib.contextmanager
 def _directory() -> Iterator[Path]:
-    """A temporary directory that is gone in the end, also when we are told to end."""
+    """A temporary directory that is removed at the end, after SIGTERM too."""
 
     def leave(*_: object) -> None:
         raise KeyboardInterrupt
@@ -68,7 +71,7 @@ class _Demonstration:
         self._places = {"XDG_CONFIG_HOME": str(directory / "config"), "XDG_STATE_HOME": str(directory / "state")}
         self._environment = {**os.environ, **self._places}
         self._oauth2_pop3 = [sys.executable, "-m", "oauth2_pop3"]
-        # The unmodified getmail, if this Python has read our .pth file; else the launcher that stands in for it.
+        # The unmodified getmail if this Python has read our .pth file, otherwise the launcher in its place.
         by_itself = startup.RetrieverTypesFinder in sys.meta_path  # type: ignore[comparison-overlap]
         self._getmail = [str(getmail_script())] if by_itself else [*self._oauth2_pop3, "getmail"]
 
@@ -83,7 +86,7 @@ class _Demonstration:
         print(f"\n$ ls {self._maildir}/new")
         found = self._show_messages()
         if code == 0 and found != _MESSAGES:
-            raise OAuth2Pop3Error(f"{_MESSAGES} messages were on the server, and {found} are in the Maildir")
+            raise OAuth2Pop3Error(f"{_MESSAGES} messages were on the server, but {found} are in the Maildir")
         return code
 
     @property
@@ -101,7 +104,7 @@ class _Demonstration:
         for name in ("cur", "new", "tmp"):
             (self._maildir / name).mkdir(parents=True)
         destination = f"type = Maildir\npath = {self._maildir}/\n"
-        if os.geteuid() == 0:  # getmail does not deliver as root, but as an account that it is told
+        if os.geteuid() == 0:  # getmail does not deliver as root, so it is given another user
             nobody = pwd.getpwnam("nobody")
             destination += "user = nobody\n"
             self._directory.chmod(0o711)
@@ -113,7 +116,7 @@ class _Demonstration:
         )
 
     def _login(self) -> None:
-        """Run it as a user would, and be the person at the browser."""
+        """Run login as a user would, and act the person at the browser."""
         command = [*self._oauth2_pop3, "login", self._sandbox.user, "--no-browser"]
         with subprocess.Popen(
             command, env=self._environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
@@ -125,7 +128,7 @@ class _Demonstration:
                 self._sandbox.sign_in(url)
             print(process.communicate(timeout=_LOGIN_TIMEOUT)[0], end="", flush=True)
         if process.returncode:
-            raise OAuth2Pop3Error(f"login ended with exit code {process.returncode}; its reason stands above")
+            raise OAuth2Pop3Error(f"login ended with exit code {process.returncode}; the reason is shown above")
 
     def _show_messages(self) -> int:
         messages = list(mailbox.Maildir(self._maildir, create=False))
@@ -134,24 +137,24 @@ class _Demonstration:
         return len(messages)
 
     def play(self) -> None:
-        """Say what can be tried, and bring a new message for each line typed, until Ctrl-C."""
+        """Say what can be tried, and deliver a new message for each line typed, until Ctrl-C."""
         settings = " ".join(f"{name}={shlex.quote(value)}" for name, value in self._places.items())
         print(
             f"""
-It goes on running. To play with it, in another terminal:
+Both servers keep running. To play with them, in another terminal:
 
   export {settings}
   oauth2-pop3 status
   oauth2-pop3 token {self._sandbox.user}
-  oauth2-pop3 login {self._sandbox.user}     # your browser will warn: nobody knows this certificate authority
+  oauth2-pop3 login {self._sandbox.user}     # your browser will warn of an unknown certificate authority
   {shlex.join([*self._getmail, *self._getmail_arguments])}
 
 Configuration: {self._config}
-Enter brings a new message, Ctrl-C ends it.""",
+Press Enter to deliver a new message, Ctrl-C to end.""",
             flush=True,
         )
         with contextlib.suppress(KeyboardInterrupt):
             for _ in sys.stdin:
                 self._sandbox.deliver(1)
                 print("A new message is on the server.", flush=True)
-            signal.pause()  # standard input has ended: no terminal
+            signal.pause()  # standard input has ended: there is no terminal

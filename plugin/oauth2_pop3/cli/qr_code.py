@@ -1,4 +1,4 @@
-"""A URL as a QR code for the terminal, where the library segno is installed (the extra `qr`)."""
+"""A URL as a QR code for the terminal, if the package segno is installed (the extra `qr`)."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import shutil
 import sys
 
 _BLOCKS = "▀▄█"
-_BORDER = 2  # modules; the standard has 4, and cameras read it with 2 on a dark terminal
+_BORDER = 2  # modules; the standard says 4, but cameras read it with 2 on a dark terminal
 
 
 def qr_code(url: str) -> str:
-    """Lines of half blocks, two modules in each character, without a line end behind the last.
+    """The code as lines of half blocks, two modules in each character, with no line end after the last.
 
-    "" where there is nothing to draw or no way to: no URL or too long a one, no segno, a terminal (standard error,
-    where it is to be shown) whose encoding has no blocks or that is too narrow.
+    It is "" if it cannot be drawn: there is no URL or it is too long, segno is missing, or the terminal at standard
+    error is too narrow or its encoding has no blocks.
     """
     if not url:
         return ""
@@ -24,7 +24,7 @@ def qr_code(url: str) -> str:
 
         _BLOCKS.encode(getattr(sys.stderr, "encoding", None) or "ascii")
         code = segno.make_qr(url, error="L", boost_error=False)
-    except (ImportError, UnicodeError, LookupError, ValueError):  # ValueError: longer than the largest QR code holds
+    except (ImportError, UnicodeError, LookupError, ValueError):  # ValueError: the URL is too long for any QR code
         return ""
     width, _ = code.symbol_size(border=_BORDER)
     if width > _columns():
@@ -35,7 +35,7 @@ def qr_code(url: str) -> str:
 
 
 def _columns() -> int:
-    """Of standard error's terminal; shutil would ask standard output, which may be a pipe."""
+    """The width of the terminal at standard error. shutil would look at standard output, which may be a pipe."""
     try:
         return os.get_terminal_size(sys.stderr.fileno()).columns
     except (OSError, ValueError, AttributeError):

@@ -12,7 +12,7 @@ from oauth2_pop3.errors import UsageError
 from oauth2_pop3.sign_in.person import Person
 
 if TYPE_CHECKING:
-    from oauth2_pop3.discovery.ladder import Result
+    from oauth2_pop3.discovery.finding import FoundProvider
     from oauth2_pop3.providers.provider import Provider
 
 
@@ -31,9 +31,9 @@ class TerminalPerson(Person):
         """On standard error, because scripts read standard output."""
         print(text, file=sys.stderr, flush=True)
 
-    def show_discovered(self, found: Result) -> None:
+    def show_discovered(self, found: FoundProvider) -> None:
         """As `discover` shows it."""
-        from oauth2_pop3.cli.discovered import lines
+        from oauth2_pop3.cli.found_provider import lines
 
         self.say("\n".join(lines(found)))
 

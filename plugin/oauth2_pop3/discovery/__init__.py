@@ -1,1 +1,1 @@
-"""From an address to a provider: one module a source."""
+"""From an unknown address to a provider: one module for each source, and the order in which they are asked."""

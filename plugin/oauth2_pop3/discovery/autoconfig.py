@@ -1,6 +1,6 @@
-"""Mail Autoconfig: config-v1.1.xml of the domain, of Thunderbird's ISPDB, of the mail's host.
+"""Mail Autoconfig: config-v1.1.xml of the domain, of Thunderbird's ISPDB, and of the company that hosts the mail.
 
-draft-ietf-mailmaint-autoconfig-06. The XML comes from strangers: no DTD, no entities, and no more than SIZE_LIMIT.
+draft-ietf-mailmaint-autoconfig-06. The XML comes from strangers: no DTD, no entities, and at most SIZE_LIMIT bytes.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
-from oauth2_pop3.discovery.finding import Discovered, is_host_name
+from oauth2_pop3.discovery.finding import Finding, is_host_name
 from oauth2_pop3.errors import OAuthError
 from oauth2_pop3.net import https
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
 SIZE_LIMIT = 1 << 18
-"""Bytes of a document; the largest in the ISPDB has 20 thousand."""
+"""Bytes that a document may have; the largest in the ISPDB has 20 thousand."""
 ISPDB = "https://autoconfig.thunderbird.net/v1.1/"
-_STARTTLS = {"SSL": False, "TLS": False, "STARTTLS": True}  # any other socketType is not encrypted
+_STARTTLS = {"SSL": False, "TLS": False, "STARTTLS": True}  # every other socketType is plain text
 
 
 class Location(NamedTuple):
-    """Where a document may be: the name that is shown, the URL, and who is behind it."""
+    """A place for a document. source: its name, for a person. trust: whose place it is."""
 
     source: str
     url: str
@@ -31,7 +31,7 @@ class Location(NamedTuple):
 
 
 def locations(domain: str, address: str) -> list[Location]:
-    """The domain's own documents, then the ISPDB's, which is told the domain and not the address."""
+    """Where to look: at the domain itself, then in the ISPDB, which is told the domain and not the address."""
     return [
         _of_host(f"autoconfig.{domain}", address, f"from autoconfig.{domain}"),
         Location(
@@ -44,19 +44,19 @@ def locations(domain: str, address: str) -> list[Location]:
 
 
 def mail_exchange_locations(domain: str, exchanges: Iterable[str], address: str) -> list[Location]:
-    """The documents of whoever hosts the domain's mail, by its first MX host."""
+    """Where to look if others host the domain's mail, by its first MX host: at their domain, then in the ISPDB."""
     host = next(iter(exchanges), "")
     names = [name for name in _domains_of_host(host) if is_host_name(name) and name != domain]
-    where = "whom the MX record names (DNSSEC is not checked)"
-    return [_of_host(f"autoconfig.{name}", address, f"from {name}, {where}") for name in names] + [
-        _ispdb(name, f" for {name}, {where}") for name in names
+    why = "which the MX record names (DNSSEC is not checked)"
+    return [_of_host(f"autoconfig.{name}", address, f"from {name}, {why}") for name in names] + [
+        _ispdb(name, f" for {name}, {why}") for name in names
     ]
 
 
-def look_up(location: Location, address: str, domain: str, *, ca_certs: str = "") -> Discovered | None:
-    """The POP3 server and the issuer of the document there; None where there is no document, or no POP3 in it.
+def look_up(location: Location, address: str, domain: str, *, ca_certs: str = "") -> Finding | None:
+    """What the document there says; None if there is no document, or no POP3 server in it.
 
-    Raises NetworkError, and OAuthError where it is no such document or POP3 is not encrypted.
+    Raises NetworkError, and OAuthError if it is no such document or offers POP3 only in plain text.
     """
     response = https.request(
         "GET", location.url, ca_certs=ca_certs, size_limit=SIZE_LIMIT, accept="application/xml, text/xml"
@@ -69,14 +69,14 @@ def look_up(location: Location, address: str, domain: str, *, ca_certs: str = ""
         return None
     encrypted = [server for server in servers if _text(server, "socketType").upper() in _STARTTLS]
     if not encrypted:
-        raise OAuthError(f"{location.source} has POP3 without TLS only, which is not used")
+        raise OAuthError(f"{location.source} offers POP3 only without TLS, which is not used")
     server = next(filter(_takes_oauth2, encrypted), encrypted[0])
-    note = "" if _takes_oauth2(server) else "it does not say that its POP3 server takes OAuth 2.0"
+    note = "" if _takes_oauth2(server) else "it does not say that its POP3 server accepts OAuth 2.0"
     oauth2 = next(root.iter("oAuth2"), None)
     port = _text(server, "port")
     if not (port.isascii() and port.isdecimal() and len(port) < 6):
         raise OAuthError(f"{location.source} names no port for POP3")
-    return Discovered(
+    return Finding(
         location.source,
         location.trust,
         _filled_in(_text(server, "hostname"), address, domain).lower().rstrip("."),
@@ -97,20 +97,20 @@ def _parsed(body: bytes, source: str) -> Element:
 
     try:
         root: Element = fromstring(body, forbid_dtd=True)
-    except (ParseError, ValueError, LookupError):  # defusedxml's own are ValueErrors; an odd encoding is the last
-        raise OAuthError(f"{source} answered with what is no XML, or has a DTD or entities") from None
+    except (ParseError, ValueError, LookupError):  # defusedxml raises ValueError, an unknown encoding LookupError
+        raise OAuthError(f"{source} sent something that is not XML, or XML with a DTD or entities") from None
     if root.tag != "clientConfig":
-        raise OAuthError(f"{source} answered with XML that is no clientConfig")
+        raise OAuthError(f"{source} sent XML that is not a clientConfig")
     return root
 
 
 def _issuer(text: str) -> str:
-    """Many documents name a bare host, as Thunderbird's table of issuers does."""
+    """The issuer as a URL. Many documents name only the host, as Thunderbird's own table of issuers does."""
     return f"https://{text}" if text and "://" not in text else text
 
 
 def _takes_oauth2(server: Element) -> bool:
-    """By the draft's names, of which it has two, or by the SASL mechanism's own."""
+    """Tell whether a server accepts OAuth 2.0, by the draft's two names for it or by those of the SASL mechanisms."""
     ways = {(way.text or "").strip().lower() for way in server.iter("authentication")}
     return bool(ways & {"oauth2", "oauth", "oauthbearer", "xoauth2"})
 
@@ -141,9 +141,9 @@ def _ispdb(domain: str, more: str = "") -> Location:
 
 
 def _domains_of_host(host: str) -> list[str]:
-    """The domain that a mail exchange stands in, and that one's own: mx1.mail.example.net, example.net.
+    """The domains of a mail exchange, the longer first: mail.example.net and example.net for mx1.mail.example.net.
 
-    Without a list of public suffixes two short labels at the end (co.uk) are taken for one.
+    There is no list of public suffixes here. Two short labels at the end, such as co.uk, are taken for one.
     """
     labels = host.split(".")
     short = len(labels) > 2 and len(labels[-1]) == 2 and len(labels[-2]) <= 3

@@ -1,14 +1,14 @@
-"""Discovered: what one source says of a domain's POP3 server and authorization server, and how far to trust it."""
+"""What discovery finds: what one source says, which sources were tried, and the provider that comes of it."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from oauth2_pop3.errors import ConfigError, OAuthError, one_line
-from oauth2_pop3.providers.provider import MAIL_SCOPE
+from oauth2_pop3.providers.provider import Provider
 
 _LABEL = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
 _HOST_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
@@ -16,14 +16,21 @@ _TEXT_LIMIT = 500
 
 
 @dataclass(frozen=True)
-class Discovered:
-    """One source's answer, checked: it comes from strangers.
+class Finding:
+    """What one source says about a domain's POP3 server and authorization server.
 
-    source: what was asked, for a person. trust: who says so, and what was verified of it. issuer (RFC 8414): "" where
-    the source names none. scope: space-separated. username: what POP3 is to be told, "" where nothing was said.
-    The endpoints: where the source names them and the issuer may have no metadata. client_id: one that everybody may
-    use, "" where there is none. note: what else to know.
-    Raises OAuthError where a host, a port or a URL is none.
+    It comes from strangers, so it is checked: the constructor raises OAuthError if a host, a port, a URL or a text
+    cannot be one.
+
+    source: the name of the source, for a person.
+    trust: who says so, and how far that was verified.
+    issuer: the authorization server (RFC 8414); "" if the source names none.
+    scope: what to ask for, space-separated; "" if the source does not say.
+    username: the user name for POP3; "" if the source does not say.
+    note: what else a person should know.
+    authorization_endpoint, token_endpoint: "" if the source does not name them. They count if the issuer has no
+        metadata.
+    client_id: a client that everybody may use; "" if there is none.
     """
 
     source: str
@@ -41,35 +48,63 @@ class Discovered:
 
     def __post_init__(self) -> None:
         if not is_host_name(self.pop3_host):
-            raise OAuthError(f"{self.source} names a POP3 server {one_line(self.pop3_host, 100)!r}, which is no host")
+            host = one_line(self.pop3_host, 100)
+            raise OAuthError(f"{self.source} names a POP3 server {host!r}, which is not a host name")
         if not 0 < self.pop3_port < 65536:
             raise OAuthError(f"{self.source} names the POP3 port {self.pop3_port}")
         for key in ("issuer", "authorization_endpoint", "token_endpoint"):
             url = getattr(self, key)
-            # RFC 8414 section 2: an issuer has neither query nor fragment; only https is ever followed.
+            # RFC 8414 section 2: an issuer has neither query nor fragment. Only https is ever followed.
             if url and (not url.startswith("https://") or "#" in url or (key == "issuer" and "?" in url)):
-                raise OAuthError(f"{self.source} names the {key} {one_line(url, 100)!r}, which is no https:// URL")
+                raise OAuthError(f"{self.source} names the {key} {one_line(url, 100)!r}, which is not an https:// URL")
         for key in ("scope", "username", "note", "issuer", "authorization_endpoint", "token_endpoint", "client_id"):
             if len(text := getattr(self, key)) > _TEXT_LIMIT or not text.isprintable():
-                raise OAuthError(f"{self.source} says what cannot be a {key}: {one_line(text, 100)!r}")
+                raise OAuthError(f"{self.source} gives a {key} that cannot be one: {one_line(text, 100)!r}")
 
 
 @dataclass(frozen=True)
-class Rung:
-    """One source that was tried. outcome: found, absent or fault. detail: what it said, on one line."""
+class Attempt:
+    """One source that was tried.
+
+    outcome: "found", "absent" or "fault".
+    detail: what the source said, or what went wrong, on one line.
+    """
 
     name: str
     outcome: str
     detail: str
 
 
+@dataclass(frozen=True)
+class FoundProvider:
+    """The provider of an address: what to sign in with, and why to believe it.
+
+    provider: its row, which names the POP3 server too.
+    known: the row exists already, in the config, in the built-in table or in a plugin.
+    source, trust: who says so, and what was verified.
+    values: the row for Config.save_provider; empty if it is known.
+    username: the user name for POP3 by the source; "" if it does not say.
+    tried: every source that was asked, in order.
+    """
+
+    address: str
+    provider: Provider
+    known: bool
+    source: str
+    trust: str
+    values: Mapping[str, object] = field(default_factory=dict)
+    username: str = ""
+    note: str = ""
+    tried: tuple[Attempt, ...] = ()
+
+
 def is_host_name(text: str) -> bool:
-    """Whether it is a host's name in ASCII and small letters (RFC 1123 section 2.1)."""
+    """Tell whether a text is a host name in ASCII and lower case (RFC 1123 section 2.1)."""
     return len(text) < 254 and _HOST_NAME.fullmatch(text) is not None
 
 
 def ascii_domain(domain: str) -> str:
-    """A mail domain as the DNS and URLs have it (RFC 5890). Raises ConfigError where it cannot be one."""
+    """The form of a mail domain for the DNS and for URLs (RFC 5890). Raises ConfigError if it has none."""
     try:
         name = domain.encode("idna").decode().lower()
     except UnicodeError:
@@ -80,20 +115,9 @@ def ascii_domain(domain: str) -> str:
 
 
 def authority(url: str) -> str:
-    """Host and port of an https:// URL, in one spelling; "" of anything else."""
+    """Host and port of an https:// URL, always spelled the same way; "" for any other text."""
     try:
         parts = urlsplit(url)
         return f"{parts.hostname}:{parts.port or 443}" if parts.scheme == "https" and parts.hostname else ""
     except ValueError:
         return ""
-
-
-def scope_to_ask(named: str, document: Mapping[str, object]) -> str:
-    """What to ask for: what the source names, else the open profile's; and a refresh token where it has to be asked."""
-    supported = document.get("scopes_supported")
-    offers = [scope for scope in supported if isinstance(scope, str)] if isinstance(supported, list) else None
-    known = [scope for scope in (MAIL_SCOPE, "mail") if offers is None or scope in offers]
-    scopes = named.split() or known[:1]
-    if (offers is None or "offline_access" in offers) and "offline_access" not in scopes:
-        scopes.append("offline_access")
-    return " ".join(scopes)

@@ -1,4 +1,4 @@
-"""PACC: a JSON document under the domain, its SHA-256 in the DNS (draft-ietf-mailmaint-pacc-03)."""
+"""PACC: a JSON document below the domain, with its SHA-256 digest in the DNS (draft-ietf-mailmaint-pacc-03)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import binascii
 import hashlib
 from typing import TYPE_CHECKING
 
-from oauth2_pop3.discovery.finding import Discovered
+from oauth2_pop3.discovery.finding import Finding
 from oauth2_pop3.errors import NetworkError, OAuthError
 from oauth2_pop3.net import https
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     import dns.resolver
 
 SIZE_LIMIT = 1 << 16
-"""Bytes of a document, which takes a few hundred."""
+"""Bytes that a document may have; it needs a few hundred."""
 LIFETIME = 10.0
-"""Seconds for the look-up of the digest."""
-_PORT = 995  # the draft names hosts alone: the port is that of implicit TLS
+"""Seconds that looking up the digest may take."""
+_PORT = 995  # the draft names only hosts: the port is that of implicit TLS
 
 
-def look_up(domain: str, *, resolver: dns.resolver.Resolver | None = None, ca_certs: str = "") -> Discovered | None:
-    """What the domain publishes; None where it publishes nothing, or no POP3.
+def look_up(domain: str, *, resolver: dns.resolver.Resolver | None = None, ca_certs: str = "") -> Finding | None:
+    """What the domain publishes; None if it publishes nothing, or no POP3 server.
 
-    resolver: other than the system's. Raises NetworkError and OAuthError; the latter too where the DNS has no digest,
-    or another than the document's.
+    `resolver` is used in place of the system's. Raises NetworkError. Raises OAuthError if the document makes no sense,
+    or if the DNS has no digest or another one than the document's.
     """
     host = f"ua-auto-config.{domain}"
     response = https.request(
@@ -36,7 +36,7 @@ def look_up(domain: str, *, resolver: dns.resolver.Resolver | None = None, ca_ce
     trust = f"from {host} over verified TLS; {_digest_checked(domain, response.body, resolver)}"
     document = response.json()
     if not document:
-        raise OAuthError(f"{host} answered with what is not a JSON object")
+        raise OAuthError(f"{host} sent something that is not a JSON object")
     pop3 = _member(document, "protocols", "pop3")
     if not pop3:
         return None
@@ -46,23 +46,23 @@ def look_up(domain: str, *, resolver: dns.resolver.Resolver | None = None, ca_ce
     issuer = _member(document, "authentication", "oauth-public").get("issuer", "")
     if not isinstance(issuer, str):
         raise OAuthError(f"{host} names an issuer that is not text")
-    return Discovered("PACC", trust, pop3_host.lower().rstrip("."), _PORT, False, issuer)
+    return Finding("PACC", trust, pop3_host.lower().rstrip("."), _PORT, False, issuer)
 
 
 def _member(document: dict[str, object], outer: str, inner: str) -> dict[str, object]:
-    """An object in an object; {} where either is missing or something else."""
+    """An object within an object; {} if either is missing or something else."""
     table = document.get(outer)
     value = table.get(inner) if isinstance(table, dict) else None
     return value if isinstance(value, dict) else {}
 
 
 def _digest_checked(domain: str, body: bytes, resolver: dns.resolver.Resolver | None) -> str:
-    """Compare the document to the digests in the DNS, any of which may be its own; what that says of trust."""
+    """Compare the document with the digests in the DNS, one of which must match; say how far to trust that."""
     records = [tags for text in _texts(f"_ua-auto-config.{domain}", resolver) if (tags := _tags(text))]
     if not records:
         raise OAuthError(
             f"there is no TXT record _ua-auto-config.{domain} with the document's digest",
-            hint="Whoever got hold of the name ua-auto-config alone could have published it; it is not used.",
+            hint="It is not used: anyone in control of only that one name could have published it.",
         )
     digest = hashlib.sha256(body).digest()
     for tags in records:
@@ -74,27 +74,27 @@ def _digest_checked(domain: str, body: bytes, resolver: dns.resolver.Resolver | 
             return "its TXT digest matches (DNSSEC is not checked)"
     raise OAuthError(
         f"the document of ua-auto-config.{domain} has another digest than the TXT record _ua-auto-config.{domain}",
-        hint="Somebody has changed one of the two; it is not used.",
+        hint="It is not used: one of the two was changed.",
     )
 
 
 def _tags(text: str) -> dict[str, str]:
-    """The tags of `v=UAAC1; a=sha256; d=BASE64`; {} where the record is another's."""
+    """The tags of `v=UAAC1; a=sha256; d=BASE64`; {} if the record is for something else."""
     pairs = (part.partition("=") for part in text.split(";"))
     tags = {name.strip().lower(): value.strip() for name, _, value in pairs}
     return tags if tags.get("v") == "UAAC1" else {}
 
 
 def _texts(name: str, resolver: dns.resolver.Resolver | None) -> list[str]:
-    """TXT records, the strings of each put together (RFC 1035 section 3.3.14); [] where there are none."""
+    """The TXT records of a name, with the strings of each joined (RFC 1035 section 3.3.14); [] if there are none."""
     import dns.exception
     import dns.resolver
 
     try:
-        answer = (resolver or dns.resolver.Resolver()).resolve(name, "TXT", lifetime=LIFETIME)
+        response = (resolver or dns.resolver.Resolver()).resolve(name, "TXT", lifetime=LIFETIME)
     except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
         return []
     except (dns.exception.DNSException, OSError, UnicodeError) as error:
-        # Not the same as none: whoever can hold back an answer would get round the digest.
+        # Not the same as no record: anyone who can hold back a DNS response would get around the digest.
         raise NetworkError(f"the TXT record {name} cannot be looked up: {error}") from error
-    return [b"".join(record.strings).decode("ascii", "replace") for record in answer]
+    return [b"".join(record.strings).decode("ascii", "replace") for record in response]

@@ -1,1 +1,1 @@
-"""TLS and HTTPS: the only way out of this machine, apart from POP3's own connection."""
+"""TLS and HTTPS: the only way out of this machine, apart from the POP3 connection itself and the DNS."""

@@ -1,6 +1,6 @@
-"""One HTTPS request: no redirect followed, no more than so many bytes, in no more than so much time.
+"""One HTTPS request, with limits on its size and its time. No redirect is followed.
 
-The only importer of requests. TLS is verified always; plain HTTP goes to a loopback address alone, and only where
+The only module that imports requests. TLS is always verified. Plain HTTP goes only to a loopback address, and only if
 the configuration says ``allow_insecure_loopback``.
 """
 
@@ -20,20 +20,24 @@ import requests
 import requests.adapters
 
 from oauth2_pop3.errors import ConfigError, NetworkError, OAuth2Pop3Error, OAuthError
-from oauth2_pop3.net.tls import client_context, is_loopback, untrusted
+from oauth2_pop3.net.loopback import is_loopback
+from oauth2_pop3.net.tls import client_context, explain_certificate
 
 SIZE_LIMIT = 1 << 20
-"""Bytes: token answers and metadata are a few kilobytes."""
-CONNECT_TIMEOUT, READ_TIMEOUT = 10.0, 30.0
+"""Bytes that a response may have. Token responses and metadata have a few kilobytes."""
+CONNECT_TIMEOUT = 10.0
+"""Seconds until the connection must stand."""
+READ_TIMEOUT = 30.0
+"""Seconds the server may stay silent."""
 TOTAL_TIMEOUT = 60.0
-"""Seconds for everything, however slowly the server drips."""
+"""Seconds for the whole exchange, however slowly the server sends."""
 
 _USER_AGENT = "oauth2-pop3"
 
 
 @dataclass(frozen=True)
 class Response:
-    """Status, headers and the body as bytes, which may hold tokens: its repr shows none of it."""
+    """A server's response. Headers and body may hold tokens, so its repr shows neither."""
 
     url: str
     status: int
@@ -41,7 +45,7 @@ class Response:
     body: bytes = field(repr=False)
 
     def json(self) -> dict[str, object]:
-        """The body as a JSON object; {} if it is none."""
+        """The body as a JSON object; {} if it is not one."""
         try:
             value = json.loads(self.body)
         except (ValueError, RecursionError):
@@ -50,7 +54,7 @@ class Response:
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds that Retry-After asks for (RFC 9110 section 10.2.3)."""
+        """Seconds that Retry-After asks for (RFC 9110 section 10.2.3); None if it is missing or makes no sense."""
         value = self.headers.get("Retry-After", "").strip()
         if value.isdecimal():
             return float(value)
@@ -61,29 +65,32 @@ class Response:
 
 
 class _NoNetrc(requests.auth.AuthBase):
-    """Keeps requests from adding a password of ~/.netrc, which goes to the host whatever we send."""
+    """Keeps requests from reading a password from ~/.netrc and sending it to the host."""
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         return request
 
 
 class _SystemAuthorities(requests.adapters.HTTPAdapter):
-    """Trusts the system's certificate authorities as POP3 does, not only those that come with requests."""
+    """Trusts the same certificate authorities as the POP3 connection: the system's, or those of ca_certs.
+
+    Without it, requests would trust only the authorities that it brings along.
+    """
 
     def __init__(self, ca_certs: str) -> None:
         self._context = client_context(ca_certs=ca_certs)
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """With our context."""
+        """Create the connection pool with our TLS context."""
         super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
 
 
 class _Session(requests.Session):
-    """Looks for no redirect, not even to say where it would go."""
+    """Never looks at a redirect's target: a Location that is not a URL would raise."""
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002
-        """None, whatever it says."""
+        """Return None: every response is final."""
         return None
 
 
@@ -94,26 +101,25 @@ def request(
     form: Mapping[str, str] | None = None,
     json: Mapping[str, object] | None = None,
     basic: tuple[str, str] | None = None,
-    bearer: str = "",
     ca_certs: str = "",
     allow_insecure_loopback: bool = False,
     size_limit: int = SIZE_LIMIT,
     accept: str = "application/json",
 ) -> Response:
-    """Send one request. form, json: for POST. basic: client_id and secret of HTTP Basic (RFC 6749 section 2.3.1).
+    """Send one request and return the response.
 
-    bearer: an access token (RFC 6750 section 2.1). size_limit: bytes of the answer that are read.
+    `form` or `json` is the body of a POST. `basic` is the client_id and secret for HTTP Basic (RFC 6749 section
+    2.3.1). `ca_certs` is a PEM file or a directory of certificate authorities, in place of the system's. `size_limit`
+    is the number of bytes that the response's body may have. `accept` is the Accept header.
 
-    Raises NetworkError (no answer, 429, 5xx), OAuthError (a redirect, an untrusted certificate, too long an
-    answer) and ConfigError (a URL or ca_certs that cannot be).
+    Raises NetworkError (no response, 429 or 5xx), OAuthError (a redirect, an untrusted certificate, or too long a
+    response) and ConfigError (a URL or ca_certs that cannot be used).
     """
     require_https(url, allow_insecure_loopback=allow_insecure_loopback)
-    adapter = _SystemAuthorities(ca_certs)  # says what is wrong with ca_certs, where requests would not
+    adapter = _SystemAuthorities(ca_certs)  # explains what is wrong with ca_certs; requests would not
     verify = str(Path(ca_certs).expanduser()) if ca_certs else True
     outcome: list[Response | OAuth2Pop3Error] = []
     headers = {"Accept": accept, "User-Agent": _USER_AGENT}
-    if bearer:
-        headers["Authorization"] = f"Bearer {bearer}"
     content = {"data": form, "json": json, "headers": headers, "auth": _authentication(basic), "verify": verify}
 
     def work() -> None:
@@ -122,35 +128,35 @@ def request(
         except OAuth2Pop3Error as error:
             outcome.append(error)
         except UnicodeError:
-            outcome.append(OAuthError(f"what was to be sent to {_host(url)} is not text"))
-        except Exception as error:  # noqa: BLE001 - nobody else would tell of it: an odd proxy is one
+            outcome.append(OAuthError(f"what would be sent to {_host(url)} is not text"))
+        except Exception as error:  # noqa: BLE001 - or it would be lost with the thread, such as that of an odd proxy
             outcome.append(ConfigError(f"{_host(url)} cannot be asked: {type(error).__name__}: {error}"))
 
-    # requests has no limit for the whole exchange: a server may send a header line a minute for ever. The thread
-    # is left behind then; it dies with the process.
+    # requests has no time limit for the whole exchange: a server could send a header line a minute forever. In that
+    # case the thread is left behind, and ends with the process.
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     thread.join(TOTAL_TIMEOUT)
     if not outcome:
-        raise NetworkError(f"{_host(url)} did not answer in full within {TOTAL_TIMEOUT:.0f} seconds")
+        raise NetworkError(f"{_host(url)} did not send its response in full within {TOTAL_TIMEOUT:.0f} seconds")
     if isinstance(outcome[0], OAuth2Pop3Error):
         raise outcome[0]
     return outcome[0]
 
 
 def require_https(url: str, *, allow_insecure_loopback: bool) -> None:
-    """Raise ConfigError unless the URL is https://, or plain and on this machine where that was allowed."""
+    """Raise ConfigError unless the URL is https://, or http:// to this machine and `allow_insecure_loopback` is set."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
         host.encode("idna")
         _ = parts.port
     except ValueError:
-        raise ConfigError(f"{_host(url)[:200]!r} in a URL is not a host's name and port") from None
+        raise ConfigError(f"{_host(url)[:200]!r} in a URL is not a host name and port") from None
     shown = parts._replace(netloc=_host(url)).geturl()
     if "@" in parts.netloc or not url.isprintable() or " " in url:
         raise ConfigError(
-            f"{shown!r} is not a URL that can be used", hint="It holds a user's name, a space or a control character."
+            f"{shown!r} cannot be used as a URL", hint="It contains a user name, a space or a control character."
         )
     if parts.scheme == "https" and host:
         return
@@ -158,9 +164,9 @@ def require_https(url: str, *, allow_insecure_loopback: bool) -> None:
         if allow_insecure_loopback:
             return
         raise ConfigError(
-            f"{shown} is not https://", hint="For a server on this machine you may set allow_insecure_loopback = true."
+            f"{shown} is not https://", hint="For a server on this machine you can set allow_insecure_loopback = true."
         )
-    raise ConfigError(f"{shown or 'an empty URL'} is not https://", hint="Tokens are sent over verified TLS alone.")
+    raise ConfigError(f"{shown or 'an empty URL'} is not https://", hint="Tokens are sent only over verified TLS.")
 
 
 def _exchange(
@@ -174,7 +180,7 @@ def _exchange(
     try:
         with _Session() as session:
             session.mount("https://", adapter)
-            # A proxy would be another machine, and what is on loopback may be plain.
+            # No proxy for loopback: the proxy is another machine, and the request may be in plain text.
             session.trust_env = not is_loopback(urlsplit(url).hostname or "")
             with session.request(
                 method,
@@ -183,57 +189,57 @@ def _exchange(
                 timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
                 allow_redirects=False,
                 stream=True,
-            ) as answer:
-                body = _bounded(answer, host, size_limit)
+            ) as response:
+                body = _bounded(response, host, size_limit)
     except requests.exceptions.SSLError as error:
-        message, hint = untrusted(host, _reason(error))
+        message, hint = explain_certificate(_reason(error), host)
         raise OAuthError(message, hint=hint) from None
     except requests.exceptions.Timeout:
-        raise NetworkError(f"{host} did not answer in time") from None
+        raise NetworkError(f"{host} did not respond in time") from None
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
-        raise ConfigError(f"{url} is not a URL that can be asked: {error}") from None
+        raise ConfigError(f"{url} cannot be used as a URL: {error}") from None
     except (requests.exceptions.RequestException, OSError) as error:
         raise NetworkError(f"no connection to {host}: {_reason(error)}") from None
-    if 300 <= answer.status_code < 400:
+    if 300 <= response.status_code < 400:
         raise OAuthError(
-            f"{host} answered with a redirect, which is not followed",
-            hint="Is there a captive portal or proxy in between, or has the endpoint moved?",
+            f"{host} responded with a redirect, which is not followed",
+            hint="Is there a captive portal or a proxy in between, or has the endpoint moved?",
         )
-    response = Response(url, answer.status_code, answer.headers, body)
-    if response.status == 429 or response.status >= 500:
-        seconds = response.retry_after
+    received = Response(url, response.status_code, response.headers, body)
+    if received.status == 429 or received.status >= 500:
+        seconds = received.retry_after
         raise NetworkError(
-            f"{host} answered {response.status} {_phrase(response.status)}",
+            f"{host} responded with {received.status} {_phrase(received.status)}",
             retry_after=seconds,
-            hint="" if seconds is None else f"It asks to be left alone for {seconds:.0f} seconds.",
+            hint="" if seconds is None else f"It asks for a pause of {seconds:.0f} seconds.",
         )
-    return response
+    return received
 
 
 def _authentication(basic: tuple[str, str] | None) -> requests.auth.AuthBase:
     return requests.auth.HTTPBasicAuth(*basic) if basic else _NoNetrc()
 
 
-def _bounded(answer: requests.Response, host: str, size_limit: int) -> bytes:
+def _bounded(response: requests.Response, host: str, size_limit: int) -> bytes:
     body = bytearray()
-    for chunk in answer.iter_content(16384):
+    for chunk in response.iter_content(16384):
         body += chunk
         if len(body) > size_limit:
-            raise OAuthError(f"{host} answered with more than {size_limit} bytes")
+            raise OAuthError(f"{host} sent more than {size_limit} bytes")
     return bytes(body)
 
 
 def _phrase(status: int) -> str:
-    return "(too many requests)" if status == 429 else "(a fault of the server)"
+    return "(too many requests)" if status == 429 else "(a fault in the server)"
 
 
 def _host(url: str) -> str:
-    """Host and port, without a user's name and password, of whatever may be a URL."""
+    """Host and port of a text that may not be a URL at all, without user name and password."""
     return url.partition("://")[2].partition("/")[0].partition("?")[0].partition("#")[0].rpartition("@")[2]
 
 
 def _reason(error: BaseException) -> str:
-    """The innermost cause, which is the one that says something: requests wraps urllib3 wraps ssl wraps socket."""
+    """The text of the innermost cause, which tells the most: requests wraps urllib3, urllib3 wraps ssl and socket."""
     seen: BaseException = error
     while True:
         inner = getattr(seen, "reason", None) or seen.__cause__ or seen.__context__ or next(iter(seen.args), None)

@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from oauth2_pop3.errors import ConfigError, UsageError
-from oauth2_pop3.net.tls import is_loopback
+from oauth2_pop3.net.loopback import is_loopback
 
 WAIT = 600.0
 """Seconds that a person has to sign in."""

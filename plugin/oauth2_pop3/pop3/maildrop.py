@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from oauth2_pop3.errors import AuthenticationRejected, ConfigError
 from oauth2_pop3.net import tls
+from oauth2_pop3.net.loopback import is_loopback
 from oauth2_pop3.pop3 import sasl
 from oauth2_pop3.pop3.session import Session
 from oauth2_pop3.pop3.socket import Wait, wait
@@ -48,7 +49,7 @@ class Pop3Server:
 
     def connect(self) -> Session:
         """Connect with verified TLS; plain only to a loopback address, and only where that was allowed."""
-        if self.allow_insecure_loopback and not tls.is_loopback(self.host):
+        if self.allow_insecure_loopback and not is_loopback(self.host):
             raise ConfigError(
                 f"allow_insecure_loopback is set, but {self.host} is not on this machine",
                 hint="Take it out: a bearer token is never sent over the network without verified TLS.",

@@ -6,7 +6,7 @@ known provider binds these scopes to different resources (RFC 8707).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from oauth2_pop3.errors import ConfigError
@@ -34,6 +34,22 @@ def opening(provider: Provider, protocol: str) -> str:
             "If the scope for POP3 opens that too, set it to the same scope.",
         )
     return known
+
+
+def for_mail(metadata: Mapping[str, object], named: str = "") -> str:
+    """The scope to ask for at a server whose scope no provider's row gives; "" if it announces none that opens mail.
+
+    `metadata` is the authorization server's (RFC 8414). `named` is the scope that a source of discovery names, if any;
+    otherwise it is the open public profile's, or else "mail". offline_access, for a refresh token, is added unless the
+    server announces its scopes without it.
+    """
+    announced = metadata.get("scopes_supported")
+    names = [name for name in announced if isinstance(name, str)] if isinstance(announced, list) else None
+    known = [scope for scope in (MAIL_SCOPE, "mail") if names is None or scope in names]
+    scopes = named.split() or known[:1]
+    if scopes and (names is None or "offline_access" in names) and "offline_access" not in scopes:
+        scopes.append("offline_access")
+    return " ".join(scopes)
 
 
 def with_protocols(provider: Provider, protocols: Iterable[str]) -> Provider:

@@ -1,6 +1,6 @@
 """The sandbox: an authorization server and a POP3 server on loopback, to try oauth2-pop3 and to test it.
 
-No account, no network and no root are needed::
+It needs no account, no network and no root::
 
     with Sandbox(Path("/tmp/sandbox")) as sandbox:
         sandbox.deliver(5)
@@ -8,7 +8,7 @@ No account, no network and no root are needed::
         ...                                # start a login, which gives an authorization URL and listens
         sandbox.sign_in(authorization_url)
 
-Tests reach the switches by `sandbox.authorization_server` and `sandbox.pop3_server`.
+Tests find switches for faults in `sandbox.authorization_server` and `sandbox.pop3_server`.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from oauth2_pop3.sandbox.authorization_server import AuthorizationServer
-    from oauth2_pop3.sandbox.pop3_server import Pop3Server
+    from oauth2_pop3.sandbox.pop3_server import SandboxPop3Server
 
 DEMO_USER = "demo@sandbox.test"
 
 
 class Sandbox:
-    """Both servers, in threads, from `with` to its end; nothing outlives it but the CA's certificate.
+    """Both servers, in threads, for as long as the `with` block runs.
 
-    directory: is made, 0700; holds the certificate. act: the part to play, see acts.toml.
-    stls: offer STLS on a plain port too (pop3_stls_port).
+    `directory` is created with mode 0700; only the certificate authority's certificate is left in it. `act` is the part
+    to play (acts.toml). With `stls`, there is also a plain port that offers STLS (pop3_stls_port).
     """
 
     user = DEMO_USER
     authorization_server: AuthorizationServer
-    pop3_server: Pop3Server
+    pop3_server: SandboxPop3Server
 
     def __init__(self, directory: Path, act: str = "plain", *, stls: bool = False) -> None:
         from oauth2_pop3.sandbox.foundation.acts import get_act
@@ -49,13 +49,14 @@ class Sandbox:
     def __enter__(self) -> Self:
         from oauth2_pop3.sandbox.authorization_server import AuthorizationServer
         from oauth2_pop3.sandbox.foundation.loopback_server import make_certificates
-        from oauth2_pop3.sandbox.pop3_server import Pop3Server
+        from oauth2_pop3.sandbox.pop3_server import SandboxPop3Server
 
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.directory.chmod(0o700)
         tls = make_certificates(str(self.ca_certs))
-        server = self.authorization_server = AuthorizationServer(self.act, tls)
-        self.pop3_server = Pop3Server(self.act, server.account_of, tls, issuer=server.issuer, stls=self._stls)
+        server = AuthorizationServer(self.act, tls)
+        self.authorization_server = server
+        self.pop3_server = SandboxPop3Server(self.act, server.account_of, tls, issuer=server.issuer, stls=self._stls)
         self.authorization_server.start()
         self.pop3_server.start()
         return self
@@ -71,7 +72,7 @@ class Sandbox:
 
     @property
     def pop3_host(self) -> str:
-        """Where the POP3 server is: a loopback address, which its certificate names."""
+        """The POP3 server's loopback address, which is also the name in its certificate."""
         return self.pop3_server.host
 
     @property
@@ -81,11 +82,11 @@ class Sandbox:
 
     @property
     def pop3_stls_port(self) -> int | None:
-        """The plain port with STLS, if there is one."""
+        """The plain port with STLS; None without `stls`."""
         return self.pop3_server.stls_port
 
     def provider_row(self) -> dict[str, Any]:
-        """Describe the servers in the keys of [providers.NAME] in config.toml."""
+        """Describe the servers by the keys of [providers.NAME] in config.toml."""
         server = self.authorization_server
         row: dict[str, Any] = {}
         if self.act.has_issuer:
@@ -108,10 +109,10 @@ class Sandbox:
     def sign_in(
         self, authorization_url: str, *, account: str | None = None, allow: bool = True, redirect: bool = True
     ) -> str:
-        """Do what a person does in a browser: say who one is, allow, and follow the redirect to the client.
+        """Do what a person does in a browser: enter an address, choose Allow, and follow the redirect to the client.
 
-        Gives the redirect's URL, which a person may paste. account: somebody else than the demo user.
-        allow: False to deny. redirect: False to leave the client's listener alone.
+        Returns the redirect's URL, which a person could paste. `account` is somebody other than the demo user. With
+        `allow` False the person chooses Deny. With `redirect` False the redirect is not followed.
         """
         from oauth2_pop3.sandbox.browser import follow_redirect, post_consent
 
@@ -122,7 +123,7 @@ class Sandbox:
         return location
 
     def deliver(self, count: int = 5, *, to: str | None = None) -> list[bytes]:
-        """Put demo messages into the demo user's maildrop, or into somebody else's; give what they are."""
+        """Put demo messages into the demo user's maildrop, or into that of `to`; return them."""
         from oauth2_pop3.sandbox.messages import demo_messages
 
         address = to or self.user

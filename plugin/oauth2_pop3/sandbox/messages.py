@@ -1,4 +1,4 @@
-"""Demo messages for the sandbox: friendly to read, and between them all that breaks careless retrievers."""
+"""Demo messages for the sandbox: friendly to read, and with everything that breaks careless retrievers."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ SENDER = "The sandbox <hello@sandbox.test>"
 WELCOME = """Hello,
 
 this message came by POP3 from the sandbox of oauth2-pop3. No password was used: an access token
-opened the maildrop, and a refresh token will fetch the next one when that has expired.
+opened the maildrop. When it expires, a refresh token gets the next one.
 
-Have a look at the others: one has letters beyond ASCII, one is HTML, one has an attachment, and
+Look at the other messages: one has letters beyond ASCII, one is HTML, one has an attachment, and
 one has lines that begin with a dot.
 """
 
 EIGHT_BIT = """Grüße aus der Sandbox!
 
-Čeština, ελληνικά, русский, 日本語, français: this message is sent as 8bit, the way it was written.
-If you can read it, nobody on the way took it for ASCII.
+Čeština, ελληνικά, русский, 日本語, français: this message is sent as 8bit, as it was written.
+If you can read it, no program on the way took it for ASCII.
 """
 
 DOTS = """The next lines begin with a dot, which POP3 doubles on the wire (RFC 1939 section 3):
@@ -33,19 +33,19 @@ DOTS = """The next lines begin with a dot, which POP3 doubles on the wire (RFC 1
 .hidden
 ...and this one with three.
 
-From here on all is well again, if you saw four lines between the blank ones.
+If you saw four lines between the blank ones, all is well.
 """
 
-HTML_AS_TEXT = "Two parts: this one is plain, the other is HTML.\n"
+HTML_AS_TEXT = "Two parts: this one is plain text, the other is HTML.\n"
 
 HTML = """<!doctype html>
 <html><body style="font-family: sans-serif">
 <h1 style="color: #1a6fb5">Two parts</h1>
-<p>The other one is plain; this one is <b>HTML</b>, and says <q>naïve café</q>.</p>
+<p>The other one is plain text; this one is <b>HTML</b>, and says <q>naïve café</q>.</p>
 </body></html>
 """
 
-ATTACHED = "The attachment is a table of what the other messages are for.\n"
+ATTACHED = "The attachment is a table that says what the other messages are for.\n"
 
 TABLE = [
     ("message", "what it shows"),
@@ -57,7 +57,7 @@ TABLE = [
 
 
 def demo_messages(recipient: str, count: int, first: int = 1) -> list[bytes]:
-    """Write count messages to recipient, numbered from first; the five kinds take turns."""
+    """Write `count` messages to the recipient, numbered from `first`. The five kinds take turns."""
     makers = (_welcome, _eight_bit, _html, _attachment, _dots)
     return [_finish(makers[(number - 1) % len(makers)](), recipient, number) for number in range(first, first + count)]
 
@@ -104,7 +104,7 @@ def _finish(message: EmailMessage, recipient: str, number: int) -> bytes:
     message["Subject"] = f"[{number}] {subject}"
     message["From"] = SENDER
     message["To"] = recipient
-    message["Delivered-To"] = recipient  # what a multidrop retriever goes by
+    message["Delivered-To"] = recipient  # a multidrop retriever sorts by it
     message["Date"] = format_datetime(datetime.now(UTC) + timedelta(seconds=number))
     message["Message-ID"] = f"<{number}.{datetime.now(UTC):%Y%m%d%H%M%S%f}@sandbox.test>"
     return message.as_bytes()

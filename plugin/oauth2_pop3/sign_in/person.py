@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from oauth2_pop3.oauth2.grants import grant
 
 if TYPE_CHECKING:
-    from oauth2_pop3.discovery.ladder import Result
+    from oauth2_pop3.discovery.finding import FoundProvider
     from oauth2_pop3.providers.provider import Provider
 
 
@@ -16,7 +16,7 @@ class Person(grant.Person):
     """What `login` asks and shows. The command line implements it for a terminal."""
 
     @abstractmethod
-    def show_discovered(self, found: Result) -> None:
+    def show_discovered(self, found: FoundProvider) -> None:
         """Show a provider that was not known before, before anything is sent to it."""
 
     @abstractmethod

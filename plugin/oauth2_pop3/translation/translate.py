@@ -21,7 +21,7 @@ from oauth2_pop3.accounts.config import Config
 from oauth2_pop3.dialects import Dialect, DialectAccount, DialectFile, SignIn
 from oauth2_pop3.dialects.source_text import SourceText, commented_passwords
 from oauth2_pop3.errors import ConfigError, OAuth2Pop3Error, UsageError
-from oauth2_pop3.net.tls import is_loopback
+from oauth2_pop3.net.loopback import is_loopback
 from oauth2_pop3.providers import provider as providers
 from oauth2_pop3.translation.unified_diff import unified_diff
 from oauth2_pop3_hooks import manager

@@ -1,7 +1,7 @@
 """Try everything without an account, a network or root: a provider on this machine, and getmail fetching from it.
 
-Starts an authorization server and a POP3 server on 127.0.0.1, signs a demo user in, writes a getmailrc, runs the
-real getmail, and shows the messages in a Maildir, all of it in a temporary directory. Needs the extra `sandbox`:
+It starts an authorization server and a POP3 server on 127.0.0.1, signs a demo user in, writes a getmailrc, runs the
+real getmail and shows the messages in a Maildir, all in a temporary directory. It needs the extra `sandbox`:
 pip install 'oauth2-pop3[sandbox]'.
 """
 
@@ -12,9 +12,9 @@ from argparse import ArgumentParser, Namespace
 
 def add_arguments(parser: ArgumentParser) -> None:
     """[--keep] [--act NAME]."""
-    parser.add_argument("--keep", action="store_true", help="leave it running to play with, until Ctrl-C")
+    parser.add_argument("--keep", action="store_true", help="keep it running, to play with it, until Ctrl-C")
     parser.add_argument(
-        "--act", metavar="NAME", default="plain", help="act a provider's part: plain, google or microsoft"
+        "--act", metavar="NAME", default="plain", help="behave like a provider: plain, google or microsoft"
     )
 
 

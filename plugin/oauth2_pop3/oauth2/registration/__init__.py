@@ -16,28 +16,27 @@ from oauth2_pop3.oauth2 import token_endpoint
 from oauth2_pop3.oauth2.client import Client
 from oauth2_pop3.oauth2.registration import exchange, kept_file
 from oauth2_pop3.oauth2.registration.client import Registration, usable_scope
+from oauth2_pop3.providers import scopes
 from oauth2_pop3.providers.provider import MAIL_SCOPE, Provider
 
 __all__ = ["Registration", "forget", "is_forgotten", "is_known", "kept", "obtain", "scope"]
 
 
 def scope(provider: Provider, metadata: Mapping[str, object]) -> str:
-    """What to ask for: the row's scope as it is, or else that of mail, less what the server does not announce.
+    """The scope to ask for: the row's as it is, or else one for mail that the server announces.
 
-    Raises OAuthError if the server announces its scopes and the one for mail is not among them.
+    Raises OAuthError if the server announces its scopes and none of them is known to open mail.
     """
-    if provider.scope:
-        return provider.scope
+    asked = provider.scope or scopes.for_mail(metadata)
+    if asked:
+        return asked
     supported = metadata.get("scopes_supported")
-    if not isinstance(supported, list):  # RFC 8414 section 2: recommended, no more
-        return f"{MAIL_SCOPE} offline_access"
-    if MAIL_SCOPE not in supported:
-        names = one_line(" ".join(name for name in supported if isinstance(name, str)), 500) or "none"
-        raise OAuthError(
-            f"{exchange.server(provider)} does not announce the scope {MAIL_SCOPE}; it has: {names}",
-            hint=f"If one of them opens mail, put it as scope into [providers.{provider.name}] of config.toml.",
-        )
-    return " ".join(name for name in (MAIL_SCOPE, "offline_access") if name in supported)
+    announced = [name for name in supported if isinstance(name, str)] if isinstance(supported, list) else []
+    raise OAuthError(
+        f"{exchange.server(provider)} does not announce the scope {MAIL_SCOPE}; "
+        f"it has: {one_line(' '.join(announced), 500) or 'none'}",
+        hint=f"If one of them opens mail, put it as scope into [providers.{provider.name}] of config.toml.",
+    )
 
 
 def kept(provider: Provider) -> Registration | None:

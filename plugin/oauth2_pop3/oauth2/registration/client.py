@@ -6,10 +6,9 @@ import time
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
-from oauth2_pop3.net import tls
+from oauth2_pop3.net.loopback import is_loopback
 from oauth2_pop3.providers.provider import DEFAULT_REDIRECT_URI, Provider
-
-_NOT_MAIL = frozenset({"openid", "email", "profile", "offline_access"})
+from oauth2_pop3.providers.scopes import IDENTITY_SCOPES
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ class Registration:
 def usable_scope(wanted: str, registered: str) -> str:
     """The part of a scope that is registered; "" if that part opens no mail."""
     names = [name for name in wanted.split() if name in registered.split()]
-    return " ".join(names) if set(names) - _NOT_MAIL else ""
+    return " ".join(names) if set(names) - IDENTITY_SCOPES else ""
 
 
 def usable_redirect_uri(provider: Provider, registered: tuple[str, ...]) -> str:
@@ -107,6 +106,6 @@ def _loopback(uri: str) -> tuple[str, str]:
         host, _ = parts.hostname or "", parts.port
     except ValueError:
         return "", ""
-    if parts.scheme != "http" or not tls.is_loopback(host) or "@" in parts.netloc or parts.fragment:
+    if parts.scheme != "http" or not is_loopback(host) or "@" in parts.netloc or parts.fragment:
         return "", ""
     return host, f"{parts.path or '/'}?{parts.query}"

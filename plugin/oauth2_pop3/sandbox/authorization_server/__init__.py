@@ -1,7 +1,7 @@
 """The sandbox's authorization server: oauthlib's server side over HTTPS on loopback, with switches for tests.
 
-A stand-in for people who have no account and no network, and for quirks that real servers cannot be told
-to show. It asks nobody for a password; whoever can reach the loopback interface can sign in as anybody.
+It is for people without an account or a network, and for quirks that real servers do not show on request. It asks for
+no password: anyone who can reach the loopback interface can sign in as anybody.
 """
 
 from __future__ import annotations
@@ -14,8 +14,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qs, parse_qsl
 
-from oauth2_pop3.sandbox.authorization_server.http_endpoint import HttpHandler, HttpRequest, HttpResponse
-from oauth2_pop3.sandbox.authorization_server.issued import Grants
+from oauth2_pop3.sandbox.authorization_server.http_endpoint import (
+    HttpHandler,
+    HttpRequest,
+    HttpResponse,
+    basic_credentials,
+)
+from oauth2_pop3.sandbox.authorization_server.issued import IssuedTokens
 from oauth2_pop3.sandbox.authorization_server.pages import consent_page, error_page
 from oauth2_pop3.sandbox.foundation.loopback_server import HOST, LoopbackServer
 
@@ -30,7 +35,7 @@ HTML = {"Content-Type": "text/html; charset=utf-8"}
 
 
 class TokenRequest(NamedTuple):
-    """What a test may know of a request to the token endpoint; never a token, a code or a secret."""
+    """What is kept of a request to the token endpoint: never a token, a code or a secret."""
 
     grant_type: str
     client_id: str
@@ -38,7 +43,7 @@ class TokenRequest(NamedTuple):
 
 
 class TokenEndpointFault(NamedTuple):
-    """What the token endpoint answers instead; status 0 closes the connection."""
+    """A response that the token endpoint gives instead of its own, after `delay` seconds."""
 
     response: HttpResponse
     delay: float
@@ -47,21 +52,21 @@ class TokenEndpointFault(NamedTuple):
 class AuthorizationServer:
     """An authorization server (RFC 6749 section 1.1) that acts a part.
 
-    grants: codes and tokens, with revoke(account) and expire(account, access_tokens=..., refresh_tokens=...),
-    access_token_lifetime and refresh_token_lifetime. token_requests: what came to the token
-    endpoint, in order.
+    issued: its codes and tokens, to revoke them or let them expire.
+    token_requests: the requests to the token endpoint, in order.
+    faults: what the token endpoint does in place of its next responses; clear() heals it.
     """
 
     def __init__(self, act: Act, tls: ssl.SSLContext) -> None:
         from oauth2_pop3.sandbox.authorization_server.request_validator import SandboxRequestValidator, build_endpoints
 
         self.act = act
-        self.grants = Grants(act)
+        self.issued = IssuedTokens(act)
         self.token_requests: list[TokenRequest] = []
-        self._faults: deque[TokenEndpointFault] = deque()
-        self._validator = SandboxRequestValidator(self.grants)
+        self.faults: deque[TokenEndpointFault] = deque()
+        self._validator = SandboxRequestValidator(self.issued)
         self._endpoints = build_endpoints(self._validator)
-        self._lock = threading.Lock()  # checking a refresh token and replacing it must be one step
+        self._lock = threading.Lock()  # a refresh token is checked and replaced in one step
         self._server = LoopbackServer(partial(HttpHandler, respond=self._respond), tls)
         self.issuer = f"https://{HOST}:{self._server.port}"
         self.authorization_endpoint = f"{self.issuer}/authorize"
@@ -69,19 +74,19 @@ class AuthorizationServer:
         self.revocation_endpoint = f"{self.issuer}/revoke" if act.has_revocation else None
 
     def start(self) -> None:
-        """Answer from now on."""
+        """Start serving requests."""
         self._server.start()
 
     def close(self) -> None:
-        """Answer no more."""
+        """Stop serving requests."""
         self._server.close()
 
     def account_of(self, access_token: str) -> str | None:
-        """Say whose maildrop an access token opens, None if none: what a POP3 server introspects for."""
-        return self.grants.account_of(access_token)
+        """Tell whose maildrop an access token opens, or None: what a POP3 server asks by introspection (RFC 7662)."""
+        return self.issued.account_of(access_token)
 
     def cut_scope(self, scope: str | None) -> None:
-        """Grant no more than this from now on, whatever is asked for (RFC 6749 section 3.3)."""
+        """Grant at most these scopes from now on, whatever is asked for (RFC 6749 section 3.3); None for all."""
         self._validator.cut_scope = scope
 
     def fail_token_endpoint(
@@ -93,26 +98,14 @@ class AuthorizationServer:
         times: int = 1,
         delay: float = 0,
     ) -> None:
-        """Let the token endpoint answer this to its next requests. Status 0: close the connection instead."""
+        """Let the token endpoint give this response to its next requests. Status 0 closes the connection instead."""
         text = body if isinstance(body, str) else json.dumps(body)
         content = {} if isinstance(body, str) else JSON
         response = HttpResponse(status, text, {**content, **(headers or {})})
-        self._faults.extend([TokenEndpointFault(response, delay)] * times)
-
-    def throttle(self, times: int = 1, retry_after: int | None = None) -> None:
-        """Let the token endpoint say that it is asked too often, in the act's words (RFC 6585 section 4)."""
-        throttled = self.act.throttled
-        headers = {"Retry-After": str(throttled.retry_after if retry_after is None else retry_after)}
-        if throttled.body.startswith("{"):
-            headers.update(JSON)
-        self.fail_token_endpoint(throttled.status, throttled.body, headers=headers, times=times)
-
-    def heal_token_endpoint(self) -> None:
-        """Forget the faults that were not yet shown."""
-        self._faults.clear()
+        self.faults.extend([TokenEndpointFault(response, delay)] * times)
 
     def metadata(self) -> dict[str, Any]:
-        """Describe the server (RFC 8414 section 2)."""
+        """The server's metadata (RFC 8414 section 2)."""
         methods = ["none"] if self.act.client_secret is None else ["client_secret_post", "client_secret_basic"]
         claims: dict[str, Any] = {
             "issuer": self.issuer,
@@ -124,7 +117,7 @@ class AuthorizationServer:
             "response_modes_supported": ["query"],
             "scopes_supported": [*self.act.scope.split(), *self.act.extra_scopes],
             "code_challenge_methods_supported": ["S256"],
-            "authorization_response_iss_parameter_supported": self.act.answers_iss,
+            "authorization_response_iss_parameter_supported": self.act.sends_iss,
         }
         if self.revocation_endpoint:
             claims["revocation_endpoint"] = self.revocation_endpoint
@@ -144,20 +137,18 @@ class AuthorizationServer:
             return HttpResponse(status, body or "", headers)
         if route in (
             ("GET", "/.well-known/oauth-authorization-server"),
-            ("GET", "/.well-known/openid-configuration"),  # where RFC 7628's error JSON points to
+            ("GET", "/.well-known/openid-configuration"),  # RFC 7628's error JSON points here
         ):
             return HttpResponse(200, json.dumps(self.metadata()), JSON)
         return HttpResponse(404, error_page("Not found", "There is nothing at this address."), HTML)
 
     def _token(self, request: HttpRequest) -> HttpResponse:
-        from oauth2_pop3.sandbox.authorization_server.refusals import basic_credentials
-
         parameters = dict(parse_qsl(request.body))
         basic = basic_credentials(request.headers)
         fault = None
         with self._lock:
-            if self._faults:
-                fault = self._faults.popleft()
+            if self.faults:
+                fault = self.faults.popleft()
                 response = fault.response
             else:
                 headers, body, status = self._endpoints.create_token_response(
@@ -172,7 +163,7 @@ class AuthorizationServer:
         return response
 
     def _authorize(self, request: HttpRequest) -> HttpResponse:
-        """Show the page, or take its answer and redirect to the client (RFC 6749 section 4.1)."""
+        """Show the page, or take the decision made there and redirect to the client (RFC 6749 section 4.1)."""
         from oauthlib.common import add_params_to_uri
         from oauthlib.oauth2.rfc6749.errors import AccessDeniedError, FatalClientError, OAuth2Error
 
@@ -185,11 +176,11 @@ class AuthorizationServer:
                 return HttpResponse(200, consent_page(details["client_id"], scopes, hint), HTML)
             account = form.get("account", "").strip().lower()
             if request.headers.get("Origin", self.issuer) != self.issuer:
-                return _bad_request("The answer came from another site's page.")
+                return _bad_request("This form was sent from the page of another site.")
             if form.get("decision") != "allow":
                 raise AccessDeniedError(request=details["request"])
             if "@" not in account:
-                return _bad_request("Go back and say who you are: an address such as you@sandbox.test.")
+                return _bad_request("Go back and enter a mail address, such as you@sandbox.test.")
             headers, _, status = self._endpoints.create_authorization_response(
                 uri, scopes=scopes, credentials={"user": account}
             )
@@ -197,12 +188,13 @@ class AuthorizationServer:
         except FatalClientError as error:
             return _bad_request(f"The client's request cannot be served: {error.description or error.error}")
         except OAuth2Error as error:
-            location, status = error.in_uri(error.redirect_uri or ""), 302
-        except ValueError:  # oauthlib cannot take the query apart
+            location = error.in_uri(error.redirect_uri or "")
+            status = 302
+        except ValueError:  # oauthlib cannot parse the query
             return _bad_request("The client's request cannot be read.")
-        if self.act.answers_iss:
+        if self.act.sends_iss:
             location = add_params_to_uri(location, [("iss", self.issuer)])
-        # 303, for a browser must not post the form again to the client (RFC 9700 section 4.12).
+        # 303: with 302 a browser might post the form to the client (RFC 9700 section 4.12).
         return HttpResponse(303 if status == 302 else status, "", {"Location": location})
 
 

@@ -1,11 +1,13 @@
-"""The HTTP side of the sandbox's authorization server: bounded requests in, whole responses out."""
+"""The HTTP side of the sandbox's authorization server: requests of limited size in, whole responses out."""
 
 from __future__ import annotations
 
+import base64
+import binascii
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote_plus, urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -15,14 +17,14 @@ LARGEST_DRAIN = 1 << 20
 SECURITY_HEADERS = {
     "Cache-Control": "no-store",  # RFC 6749 section 5.1
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-    "Referrer-Policy": "same-origin",  # no-referrer would make browsers send the form with "Origin: null"
+    "Referrer-Policy": "same-origin",  # with no-referrer, browsers would send the form with "Origin: null"
     "X-Content-Type-Options": "nosniff",
 }
 
 
 @dataclass(frozen=True)
 class HttpRequest:
-    """A request whose body was read."""
+    """A request, with its body."""
 
     method: Literal["GET", "POST"]
     path: str
@@ -56,30 +58,30 @@ class HttpHandler(BaseHTTPRequestHandler):
         *,
         respond: Callable[[HttpRequest], HttpResponse],
     ) -> None:
-        self._respond = respond
+        self._respond_to = respond
         super().__init__(request, client_address, server)
 
     def do_GET(self) -> None:
-        """Answer GET."""
-        self._answer("GET", "")
+        """Serve GET."""
+        self._respond("GET", "")
 
     def do_POST(self) -> None:
-        """Answer POST, whose body must say its length and be small."""
+        """Serve POST. The request must state the length of its body, which must be small."""
         length = self.headers.get("Content-Length", "")
         if not (length.isascii() and length.isdigit()):
             self.close_connection = True
             self._send(HttpResponse(411))
         elif int(length[:7]) > LARGEST_BODY:
             self.close_connection = True
-            # A client that is still sending would see a broken pipe instead of the answer.
+            # Read on: a client that is still sending would see a broken pipe instead of the response.
             self.rfile.read(min(int(length[:7]), LARGEST_DRAIN))
             self._send(HttpResponse(413))
         else:
-            self._answer("POST", self.rfile.read(int(length)).decode("utf-8", "replace"))
+            self._respond("POST", self.rfile.read(int(length)).decode("utf-8", "replace"))
 
-    def _answer(self, method: Literal["GET", "POST"], body: str) -> None:
+    def _respond(self, method: Literal["GET", "POST"], body: str) -> None:
         parts = urlsplit(self.path)
-        response = self._respond(HttpRequest(method, parts.path, parts.query, dict(self.headers), body))
+        response = self._respond_to(HttpRequest(method, parts.path, parts.query, dict(self.headers), body))
         if response.status == 0:
             self.close_connection = True
         else:
@@ -95,4 +97,16 @@ class HttpHandler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_args: object) -> None:
-        """Log nothing: a URL holds codes."""
+        """Log nothing: a URL may contain a code."""
+
+
+def basic_credentials(headers: Mapping[str, str]) -> tuple[str, str] | None:
+    """Read client_id and client_secret from HTTP Basic (RFC 6749 section 2.3.1); None if they are not there."""
+    scheme, _, encoded = (headers.get("Authorization") or "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        client_id, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    return unquote_plus(client_id), unquote_plus(secret)

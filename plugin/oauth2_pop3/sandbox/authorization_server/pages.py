@@ -1,4 +1,4 @@
-"""The authorization server's pages: sign-in and consent on one, and the ones that say what went wrong."""
+"""The authorization server's pages: one for sign-in and consent, and those that say what went wrong."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ footer { margin-top: 1.5rem; font-size: .85rem; opacity: .75; }
 
 
 def consent_page(client_id: str, scopes: list[str], account: str) -> str:
-    """Ask who is signing in, and whether the client may have what it asks for (RFC 6749 section 4.1).
+    """Ask who signs in, and whether the client may have what it asks for (RFC 6749 section 4.1).
 
-    The form goes back to the address of the page, the authorization request in its query: a script may as
-    well post `account` and `decision` (allow or deny) to the authorization URL itself.
+    The form is posted to the page's own address, which has the authorization request in its query. So a script can post
+    `account` and `decision` (allow or deny) to the authorization URL without loading the page.
     """
     items = "".join(f"<li><code>{escape(scope)}</code></li>" for scope in scopes)
     return _page(
         "Sign in",
         f"""<p><code>{escape(client_id)}</code> asks for:</p><ul>{items}</ul>
 <form method="post">
-<label for="account">Who are you?</label>
+<label for="account">Your mail address</label>
 <input id="account" name="account" type="email" required value="{escape(account)}" autocomplete="off">
 <div class="buttons">
 <button name="decision" value="allow">Allow</button>
@@ -43,7 +43,7 @@ def consent_page(client_id: str, scopes: list[str], account: str) -> str:
 
 
 def error_page(title: str, text: str) -> str:
-    """Tell a person what cannot be told to the client by a redirect (RFC 6749 section 4.1.2.1)."""
+    """Tell a person what the client cannot be told by a redirect (RFC 6749 section 4.1.2.1)."""
     return _page(title, f"<p>{escape(text)}</p>")
 
 

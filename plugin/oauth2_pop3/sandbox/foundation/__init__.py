@@ -1,1 +1,1 @@
-"""What both servers of the sandbox stand on."""
+"""What both servers of the sandbox share: acts, and a TCP server on loopback."""

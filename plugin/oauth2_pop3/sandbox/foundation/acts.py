@@ -1,6 +1,6 @@
-"""The parts that the sandbox can act: a provider's quirks as data (acts.toml), so that tests can meet them.
+"""The parts that the sandbox can act: a provider's quirks as data (acts.toml).
 
-To add an act is to add a table to acts.toml; no code asks for an act by its name.
+To add an act, add a table to acts.toml. No code asks for an act by its name.
 """
 
 from __future__ import annotations
@@ -15,42 +15,37 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Throttled:
-    """The answer of a token endpoint that was asked too often (RFC 6585 section 4)."""
-
-    status: int
-    retry_after: int
-    body: str
-
-
-@dataclass(frozen=True)
 class Act:
-    """How one kind of authorization server, and the POP3 server beside it, behave.
+    """How one kind of authorization server and its POP3 server behave.
 
     The authorization server:
-        scope: what a client asks for; extra_scopes: what it may ask for besides;
-            maildrop_scope: the one that opens the maildrop; unlisted_scopes: granted, but not listed in the
-            token response.
-        authorization_parameters, refresh_token_scope: without these a grant has no refresh token.
+        scope: what a client asks for.
+        extra_scopes: what it may ask for in addition.
+        maildrop_scope: the scope that opens the maildrop.
+        unlisted_scopes: granted, but not listed in the token response.
+        authorization_parameters, refresh_token_scope: without these there is no refresh token.
         has_issuer: the provider's row names an issuer (RFC 8414) instead of each endpoint.
-        answers_iss: the authorization response carries iss (RFC 9207).
-        rotation: each use replaces the refresh token (RFC 6749 section 6). replaced_token_lives: the old one
-            goes on working; else its use revokes the grant (RFC 9700 section 4.14.2).
-        refresh_token_lifetime: seconds, 0 for ever. Google's "testing" mode is 7 days.
-        client_secret: of a confidential client. refuses_secret: a public client must not send one.
-        client_free_revocation: RFC 7009 without a client_id.
-        refusals: the error bodies of RFC 6749 section 5.2 by cause; refusal_trailer: what all of them carry.
+        sends_iss: the authorization response has the parameter iss (RFC 9207).
+        rotation: each use replaces the refresh token (RFC 6749 section 6).
+        replaced_token_lives: a replaced refresh token goes on working. Otherwise its use revokes everything that came
+            of the same consent (RFC 9700 section 4.14.2).
+        refresh_token_lifetime: seconds, 0 for ever. Google's "testing" mode has 7 days.
+        client_secret: the secret of a confidential client; None for a public client.
+        refuses_secret: a public client must not send a secret.
+        client_free_revocation: revocation (RFC 7009) needs no client_id.
+        refusals: the error bodies (RFC 6749 section 5.2) by cause.
+        refusal_trailer: what all of these bodies have in common.
         token_response: further members of the token response (RFC 6749 section 5.1).
 
     The POP3 server:
-        capabilities: CAPA's lines but for SASL and STLS (RFC 2449 section 5). expire_retrieved: at QUIT, a
-            message that was retrieved counts as deleted (RFC 2449 section 6.7, EXPIRE 0).
-        initial_response_limit: octets of an AUTH line with an initial response (RFC 5034 section 4); 0 for
-            two steps only.
-        challenges: the error JSON of each mechanism (RFC 7628 section 3.2.3); none for -ERR at once.
+        capabilities: the lines of CAPA, without SASL and STLS (RFC 2449 section 5).
+        expire_retrieved: a message that was retrieved is deleted at QUIT (RFC 2449 section 6.7, EXPIRE 0).
+        initial_response_limit: octets that an AUTH line with an initial response may have (RFC 5034 section 4); 0 if
+            AUTH always takes two steps.
+        challenges: the error JSON for each mechanism (RFC 7628 section 3.2.3); empty if -ERR comes at once.
         rejected, pop_switched_off, protocol_error: the text after -ERR.
-        closes_on_protocol_error: what cannot be understood ends the session.
-        longest_access_token: a longer one is such an error; 0 for any.
+        closes_on_protocol_error: the session ends if the server cannot understand a line.
+        longest_access_token: a longer token counts as such a line; 0 for no limit.
     """
 
     name: str
@@ -65,7 +60,6 @@ class Act:
     protocol_error: str
     challenges: Mapping[str, str]
     refusals: Mapping[str, Mapping[str, Any]]
-    throttled: Throttled
     refusal_trailer: Mapping[str, str]
     authorization_parameters: Mapping[str, str]
     token_response: Mapping[str, Any]
@@ -80,7 +74,7 @@ class Act:
     has_issuer: bool = True
     has_revocation: bool = True
     client_free_revocation: bool = False
-    answers_iss: bool = True
+    sends_iss: bool = True
     rotation: bool = True
     replaced_token_lives: bool = False
     expire_retrieved: bool = False
@@ -89,7 +83,7 @@ class Act:
     closes_on_protocol_error: bool = False
 
     def refusal(self, cause: str) -> dict[str, Any]:
-        """Give the JSON body with which the token endpoint refuses (RFC 6749 section 5.2)."""
+        """The JSON body of a refusal by the token endpoint (RFC 6749 section 5.2)."""
         body = dict(self.refusals[cause])
         if self.refusal_trailer:
             trailer = self.refusal_trailer
@@ -101,35 +95,30 @@ class Act:
         return body
 
     def gives_refresh_token(self, scopes: Sequence[str], parameters: Mapping[str, str]) -> bool:
-        """Say whether an authorization request with these parameters leads to a refresh token."""
+        """Tell whether an authorization request with these scopes and parameters leads to a refresh token."""
         if self.refresh_token_scope and self.refresh_token_scope not in scopes:
             return False
         wanted = self.authorization_parameters.items()
         return all(value in parameters.get(name, "").split() for name, value in wanted)
 
 
-def act_names() -> list[str]:
-    """Name the acts, the default one first."""
-    return list(_tables())
-
-
 def get_act(name: str) -> Act:
-    """Look an act up by its name."""
+    """Look up an act by its name. Raises UsageError."""
     tables = _tables()
     if name not in tables:
         known = ", ".join(tables)
         raise UsageError(f"the sandbox has no act named {name!r}", hint=f"Choose one of: {known}.")
-    plain, table = tables["plain"], tables[name]
+    plain = tables["plain"]
+    table = tables[name]
     row = {**_shared(plain), **table, "name": name}
     row["refusals"] = {**plain["refusals"], **table["refusals"]}
-    row["throttled"] = Throttled(**row["throttled"])
     for key in ("refusal_trailer", "authorization_parameters", "token_response"):
         row.setdefault(key, {})
     return Act(**row)
 
 
 def _shared(plain: dict[str, Any]) -> dict[str, Any]:
-    """What an act takes over from `plain`: all that is not about the client."""
+    """What an act takes over from `plain`: everything but the client's secret and what only `plain` has."""
     known = {field.name for field in fields(Act)}
     return {key: value for key, value in plain.items() if key in known and key != "client_secret"}
 

@@ -1,4 +1,4 @@
-"""The sandbox's POP3 server: POP3S on loopback, STLS on a second port if asked, maildrops in memory."""
+"""The sandbox's POP3 server: POP3S on loopback, STLS on a second port on request, maildrops in memory."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from oauth2_pop3.sandbox.foundation.acts import Act
 
 
-class Pop3Server:
-    """A POP3 server (RFC 1939) that lets in whom account_of names for a token, and acts a part.
+class SandboxPop3Server:
+    """A POP3 server (RFC 1939) that acts a part. `account_of` tells it whose maildrop an access token opens.
 
-    host, port: POP3S. stls_port: plain, with STLS (RFC 2595), or None. maildrops: what is in them.
+    host, port: where POP3S is.
+    stls_port: the plain port with STLS (RFC 2595), or None.
+    maildrops: the mailboxes by address, with their messages and settings.
     """
 
     def __init__(
@@ -41,13 +43,13 @@ class Pop3Server:
         self.stls_port = self._pop3.port if self._pop3 else None
 
     def start(self) -> None:
-        """Answer from now on."""
+        """Start serving sessions."""
         self._pop3s.start()
         if self._pop3:
             self._pop3.start()
 
     def close(self) -> None:
-        """End all sessions."""
+        """Stop serving, and end all sessions."""
         self._state.stopping.set()
         self._pop3s.close()
         if self._pop3:
@@ -64,12 +66,12 @@ class Pop3Server:
 
     @property
     def commands(self) -> list[str]:
-        """What clients sent so far, in order: `AUTH XOAUTH2`, `RETR 1`, `answer: AQ==`; nothing secret."""
+        """What clients sent so far, in order and without secrets: `AUTH XOAUTH2`, `RETR 1`, `response: AQ==`."""
         return list(self._state.commands)
 
     @property
     def sessions(self) -> int:
-        """How many connections there were."""
+        """How many connections there have been."""
         return self._state.sessions
 
     def deliver(self, address: str, message: bytes) -> None:
@@ -83,7 +85,3 @@ class Pop3Server:
     def share(self, address: str, account: str) -> None:
         """Let this account's tokens open that maildrop: a shared mailbox."""
         self.maildrops[address].members.add(account.lower())
-
-    def switch_pop(self, address: str, *, on: bool) -> None:
-        """Switch POP on or off in the mailbox's settings; off refuses good tokens."""
-        self.maildrops[address].switched_off = not on

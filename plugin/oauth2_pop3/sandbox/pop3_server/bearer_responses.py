@@ -1,4 +1,4 @@
-"""What a client answers in XOAUTH2 and OAUTHBEARER, taken apart as strictly as the documents write it."""
+"""A client's response in XOAUTH2 and OAUTHBEARER, parsed as strictly as their documents define it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _OAUTHBEARER = re.compile(r"[ny],(?:a=([^,\x01]+))?,\x01((?:[A-Za-z]+=[^\x01]*\x
 
 
 class BearerResponse(NamedTuple):
-    """Whose maildrop the client wants (empty: the token's own), and the token."""
+    """A client's response. user: whose maildrop it wants; "" for that of the token's own account."""
 
     user: str
     access_token: str
 
 
 def parse_response(mechanism: str, line: str) -> BearerResponse:
-    """Take a client's base64 line apart. ValueError if it is not what the mechanism wants."""
+    """Parse a client's base64 line. Raises ValueError if it is not a response of this mechanism."""
     try:
         text = base64.b64decode(line, validate=True).decode()
     except (binascii.Error, UnicodeDecodeError) as error:
@@ -37,7 +37,8 @@ def parse_response(mechanism: str, line: str) -> BearerResponse:
         if not match:
             raise ValueError("not an OAUTHBEARER response")
         pairs = dict(pair.split("=", 1) for pair in match[2].split("\x01") if pair)
-        user, auth = (match[1] or "").replace("=2C", ",").replace("=3D", "="), pairs.get("auth", "")
+        user = (match[1] or "").replace("=2C", ",").replace("=3D", "=")
+        auth = pairs.get("auth", "")
     bearer = _BEARER.fullmatch(auth)
     if not bearer:
         raise ValueError("not a bearer token")

@@ -1,4 +1,4 @@
-"""What a POP3 session of the sandbox stands on: lines in and out, TLS, and what the sessions share."""
+"""The connection below a POP3 session of the sandbox: lines in and out, TLS, and what the sessions share."""
 
 from __future__ import annotations
 
@@ -19,22 +19,24 @@ if TYPE_CHECKING:
     from oauth2_pop3.sandbox.foundation.acts import Act
 
 COMMAND_LIMIT = 255  # RFC 2449 section 4
-RESPONSE_LIMIT = 12288  # what RFC 4954 section 4 wants of SMTP; RFC 5034 names no number
+RESPONSE_LIMIT = 12288  # RFC 4954 section 4 demands it of SMTP; RFC 5034 gives no number
 
 
 @dataclass
 class Faults:
-    """What goes wrong until a test sets it back. Sessions are counted from 1.
+    """What goes wrong until a test sets it back.
 
-    Tokens are good up to session refuse_tokens_from - 1. sign_in_answer: the text of an -ERR to a good token,
-    such as "[SYS/TEMP] Try later." or "[IN-USE] ..." or "[LOGIN-DELAY] ...". uidl: "missing", "duplicate".
-    drop_in_retr: the connection breaks half way through that message. stall_at: a command that is answered
-    stall_seconds later. long_line: octets of a line that RETR adds to every message.
+    refuse_tokens_from: from this session on, counted from 1, every token is refused.
+    sign_in_response: the text of an -ERR to a good token, such as "[SYS/TEMP] Try later." or "[IN-USE] ...".
+    uidl: "missing" or "duplicate".
+    drop_in_retr: the number of a message in the middle of which the connection breaks.
+    stall_at: the name of a command to which the server responds stall_seconds late.
+    long_line: octets of a line that RETR adds to every message.
     """
 
     close_on_connect: bool = False
     refuse_tokens_from: int | None = None
-    sign_in_answer: str = ""
+    sign_in_response: str = ""
     uidl: str = ""
     drop_in_retr: int | None = None
     stall_at: str = ""
@@ -44,7 +46,7 @@ class Faults:
 
 @dataclass
 class Pop3State:
-    """What the sessions of a server share. commands: what clients sent, without anything secret."""
+    """What the sessions of a server share. commands: what clients sent, without secrets."""
 
     act: Act
     account_of: Callable[[str], str | None]
@@ -59,11 +61,11 @@ class Pop3State:
 
 
 class SessionEnded(Exception):
-    """The session is over, whoever ended it."""
+    """The session is over; it does not matter who ended it."""
 
 
 class Pop3Connection(StreamRequestHandler):
-    """A client's connection, line by line."""
+    """A client's connection, read and written line by line."""
 
     timeout = 600  # RFC 1939 section 3: ten minutes at least
 
@@ -77,25 +79,28 @@ class Pop3Connection(StreamRequestHandler):
         self.wfile.write(line.encode() + b"\r\n")
 
     def ok(self, text: str = "") -> None:
-        """Answer +OK."""
+        """Send +OK."""
         self.send(f"+OK {text}".rstrip())
 
     def error(self, text: str) -> None:
-        """Answer -ERR."""
+        """Send -ERR."""
         self.send(f"-ERR {text}")
 
     def send_lines(self, lines: Iterable[str]) -> None:
-        """Send a multi-line response after its +OK."""
+        """Send the lines of a multi-line response after its +OK."""
         self.wfile.write("".join(f"{line}\r\n" for line in [*lines, "."]).encode())
 
     def protocol_error(self) -> None:
-        """Answer what cannot be understood, as the act does."""
+        """Respond to a line that cannot be understood, as the act does."""
         self.error(self.act.protocol_error)
         if self.act.closes_on_protocol_error:
             raise SessionEnded
 
     def read_line(self, limit: int) -> str:
-        """Read a line. An AUTH line may be longer where the act says so; a longer one comes back cut."""
+        """Read a line of at most `limit` octets, or of as many as the act allows in an AUTH line.
+
+        A longer line is read to its end, and "XXX..." is returned in its place: one octet more than allowed.
+        """
         octets = max(limit, self.act.initial_response_limit) if limit == COMMAND_LIMIT else limit
         line = self.rfile.readline(octets + 1)
         if not line:
@@ -109,25 +114,26 @@ class Pop3Connection(StreamRequestHandler):
 
     @property
     def secure(self) -> bool:
-        """Whether TLS protects the connection."""
+        """True if TLS protects the connection."""
         return isinstance(self.connection, ssl.SSLSocket)
 
     def start_tls(self) -> None:
-        """Go on under TLS."""
-        # New files: what came in plain text behind STLS dies with the old ones (RFC 2595 section 2.5).
-        self.connection = self.request = self.state.tls.wrap_socket(self.connection, server_side=True)
+        """Continue under TLS."""
+        # New files: what was sent in plain text after STLS is discarded with the old ones (RFC 2595 section 2.5).
+        self.connection = self.state.tls.wrap_socket(self.connection, server_side=True)
+        self.request = self.connection
         self.rfile = self.connection.makefile("rb", -1)
         self.wfile = self.connection.makefile("wb", 0)
         if isinstance(self.server, LoopbackServer):
             self.server.adopt(self.connection)
 
     def finish(self) -> None:
-        """Close the files, and after STLS the TLS socket that the server did not accept itself."""
+        """Close the files, and the TLS socket after STLS, which the server did not accept itself."""
         with contextlib.suppress(OSError):
             super().finish()
         self.connection.close()
 
 
 def stuff_dots(content: bytes) -> bytes:
-    """Double the dot that begins a line (RFC 1939 section 3)."""
+    """Double each dot that begins a line (RFC 1939 section 3)."""
     return (b"\r\n" + content).replace(b"\r\n.", b"\r\n..")[2:]

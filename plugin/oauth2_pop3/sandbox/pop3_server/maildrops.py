@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class StoredMessage(NamedTuple):
-    """A message as it is sent but for dot-stuffing: lines end in CR LF."""
+    """A message as it is sent, before dot-stuffing: its lines end in CR LF."""
 
     unique_id: str
     content: bytes
@@ -17,7 +17,11 @@ class StoredMessage(NamedTuple):
 
 @dataclass
 class Maildrop:
-    """One mailbox. members: whose tokens open it besides its own account's (a shared mailbox)."""
+    """One mailbox.
+
+    members: accounts whose tokens open it too; it is a shared mailbox then.
+    switched_off: POP is off in its settings, and good tokens are refused.
+    """
 
     messages: list[StoredMessage] = field(default_factory=list)
     members: set[str] = field(default_factory=set)
@@ -26,13 +30,13 @@ class Maildrop:
 
 
 class Maildrops:
-    """All maildrops by address. One that is asked for is there, empty at first."""
+    """All maildrops by address. One that does not exist yet is made when it is asked for."""
 
     def __init__(self) -> None:
         self._maildrops: dict[str, Maildrop] = {}
         self._lock = threading.Lock()
         self._count = 0
-        # Two sandboxes on the same port one after the other must not give two messages one unique-id.
+        # Two sandboxes may use the same port, one after the other. Their messages must not share a unique-id.
         self._prefix = secrets.token_hex(4)
 
     def __getitem__(self, address: str) -> Maildrop:
@@ -40,7 +44,7 @@ class Maildrops:
             return self._maildrops.setdefault(address.lower(), Maildrop())
 
     def opened_by(self, address: str, account: str) -> Maildrop | None:
-        """Give the maildrop if this account's token opens it."""
+        """The maildrop of an address if this account's token opens it, otherwise None."""
         if address.lower() == account:
             return self[address]
         with self._lock:
@@ -48,12 +52,12 @@ class Maildrops:
             return maildrop if maildrop and account in maildrop.members else None
 
     def deliver(self, address: str, message: bytes) -> None:
-        """Put a message into a maildrop; a session that is open does not see it."""
+        """Put a message into a maildrop. An open session does not see it."""
         maildrop = self[address]
         content = b"\r\n".join(message.splitlines()) + b"\r\n"
         with self._lock:
             self._count += 1
-            # A new list: a session goes on with the one it opened.
+            # A new list: an open session keeps the one that it began with.
             stored = StoredMessage(f"{self._prefix}.{self._count}", content)
             maildrop.messages = [*maildrop.messages, stored]
 

@@ -1,6 +1,6 @@
 """One POP3 session of the sandbox (RFC 1939): the states AUTHORIZATION, TRANSACTION and UPDATE.
 
-What a provider's server does otherwise is in the act; what a test wants to go wrong is in the faults.
+The act says how a provider's server differs; the faults say what goes wrong for a test.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TRANSACTION_COMMANDS = ("STAT", "LIST", "UIDL", "RETR", "TOP", "DELE", "NOOP", "
 
 
 class Pop3Session(Pop3Connection):
-    """A session, from the greeting to QUIT. The method do_name answers the command NAME."""
+    """A session, from the greeting to QUIT. The method do_name serves the command NAME."""
 
     def __init__(self, request: Any, client_address: Any, server: Any, *, state: Pop3State) -> None:
         self.maildrop: Maildrop | None = None
@@ -38,7 +38,7 @@ class Pop3Session(Pop3Connection):
         super().__init__(request, client_address, server, state=state)
 
     def handle(self) -> None:
-        """Serve the session, and let the maildrop go at its end."""
+        """Serve the session, and release the maildrop at its end."""
         with self.state.lock:
             self.state.sessions += 1
             self.number = self.state.sessions
@@ -47,20 +47,20 @@ class Pop3Session(Pop3Connection):
         try:
             self.ok(self.act.greeting)
             while True:
-                self.answer(self.read_line(COMMAND_LIMIT))
+                self.serve_command(self.read_line(COMMAND_LIMIT))
         except SessionEnded:
             pass
         finally:
-            self.leave()
+            self.release()
 
-    def leave(self) -> None:
-        """Let the maildrop go."""
+    def release(self) -> None:
+        """Release the maildrop."""
         if self.maildrop:
             self.maildrop.lock.release()
             self.maildrop = None
 
-    def answer(self, line: str) -> None:
-        """Answer one command line."""
+    def serve_command(self, line: str) -> None:
+        """Serve one command line."""
         name, _, arguments = line.partition(" ")
         name = name.upper()
         limit = self.act.initial_response_limit if name == "AUTH" and " " in arguments else COMMAND_LIMIT
@@ -68,7 +68,7 @@ class Pop3Session(Pop3Connection):
             self.protocol_error()
             return
         if name not in (*AUTHORIZATION_COMMANDS, *TRANSACTION_COMMANDS):
-            # Not by its name: a client that lost its place may have sent a token.
+            # Its name is not kept: a client that is out of step may have sent a token.
             self.state.commands.append("(unknown)")
             self.error("Unknown command.")
             return
@@ -97,13 +97,13 @@ class Pop3Session(Pop3Connection):
             self.start_tls()
 
     def do_user(self, _arguments: str) -> None:
-        """Refuse a password's first half."""
+        """Refuse to sign in by password."""
         self.error("[AUTH] No passwords here: use AUTH.")
 
     do_pass = do_user
 
     def do_auth(self, arguments: str) -> None:
-        """Sign in by a bearer token (RFC 5034, RFC 7628)."""
+        """Sign in with a bearer token (RFC 5034, RFC 7628)."""
         mechanism, _, initial_response = arguments.partition(" ")
         mechanism = mechanism.upper()
         if self.maildrop:
@@ -123,7 +123,7 @@ class Pop3Session(Pop3Connection):
         return self.read_line(RESPONSE_LIMIT)
 
     def authenticate(self, mechanism: str, response: str) -> None:
-        """Judge a client's response, and open the maildrop if it is good."""
+        """Check a client's response, and open the maildrop if it is good."""
         if response == "*":
             self.error("Aborted.")
             return
@@ -135,38 +135,40 @@ class Pop3Session(Pop3Connection):
         if 0 < self.act.longest_access_token < len(access_token):
             self.protocol_error()
             return
-        account, faults = self.state.account_of(access_token), self.state.faults
+        faults = self.state.faults
+        account = self.state.account_of(access_token)
         maildrop = self.state.maildrops.opened_by(user or account, account) if account else None
         refused = faults.refuse_tokens_from is not None and self.number >= faults.refuse_tokens_from
         if maildrop is None or refused:
             self.refuse(mechanism)
         elif maildrop.switched_off:
             self.error(self.act.pop_switched_off)
-        elif faults.sign_in_answer:
-            self.error(faults.sign_in_answer)
+        elif faults.sign_in_response:
+            self.error(faults.sign_in_response)
         elif not maildrop.lock.acquire(blocking=False):
             self.error("[IN-USE] Another session has the maildrop.")
         else:
-            self.maildrop, self.messages = maildrop, maildrop.messages
+            self.maildrop = maildrop
+            self.messages = maildrop.messages
             self.ok("Signed in.")
 
     def refuse(self, mechanism: str) -> None:
-        """Refuse: the error JSON, the client's empty line or AQ==, then -ERR (RFC 7628 section 3.2.3)."""
+        """Refuse a token: send the error JSON, read an empty line or AQ==, send -ERR (RFC 7628 section 3.2.3)."""
         template = self.act.challenges.get(mechanism)
         if template:
             text = template.replace("@ISSUER@", self.state.issuer)
-            answer = self.challenge(base64.b64encode(text.encode()).decode())
+            response = self.challenge(base64.b64encode(text.encode()).decode())
             known = {"": "(empty line)", "AQ==": "AQ==", "*": "*"}
-            self.state.commands.append(f"answer: {known.get(answer, '(something else)')}")
+            self.state.commands.append(f"response: {known.get(response, '(something else)')}")
         self.error(self.act.rejected)
 
     def visible(self) -> list[tuple[int, StoredMessage]]:
-        """Give the messages that are not marked as deleted, with their numbers."""
+        """The messages that are not marked as deleted, with their numbers."""
         numbered = enumerate(self.messages, 1)
         return [(number, message) for number, message in numbered if number not in self.deleted]
 
     def find(self, argument: str) -> tuple[int, StoredMessage] | None:
-        """Find the message that an argument numbers, or answer -ERR."""
+        """Find a message by its number, or send -ERR."""
         number = int(argument) if argument.isascii() and argument.isdigit() and len(argument) < 10 else 0
         if 1 <= number <= len(self.messages) and number not in self.deleted:
             return number, self.messages[number - 1]
@@ -183,7 +185,7 @@ class Pop3Session(Pop3Connection):
         self.listing(arguments, lambda message: str(len(message.content)))
 
     def do_uidl(self, arguments: str) -> None:
-        """List unique-ids, unless a fault says otherwise."""
+        """List unique-ids, unless there is a fault."""
         if self.state.faults.uidl == "missing":
             self.error("Unknown command.")
         else:
@@ -191,7 +193,7 @@ class Pop3Session(Pop3Connection):
             self.listing(arguments, lambda message: "same" if same else message.unique_id)
 
     def listing(self, argument: str, column: Callable[[StoredMessage], str]) -> None:
-        """Answer LIST or UIDL, of one message or of all."""
+        """Respond to LIST or UIDL, for one message or for all."""
         if not argument:
             self.ok()
             self.send_lines(f"{number} {column(message)}" for number, message in self.visible())
@@ -215,7 +217,7 @@ class Pop3Session(Pop3Connection):
         """Send a message's header and its first lines."""
         number, _, count = arguments.partition(" ")
         if not count.isdecimal():
-            self.error("TOP wants a message and a number of lines.")
+            self.error("TOP needs a message number and a number of lines.")
         elif found := self.find(number):
             header, _, body = found[1].content.partition(b"\r\n\r\n")
             lines = body.split(b"\r\n")[: int(count)] if int(count) else []
@@ -242,6 +244,6 @@ class Pop3Session(Pop3Connection):
         if self.maildrop:
             gone = self.deleted | (self.retrieved if self.act.expire_retrieved else set())
             self.state.maildrops.remove(self.maildrop, {self.messages[n - 1].unique_id for n in gone})
-            self.leave()  # before the answer, lest the client's next session find it in use
+            self.release()  # before the response: the client's next session must not find it in use
         self.ok("Bye.")
         raise SessionEnded
