@@ -151,7 +151,7 @@ def test_a_file_that_cannot_be_read_wholly(product: Product, rc: Path) -> None:
     rc.write_text(FETCHMAILRC + "pol x\n")
     result = product.run("translate", str(rc), "--write")
     assert result.returncode == 78
-    assert re.search(r"\.fetchmailrc:6:1: 'pol' stands where poll, skip, defaults or set is expected", result.stderr)
+    assert re.search(r"\.fetchmailrc:6:1: poll, skip, defaults or set is expected here, not 'pol'", result.stderr)
     assert rc.read_text() == FETCHMAILRC + "pol x\n"
     assert not rc.with_name(".fetchmailrc.before-oauth2-pop3").exists()
     other = product.home / "x"
