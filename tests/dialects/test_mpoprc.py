@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 
 from dialects import mpoprc_grammar
 from dialects.mpoprc_grammar import CORPUS, files, fuzz
-from oauth2_pop3.dialects import SignIn, mpoprc
+from oauth2_pop3.dialects import SignIn
 from oauth2_pop3.dialects.mpoprc import MpopFile, MpopRc
 from oauth2_pop3.dialects.source_text import SourceText
 from oauth2_pop3.errors import DialectError
@@ -140,13 +140,13 @@ def test_what_mpop_refuses_is_refused(mpop: str, shell: dict[str, str], tmp_path
     [
         (b"host x\n", 1, 1, "first command must be account or defaults"),
         (b"account a\nhost h\nhots x\n", 3, 1, "no command hots"),
-        (b"account a\nport 99999\n", 2, 6, "a port is expected"),
+        (b"account a\nport 99999\n", 2, 6, "a port number is expected"),
         (b"account a\n  tls  maybe\n", 2, 8, "on or off is expected"),
         (b"account a\naccount a\n", 2, 9, "defined already"),
         (b"account a : b\n", 1, 9, "not defined yet"),
         (b"account\n", 1, 8, "name of an account"),
         (b"defaults x\n", 1, 10, "takes no argument"),
-        (b"account a\nhost h" + b"x" * 600, 2, 1, "longer than mpop takes"),
+        (b"account a\nhost h" + b"x" * 600, 2, 1, "line is too long: mpop takes 499"),
         (b"account a\nhost\0 h\n", 2, 5, "NUL"),
         (b"account a\ndelivery\n", 2, 9, "mda, maildir"),
     ],
@@ -192,19 +192,34 @@ def test_secrets_are_all_passwords() -> None:
     ]  # fmt: skip
 
 
-def test_an_old_mpop(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_old_mpop() -> None:
     content = (CORPUS / "plain.rc").read_bytes()
-    file = read(content)
     for version, mechanism in {(1, 4, 10): b"auth oauthbearer", (1, 4, 18): b"auth xoauth2"}.items():
-        monkeypatch.setattr(mpoprc, "installed_version", lambda version=version: version)
+        file = MpopFile(SourceText("mpoprc", content), version)
         result = translated(file, {0: SignIn(address="ann@gmail.com", mechanisms=("xoauth2", "oauthbearer"))})
         assert mechanism in result
-    monkeypatch.setattr(mpoprc, "installed_version", lambda: (1, 2, 8))
+    file = MpopFile(SourceText("mpoprc", content), (1, 2, 8))
     translation = file.translate(sign_ins(file))
     assert not translation.edits
-    assert "install a later one" in translation.remarks[0][0]
-    monkeypatch.setattr(mpoprc, "installed_version", lambda: (1, 4, 22))
+    assert "install a later version" in translation.remarks[0][0]
+    file = MpopFile(SourceText("mpoprc", content), (1, 4, 22))
     assert file.translate(sign_ins(file)).remarks[0] == []
+
+
+def test_the_installed_mpop_is_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many files there are. Without an mpop, Debian 12's is assumed."""
+    content = (CORPUS / "plain.rc").read_bytes()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    remarks = MpopRc().read("x", content).translate({0: SignIn(address="ann@gmail.com")}).remarks[0]
+    assert "mpop 1.4.18 cannot send" in remarks[0]
+    program = tmp_path / "mpop"
+    program.write_text(f"#!/bin/sh\necho asked >> {tmp_path}/log\necho mpop version 1.4.10\n")
+    program.chmod(0o755)
+    dialect = MpopRc()
+    for _ in range(2):
+        remarks = dialect.read("x", content).translate({0: SignIn(address="ann@gmail.com")}).remarks[0]
+        assert "mpop 1.4.10 cannot send" in remarks[0]
+    assert (tmp_path / "log").read_text() == "asked\n"
 
 
 def test_recognised() -> None:
