@@ -1,4 +1,4 @@
-"""A unified diff with secrets masked. It is made from the edits, so that even a large file costs no comparing of lines."""
+"""A unified diff with secrets masked, made from the edits: no lines are compared, however large the file is."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class Word(NamedTuple):
 
 
 class _Meaning(NamedTuple):
-    """What a known word means. state: the lexer's state after it; None if it stays as it is."""
+    """What a known word means. kind: "" for a noise word. state: the lexer's state after it; None for no change."""
 
     kind: str
     value: str
@@ -69,9 +69,12 @@ def words(source: SourceText) -> Iterator[Word]:
             if word[:2] == "no" and (negated := _NEGATED.fullmatch(word)):
                 yield Word("no", "no", start, start + 2)
                 start, word = start + 2, negated[1]
-            found, state = _bare_word(word, start, end, state)
-            if found:
-                yield found
+            known = _KNOWN.get(word)
+            if known is None:
+                yield Word("number" if _NUMBER.fullmatch(word) else "string", unescaped(word), start, end)
+            elif known.kind:
+                kind, value, state = _named(word, known, state)
+                yield Word(kind, value, start, end)
 
 
 def _tokens(text: str) -> Iterator[tuple[str, int, int]]:
@@ -98,20 +101,11 @@ def _tokens(text: str) -> Iterator[tuple[str, int, int]]:
             at = unquoted.end()
 
 
-def _bare_word(text: str, start: int, end: int, state: str) -> tuple[Word | None, str]:
-    """What a word without quotation marks is (None for a noise word), and the state after it."""
-    known = _KNOWN.get(text)
-    if known is None:
-        return Word("number" if _NUMBER.fullmatch(text) else "string", unescaped(text), start, end), state
+def _named(word: str, known: _Meaning, state: str) -> tuple[str, str, str]:
+    """The kind and the value of a known word in a state, and the state after it."""
     if state == "auth" and known.kind == "password":  # `pass`, its synonym, is a string there
-        return (
-            (Word("auth-type", text, start, end), "")
-            if text == "password"
-            else (Word("string", text, start, end), state)
-        )
-    if not known.kind:
-        return None, state
-    return Word(known.kind, known.value, start, end), state if known.state is None else known.state
+        return ("auth-type", word, "") if word == "password" else ("string", word, state)
+    return known.kind, known.value, state if known.state is None else known.state
 
 
 def _known() -> dict[str, _Meaning]:
