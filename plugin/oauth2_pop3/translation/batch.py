@@ -69,7 +69,7 @@ def _each(names: Iterable[str], act: Callable[[str], _Result]) -> Iterator[_Resu
         try:
             result = act(name)
         except OAuth2Pop3Error as error:
-            result = Failed(name, error)
+            result = Failed(name, error.with_traceback(None))  # which would keep all that was read of the file
         yield result
 
 
