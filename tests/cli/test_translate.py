@@ -105,9 +105,19 @@ def test_json(product: Product, rc: Path) -> None:
     assert (result["dialect"], result["changed"], result["written"]) == ("fetchmailrc", True, False)
     assert [account["outcome"] for account in result["accounts"]] == ["translated", "left", "left"]
     assert list(result["accounts"][0]) == [
-        "line", "name", "protocol", "server", "port", "username", "outcome", "address", "provider", "why", "remarks",
+        "line",
+        "name",
+        "protocol",
+        "server",
+        "port",
+        "username",
+        "outcome",
+        "address",
+        "provider",
+        "why",
+        "remarks",
         "todo",
-    ]  # fmt: skip
+    ]
     assert no_secret(json.dumps(result))
 
 

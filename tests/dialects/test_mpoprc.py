@@ -49,8 +49,12 @@ def pretend(mpop: str, content: bytes, names: list[str], shell: dict[str, str], 
     for name in names or ["none"]:
         result = subprocess.run(
             [mpop.encode(), b"-C", os.fsencode(file), b"--pretend", name.encode("iso-8859-1")],
-            env=shell, stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=False,
-        )  # fmt: skip
+            env=shell,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=20,
+            check=False,
+        )
         said = result.stderr.decode("iso-8859-1")
         if f"{file}: line " in said:
             return said
@@ -69,9 +73,11 @@ def sign_ins(file: MpopFile) -> dict[int, SignIn]:
     return {
         number: SignIn(address=account.username, mechanisms=servers[account.server])
         for number, account in enumerate(file.accounts)
-        if account.server in servers and "@" in account.username and not account.obstacle
+        if account.server in servers
+        and "@" in account.username
+        and not account.obstacle
         and not account.uses_oauth2_pop3
-    }  # fmt: skip
+    }
 
 
 def translated(file: MpopFile, chosen: dict[int, SignIn] | None = None) -> bytes:
@@ -188,8 +194,11 @@ def test_secrets_are_all_passwords() -> None:
     content += b"passwordeval echo five\npasswordeval oauth2-pop3 token a@b\n"
     file = read(content)
     assert [file.source.text[start:end] for start, end in file.secrets] == [
-        "one", '"two three"', "echo password four", "echo five",
-    ]  # fmt: skip
+        "one",
+        '"two three"',
+        "echo password four",
+        "echo five",
+    ]
 
 
 def test_an_old_mpop() -> None:
