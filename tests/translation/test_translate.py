@@ -5,6 +5,8 @@ The dialect of these tests is the simplest there can be: a line an account, `PRO
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -221,6 +223,17 @@ def test_only_the_providers_that_are_needed_are_built(
         assert translator.translate("rc", f"{GMAIL}\n".encode()).decisions[0].outcome == "translated"
     assert set(built) == {"google"}
     assert len(built) == builds
+
+
+def test_no_https_client_is_loaded(home: Path) -> None:
+    """A translation asks nothing of the network, and that client takes longer to load than a file to translate."""
+    code = (
+        "import sys\nfrom oauth2_pop3.translation.translate import Translator\n"
+        "result = Translator().translate('fetchmailrc', b'poll pop.gmail.com proto pop3 user a@gmail.com ssl')\n"
+        "print(result.decisions[0].todo[0], 'requests' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "Run: oauth2-pop3 login a@gmail.com False\n"
 
 
 def test_only(home: Path) -> None:

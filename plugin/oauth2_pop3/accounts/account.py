@@ -47,7 +47,8 @@ class Account:
     @property
     def key(self) -> str:
         """The name of its state: the address in small letters, or the client if one token opens all mailboxes."""
-        if self.grant.opens_every_mailbox:
+        # A person's token never does, and to load that person's grant would load the whole HTTPS client.
+        if not self.provider.needs_person and self.grant.opens_every_mailbox:
             return f"{self.provider.name}:{self.provider.tenant}:{self.provider.client_id}".lower()
         return self.address.lower()
 
