@@ -293,6 +293,10 @@ def test_what_is_left_for_the_person(home: Path) -> None:
     assert decision(GMAIL).todo == ()
 
 
+def test_a_command_to_run_is_quoted_for_a_shell() -> None:
+    assert decision("pop3 pop.gmail.com o'x@gmail.com x").todo[0] == """Run: oauth2-pop3 login 'o'"'"'x@gmail.com'"""
+
+
 def test_a_translation_that_would_change_whose_mail_it_is_is_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
     class Broken(LinesFile):
         def translate(self, sign_ins: Mapping[int, SignIn], *, keep_type: bool = False) -> Translation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Collection
@@ -115,7 +116,7 @@ class Decider:
             with suppress(OAuth2Pop3Error):
                 if name or "account" in row:
                     return self._todo(self._account(address, name))
-        return (f"Run: oauth2-pop3 login {address}",) if "@" in address else ()
+        return (f"Run: {_login(address)}",) if "@" in address else ()
 
     def _todo(self, account: Account) -> tuple[str, ...]:
         if not account.provider.needs_person or self._has_signed_in(account):
@@ -123,15 +124,19 @@ class Decider:
         provider = account.provider
         known = account.address.lower() in self._config.accounts
         known = known or self._choice.by_domain(account.address) == provider.name
-        command = f"oauth2-pop3 login {account.address}" + ("" if known else f" --provider {provider.name}")
         switch = provider.pop_switch.strip()
-        return (f"Run: {command}", *([switch] if switch else []))
+        return (f"Run: {_login(account.address, '' if known else provider.name)}", *([switch] if switch else []))
 
     def _has_signed_in(self, account: Account) -> bool:
         store = account.token_store_name
         if store not in self._signed_in:
             self._signed_in[store] = frozenset(account.store.accounts())
         return account.key in self._signed_in[store]
+
+
+def _login(address: str, provider: str = "") -> str:
+    """The command that signs an account in, for a shell."""
+    return shlex.join(["oauth2-pop3", "login", address, *(["--provider", provider] if provider else [])])
 
 
 def _sign_in(account: Account) -> SignIn:

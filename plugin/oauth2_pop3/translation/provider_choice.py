@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from functools import cache, partial
 
 from oauth2_pop3.accounts import provider_registry
@@ -48,7 +49,7 @@ class ProviderChoice:
             return self._by_address_only(by_domain, found.server)
         return "", (
             f"No provider is known for the server {found.server}. If it has OAuth 2.0, try: oauth2-pop3 discover "
-            f"{address} --save"
+            f"{shlex.quote(address)} --save"
         )
 
     def _by_address_only(self, provider: str, server: str) -> tuple[str, str]:

@@ -13,6 +13,7 @@ kept. Later versions may add names.
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
@@ -141,7 +142,7 @@ def _summary(result: Translated) -> list[str]:
         holds = " It still has the passwords, and only its owner can read it." if file.holds_passwords else ""
         lines += [
             f"Written. The backup is {result.backup}.{holds}",
-            f"To put it back: oauth2-pop3 translate {name} --undo",
+            f"To put it back: oauth2-pop3 translate {shlex.quote(name)} --undo",
         ]
     elif file.diff:
         lines.append("Nothing was changed yet: add --write.")
