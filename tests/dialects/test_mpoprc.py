@@ -41,7 +41,7 @@ def shell(tmp_path: Path) -> dict[str, str]:
 
 
 def pretend(mpop: str, content: bytes, names: list[str], shell: dict[str, str], directory: Path) -> list[Dump] | str:
-    """What mpop takes each account for; its error where it refuses the file."""
+    """What mpop reads of each account; its error if it refuses the file."""
     file = directory / "mpoprc"
     file.write_bytes(content)
     file.chmod(0o600)

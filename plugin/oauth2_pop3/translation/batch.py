@@ -55,7 +55,10 @@ def translate(
 
 
 def undo(names: Sequence[str], *, dialect: str, warn: Callable[[str], None]) -> Iterator[Undone | Failed]:
-    """Put backups back; without names, those of all files that have one. Raises ConfigError if it finds none."""
+    """Put the backups of files back; without names, of those that the hosts would read.
+
+    Raises ConfigError if it finds none.
+    """
     names = names or locations.find(chosen_dialects(dialect).values(), with_backup=True, warn=warn)
     return _each(names, _undo)
 

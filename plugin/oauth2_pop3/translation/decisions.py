@@ -97,7 +97,7 @@ class Decider:
         return same[0] if len(same) == 1 else found.username
 
     def _account(self, address: str, provider: str) -> Account:
-        """The account of this address. provider: of an account whose table in the config names none."""
+        """The account of this address. provider: the one to use if the config does not name the account's provider."""
         row = self._config.accounts.get(address.lower())
         key = (address.lower() if row else "", provider)  # without a table, all accounts of a provider are alike
         if key not in self._accounts:
@@ -153,7 +153,7 @@ def _sign_in(account: Account) -> SignIn:
 
 @cache
 def _command() -> str:
-    """The command that runs us: by its whole path, since cron's PATH is short, unless it is where cron looks too."""
+    """The command that runs oauth2-pop3, with its whole path unless it is in a directory of cron's short PATH."""
     if shutil.which(_NAME, path="/usr/bin:/bin"):
         return _NAME
     if Path(sys.argv[0]).name == _NAME:

@@ -87,7 +87,7 @@ class FetchmailFile(DialectFile):
 
     @cached_property
     def _open_quote(self) -> int:
-        """The line of a quotation mark that is never closed, 0 for none: fetchmail takes it for a letter."""
+        """The line of a quotation mark that is never closed, which fetchmail reads as a letter; 0 if there is none."""
         for word in self._words:
             mark = self.source.text[word.start]
             if mark in "\"'" and self.source.text.find(mark, word.start + 1) < 0:

@@ -12,7 +12,7 @@ from oauth2_pop3.dialects.fetchmailrc.syntax import Entry, Option
 from oauth2_pop3.dialects.source_text import Edit, SourceText
 
 PASSWORD = "oauth2-pop3"
-"""What replaces the password: the bridge takes any, and without one fetchmail would ask for it."""
+"""What replaces the password: the bridge accepts any password, and without one fetchmail would ask for it."""
 
 _TLS = frozenset((*BRIDGE_OPTIONS, "ssl", "sslproto", "sslcertck"))
 _NOTHING = re.compile(r"[ \t\r\n;:,]*(?:(?:with|and|has|wants|options)[ \t\r\n;:,]+)*")

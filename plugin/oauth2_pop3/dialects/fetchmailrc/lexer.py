@@ -17,7 +17,7 @@ _UNQUOTED = re.compile(r"([^=;:, \t\r\n]+)[ \t]*")
 """A word, and the blanks behind it: to take both at once saves most of the matches of _BETWEEN."""
 _BETWEEN = re.compile(r"(?:[ \t\r;:,]+|(?:#[^\n]*)?\\?\n)+")
 _BETWEEN_ON_THE_LAST_LINE = re.compile(r"[ \t\r;:,]+")
-"""To fetchmail, a comment ends with a line end: without one, it is none."""
+"""On a last line without a line end, `#` begins no comment: to fetchmail, the line end is a part of it."""
 _NUMBER = re.compile(r"-?[0-9]+")
 _NEGATED = re.compile(
     "no(bouncemail|uidl|checkalias|dns|envelope|keep|flush|limitflush|fetchall|rewrite|forcecr|stripcr|pass8(?:bits)?|"

@@ -50,7 +50,7 @@ class Option:
 
 @dataclass(eq=False)
 class User:
-    """One user of an entry. definition: `user NAME [there]`; None if the entry has options of a user and names none."""
+    """One user of an entry. definition: `user NAME [there]`; None if the entry has a user's options but no user."""
 
     definition: Option | None
     options: list[Option] = field(default_factory=list)

@@ -169,7 +169,7 @@ def _account(source: SourceText, statement: Statement, known: dict[str, Section]
 
 
 def _check(source: SourceText, statement: Statement) -> None:
-    """Refuse what mpop would refuse. The message never has a password: mpop takes anything for one."""
+    """Refuse what mpop would refuse. mpop accepts any password, so no message shows one."""
     rule = _RULES.get(statement.command)
     if rule is None:
         raise source.error(
