@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 import stat
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from oauth2_pop3.cli import main
 from support.product import Product
 
 FETCHMAILRC = """\
@@ -103,9 +105,19 @@ def test_json(product: Product, rc: Path) -> None:
     assert (result["dialect"], result["changed"], result["written"]) == ("fetchmailrc", True, False)
     assert [account["outcome"] for account in result["accounts"]] == ["translated", "left", "left"]
     assert list(result["accounts"][0]) == [
-        "line", "name", "protocol", "server", "port", "username", "outcome", "address", "provider", "why", "remarks",
+        "line",
+        "name",
+        "protocol",
+        "server",
+        "port",
+        "username",
+        "outcome",
+        "address",
+        "provider",
+        "why",
+        "remarks",
         "todo",
-    ]  # fmt: skip
+    ]
     assert no_secret(json.dumps(result))
 
 
@@ -114,7 +126,7 @@ def test_only(product: Product, rc: Path) -> None:
     result = product.run("translate", str(rc), "--only", "bob@gmail.com", "--write")
     assert result.returncode == 0
     assert rc.read_text().startswith(FETCHMAILRC)
-    assert "was not asked for with --only" in result.stdout
+    assert "not among the accounts of --only" in result.stdout
     missing = product.run("translate", str(rc), "--only", "cyd@gmail.com")
     assert missing.returncode == 64
 
@@ -151,7 +163,7 @@ def test_a_file_that_cannot_be_read_wholly(product: Product, rc: Path) -> None:
     rc.write_text(FETCHMAILRC + "pol x\n")
     result = product.run("translate", str(rc), "--write")
     assert result.returncode == 78
-    assert re.search(r"\.fetchmailrc:6:1: 'pol' stands where poll, skip, defaults or set is expected", result.stderr)
+    assert re.search(r"\.fetchmailrc:6:1: poll, skip, defaults or set is expected here, not 'pol'", result.stderr)
     assert rc.read_text() == FETCHMAILRC + "pol x\n"
     assert not rc.with_name(".fetchmailrc.before-oauth2-pop3").exists()
     other = product.home / "x"
@@ -193,4 +205,42 @@ def test_no_line_of_a_comment_shows_a_password(product: Product, rc: Path) -> No
     rc.write_text(FETCHMAILRC.replace("# mine", '# password "gmx-secret"'))
     result = product.run("translate", str(rc), check=True)
     assert no_secret(result.stdout)
-    assert "there may be an old password in one (line 1): take it out by hand" in result.stdout
+    assert "There may be an old password in one (line 1): remove it by hand" in result.stdout
+
+
+def test_undo_does_not_need_the_config(product: Product, rc: Path) -> None:
+    """Once, a mistake in config.toml kept a backup from being put back."""
+    product.run("translate", str(rc), "--write", check=True)
+    product.configure("nonsense = ")
+    assert product.run("translate", str(rc), "--write").returncode == 78
+    assert product.run("translate", str(rc), "--undo").returncode == 0
+    assert rc.read_text() == FETCHMAILRC
+
+
+def test_keep_type_is_refused_for_a_host_without_oauth(product: Product, rc: Path) -> None:
+    result = product.run("translate", str(rc), "--keep-type")
+    assert result.returncode == 64
+    assert f"--keep-type is not for {rc}, which is a fetchmailrc" in result.stderr
+
+
+def test_an_error_is_followed_by_what_to_do(product: Product) -> None:
+    result = product.run("translate", "--dialect", "bogus")
+    assert result.returncode == 64
+    assert result.stderr.splitlines() == [
+        "oauth2-pop3: there is no dialect bogus",
+        "  There are fetchmailrc, getmailrc, mpoprc.",
+    ]
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_garbage_collector_is_left_as_it_was(home: Path, tmp_path: Path, enabled: bool) -> None:
+    """Once, it was off for the rest of the process."""
+    file = tmp_path / "fetchmailrc"
+    file.write_text(FETCHMAILRC)
+    was_enabled = gc.isenabled()
+    try:
+        (gc.enable if enabled else gc.disable)()
+        assert main(["translate", str(file)]) == 0
+        assert gc.isenabled() == enabled
+    finally:
+        (gc.enable if was_enabled else gc.disable)()

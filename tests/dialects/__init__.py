@@ -19,7 +19,7 @@ Choose = Callable[[Any], Mapping[int, SignIn]]
 
 
 def fuzz(corpus: Path, check: Callable[[bytes], bool], *, seed: int, count: int) -> int:
-    """Give check mutated files of a corpus and random bytes; how many it took. check fails where something is lost."""
+    """Give check mutated files of a corpus and random bytes; how many it accepted. check fails if something is lost."""
     source = random.Random(seed)
     files = [file for path in sorted(corpus.glob("*.rc")) if (file := path.read_bytes())]
     taken = 0
@@ -51,7 +51,7 @@ def _lines(source: random.Random, other: bytes) -> bytes:
 
 
 def check_translation(read: Callable[[bytes], DialectFile], content: bytes, chosen: Choose, **options: bool) -> bool:
-    """Translate a file; False where it is refused. Nothing is lost, nothing shown, nobody's mail becomes another's.
+    """Translate a file; False if it is refused. Nothing is lost, nothing shown, nobody's mail becomes another's.
 
     Every password is replaced by one word first, so that it can be looked for.
     """

@@ -33,22 +33,62 @@ _password = _string(st.text("abc XY$#%=;é", max_size=8))
 _path = _string(st.sampled_from(["/etc/ssl/ca.pem", "ca.pem", "/a b/c", "/x%h"]))
 _host = st.sampled_from(["pop.gmail.com", "pop.example.net", "outlook.office365.com", "gmail"])
 _server = st.one_of(
-    st.sampled_from(["port 995", "port 110", "service pop3s", "service 995", "timeout 60", "interval 2", "no dns",
-                     "dns", "uidl", "nouidl", "auth password", "auth any", "preauth ntlm", "tracepolls",
-                     "bad-header accept", "envelope 1 X-To", "no envelope", "proto imap", "proto POP3", "proto pop3"]),
+    st.sampled_from(
+        [
+            "port 995",
+            "port 110",
+            "service pop3s",
+            "service 995",
+            "timeout 60",
+            "interval 2",
+            "no dns",
+            "dns",
+            "uidl",
+            "nouidl",
+            "auth password",
+            "auth any",
+            "preauth ntlm",
+            "tracepolls",
+            "bad-header accept",
+            "envelope 1 X-To",
+            "no envelope",
+            "proto imap",
+            "proto POP3",
+            "proto pop3",
+        ]
+    ),
     st.builds("via {}".format, st.sampled_from(["pop.gmail.com", "'pop.example.net'"])),
     st.builds("aka {}".format, _string()),
     st.builds("plugin {}".format, st.sampled_from(["'nc %h %p'", '"oauth2-pop3 bridge %h 995"', "''"])),
-)  # fmt: skip
+)
 _user = st.one_of(
-    st.sampled_from(["ssl", "ssl", "no ssl", "keep", "nokeep", "fetchall", "sslcertck", "no sslcertck", "limit 100",
-                     "sslproto TLS1.3", "sslproto ''", "sslproto tls1.2+", "antispam 550 571", "is joe here", "to joe",
-                     "rewrite", "warnings 5", "sslcommonname x.example.org",
-                     "sslfingerprint '11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00'"]),
+    st.sampled_from(
+        [
+            "ssl",
+            "ssl",
+            "no ssl",
+            "keep",
+            "nokeep",
+            "fetchall",
+            "sslcertck",
+            "no sslcertck",
+            "limit 100",
+            "sslproto TLS1.3",
+            "sslproto ''",
+            "sslproto tls1.2+",
+            "antispam 550 571",
+            "is joe here",
+            "to joe",
+            "rewrite",
+            "warnings 5",
+            "sslcommonname x.example.org",
+            "sslfingerprint '11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00'",
+        ]
+    ),
     st.builds("password {}".format, _password),
     st.builds("{} {}".format, st.sampled_from(["sslcertfile", "sslcertpath", "sslcert", "sslkey"]), _path),
     st.builds("mda {}".format, _string()),
-)  # fmt: skip
+)
 _name = st.sampled_from(['"ann@gmail.com"', "bob@gmail.com", "'cyd@hotmail.com'", "dan", '"eve\\x40gmail.com"'])
 
 
@@ -82,11 +122,44 @@ def files(draw: st.DrawFn) -> bytes:
 
 
 _PIECES = st.sampled_from(
-    ['"', "'", " ", "\n", "=", "here ", "there ", "x ", " 12 ", "user ", "pass ", " no ", "is a=b c * here ",
-     "is a=b=c ", "poll ", "defaults ", "proto ", "auth ", "#", "\\", "\\\n", " proto apop ", " proto sdps ",
-     " auth password ", " auth pass ", " service nothing ", " lmtp ", " folder a b ", " pass8 ", " nopass8bits ",
-     "Keep ", " idle ", " folder a b idle ", " interface eth0 ", " interface eth0/1.2.3.4/255.0.0.0 "]
-)  # fmt: skip
+    [
+        '"',
+        "'",
+        " ",
+        "\n",
+        "=",
+        "here ",
+        "there ",
+        "x ",
+        " 12 ",
+        "user ",
+        "pass ",
+        " no ",
+        "is a=b c * here ",
+        "is a=b=c ",
+        "poll ",
+        "defaults ",
+        "proto ",
+        "auth ",
+        "#",
+        "\\",
+        "\\\n",
+        " proto apop ",
+        " proto sdps ",
+        " auth password ",
+        " auth pass ",
+        " service nothing ",
+        " lmtp ",
+        " folder a b ",
+        " pass8 ",
+        " nopass8bits ",
+        "Keep ",
+        " idle ",
+        " folder a b idle ",
+        " interface eth0 ",
+        " interface eth0/1.2.3.4/255.0.0.0 ",
+    ]
+)
 
 
 @st.composite
@@ -105,9 +178,12 @@ def sign_ins(file: FetchmailFile) -> dict[int, SignIn]:
     return {
         number: SignIn(address=account.username)
         for number, account in enumerate(file.accounts)
-        if account.server in ("pop.gmail.com", "outlook.office365.com") and account.protocol == "pop3"
-        and "@" in account.username and not account.obstacle and not account.uses_oauth2_pop3
-    }  # fmt: skip
+        if account.server in ("pop.gmail.com", "outlook.office365.com")
+        and account.protocol == "pop3"
+        and "@" in account.username
+        and not account.obstacle
+        and not account.uses_oauth2_pop3
+    }
 
 
 def fuzz(seed: int, count: int) -> int:

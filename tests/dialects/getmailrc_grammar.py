@@ -43,9 +43,16 @@ def files(draw: st.DrawFn) -> bytes:
         "username": draw(st.sampled_from(["ann@gmail.com", "bob@hotmail.com", "cyd"])),
     }
     more = st.sampled_from(
-        [("password", draw(_values)), ("port", "995"), ("timeout", "60"), ("use_apop", "false"), ("use_xoauth2", "no"),
-         ("password_command", '("echo", "x")'), ("delete_dup_msgids", "true")]
-    )  # fmt: skip
+        [
+            ("password", draw(_values)),
+            ("port", "995"),
+            ("timeout", "60"),
+            ("use_apop", "false"),
+            ("use_xoauth2", "no"),
+            ("password_command", '("echo", "x")'),
+            ("delete_dup_msgids", "true"),
+        ]
+    )
     options.update(draw(st.lists(more, max_size=5)))
     names = draw(st.permutations(list(options)))
     sections = [

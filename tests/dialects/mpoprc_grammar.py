@@ -73,9 +73,31 @@ def nearly_files(draw: st.DrawFn) -> bytes:
     text = draw(files()).decode("iso-8859-1")
     for _ in range(draw(st.integers(1, 3))):
         at = draw(st.integers(0, len(text)))
-        piece = draw(st.sampled_from(["x", " ", "\n", '"', ":", ",", "tls ", "port 0\n", "port 1x\n", "account 0\n",
-                                      "defaults x\n", "delivery x\n", "keep maybe\n", "killsize 1g\n", "timeout 0\n",
-                                      "auth nonsense\n", "tls_fingerprint 1:2\n", "proxy_port x\n", "\t"]))  # fmt: skip
+        piece = draw(
+            st.sampled_from(
+                [
+                    "x",
+                    " ",
+                    "\n",
+                    '"',
+                    ":",
+                    ",",
+                    "tls ",
+                    "port 0\n",
+                    "port 1x\n",
+                    "account 0\n",
+                    "defaults x\n",
+                    "delivery x\n",
+                    "keep maybe\n",
+                    "killsize 1g\n",
+                    "timeout 0\n",
+                    "auth nonsense\n",
+                    "tls_fingerprint 1:2\n",
+                    "proxy_port x\n",
+                    "\t",
+                ]
+            )
+        )
         cut = draw(st.integers(0, 3))
         text = text[:at] + piece + text[at + cut :]
     return text.encode("iso-8859-1")

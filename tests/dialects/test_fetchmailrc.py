@@ -142,8 +142,8 @@ def test_what_fetchmail_refuses_is_refused(fetchmail: str, tmp_path: Path, conte
 @pytest.mark.parametrize(
     ("content", "line", "column", "words"),
     [
-        (b"poll\n", 2, 1, "the file ends where string after poll is expected"),
-        (b"poll x proto pop4\n", 1, 14, "'pop4' stands where protocol-name"),
+        (b"poll\n", 2, 1, "string after poll is expected, but the file ends"),
+        (b"poll x proto pop4\n", 1, 14, "protocol-name .* is expected here, not 'pop4'"),
         (b"poll x proto pop3\nuser a pass b\nproto imap\n", 3, 1, "option of the server"),
         (b"user a\n", 1, 1, "poll, skip, defaults or set is expected"),
         (b"poll x port pop3\n", 1, 13, "number after port"),
@@ -151,8 +151,8 @@ def test_what_fetchmail_refuses_is_refused(fetchmail: str, tmp_path: Path, conte
         (b"poll a port 0\n", 1, 1, "port of a"),
         (b"poll a user b idle\npoll c user d\n", 1, 15, "idle is for a file of one account"),
         (b"poll a user b folder c d idle\n", 1, 26, "idle is for a file of one account"),
-        (b"poll a interface eth0 user b\n", 1, 1, "interface of a is none"),
-        (b"poll a interface eth0/1.2.3.4.5 user b\n", 1, 1, "interface of a is none"),
+        (b"poll a interface eth0 user b\n", 1, 1, "interface of a: NAME/ADDRESS"),
+        (b"poll a interface eth0/1.2.3.4.5 user b\n", 1, 1, "interface of a: NAME/ADDRESS"),
         (b"poll a user b pass c\0d\n", 1, 21, "NUL"),
     ],
 )
@@ -209,7 +209,7 @@ def test_what_fetchmail_cannot_hand_to_a_plugin() -> None:
         assert not translation.edits
         assert "symbolic link" in translation.remarks[0][0]
     beside = FetchmailFile(SourceText("/My Files/rc", b"poll pop.gmail.com proto pop3 user a ssl sslcertfile ca.pem"))
-    assert "whole path without white space" in beside.accounts[0].obstacle
+    assert "absolute path without white space" in beside.accounts[0].obstacle
 
 
 def test_a_path_that_is_no_utf_8_keeps_its_octets() -> None:

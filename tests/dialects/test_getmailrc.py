@@ -216,7 +216,7 @@ def test_keep_type(tmp_path: Path) -> None:
     file = read((CORPUS / "no_tls_class.rc").read_bytes())
     translation = file.translate(sign_ins(file), keep_type=True)
     assert not translation.edits
-    assert "no TLS" in translation.remarks[0][0]
+    assert "does not use TLS" in translation.remarks[0][0]
     remarks = read((CORPUS / "plain.rc").read_bytes()).translate({0: SignIn(address="a@b")}, keep_type=True).remarks[0]
     assert "6.19.11" in remarks[0]
     assert "ca_certs" in remarks[1]

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 
 from dialects import mpoprc_grammar
 from dialects.mpoprc_grammar import CORPUS, files, fuzz
-from oauth2_pop3.dialects import SignIn, mpoprc
+from oauth2_pop3.dialects import SignIn
 from oauth2_pop3.dialects.mpoprc import MpopFile, MpopRc
 from oauth2_pop3.dialects.source_text import SourceText
 from oauth2_pop3.errors import DialectError
@@ -41,7 +41,7 @@ def shell(tmp_path: Path) -> dict[str, str]:
 
 
 def pretend(mpop: str, content: bytes, names: list[str], shell: dict[str, str], directory: Path) -> list[Dump] | str:
-    """What mpop takes each account for; its error where it refuses the file."""
+    """What mpop reads of each account; its error if it refuses the file."""
     file = directory / "mpoprc"
     file.write_bytes(content)
     file.chmod(0o600)
@@ -49,8 +49,12 @@ def pretend(mpop: str, content: bytes, names: list[str], shell: dict[str, str], 
     for name in names or ["none"]:
         result = subprocess.run(
             [mpop.encode(), b"-C", os.fsencode(file), b"--pretend", name.encode("iso-8859-1")],
-            env=shell, stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=False,
-        )  # fmt: skip
+            env=shell,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=20,
+            check=False,
+        )
         said = result.stderr.decode("iso-8859-1")
         if f"{file}: line " in said:
             return said
@@ -69,9 +73,11 @@ def sign_ins(file: MpopFile) -> dict[int, SignIn]:
     return {
         number: SignIn(address=account.username, mechanisms=servers[account.server])
         for number, account in enumerate(file.accounts)
-        if account.server in servers and "@" in account.username and not account.obstacle
+        if account.server in servers
+        and "@" in account.username
+        and not account.obstacle
         and not account.uses_oauth2_pop3
-    }  # fmt: skip
+    }
 
 
 def translated(file: MpopFile, chosen: dict[int, SignIn] | None = None) -> bytes:
@@ -140,13 +146,13 @@ def test_what_mpop_refuses_is_refused(mpop: str, shell: dict[str, str], tmp_path
     [
         (b"host x\n", 1, 1, "first command must be account or defaults"),
         (b"account a\nhost h\nhots x\n", 3, 1, "no command hots"),
-        (b"account a\nport 99999\n", 2, 6, "a port is expected"),
+        (b"account a\nport 99999\n", 2, 6, "a port number is expected"),
         (b"account a\n  tls  maybe\n", 2, 8, "on or off is expected"),
         (b"account a\naccount a\n", 2, 9, "defined already"),
         (b"account a : b\n", 1, 9, "not defined yet"),
         (b"account\n", 1, 8, "name of an account"),
         (b"defaults x\n", 1, 10, "takes no argument"),
-        (b"account a\nhost h" + b"x" * 600, 2, 1, "longer than mpop takes"),
+        (b"account a\nhost h" + b"x" * 600, 2, 1, "line is too long: mpop takes 499"),
         (b"account a\nhost\0 h\n", 2, 5, "NUL"),
         (b"account a\ndelivery\n", 2, 9, "mda, maildir"),
     ],
@@ -188,23 +194,41 @@ def test_secrets_are_all_passwords() -> None:
     content += b"passwordeval echo five\npasswordeval oauth2-pop3 token a@b\n"
     file = read(content)
     assert [file.source.text[start:end] for start, end in file.secrets] == [
-        "one", '"two three"', "echo password four", "echo five",
-    ]  # fmt: skip
+        "one",
+        '"two three"',
+        "echo password four",
+        "echo five",
+    ]
 
 
-def test_an_old_mpop(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_old_mpop() -> None:
     content = (CORPUS / "plain.rc").read_bytes()
-    file = read(content)
     for version, mechanism in {(1, 4, 10): b"auth oauthbearer", (1, 4, 18): b"auth xoauth2"}.items():
-        monkeypatch.setattr(mpoprc, "installed_version", lambda version=version: version)
+        file = MpopFile(SourceText("mpoprc", content), version)
         result = translated(file, {0: SignIn(address="ann@gmail.com", mechanisms=("xoauth2", "oauthbearer"))})
         assert mechanism in result
-    monkeypatch.setattr(mpoprc, "installed_version", lambda: (1, 2, 8))
+    file = MpopFile(SourceText("mpoprc", content), (1, 2, 8))
     translation = file.translate(sign_ins(file))
     assert not translation.edits
-    assert "install a later one" in translation.remarks[0][0]
-    monkeypatch.setattr(mpoprc, "installed_version", lambda: (1, 4, 22))
+    assert "install a later version" in translation.remarks[0][0]
+    file = MpopFile(SourceText("mpoprc", content), (1, 4, 22))
     assert file.translate(sign_ins(file)).remarks[0] == []
+
+
+def test_the_installed_mpop_is_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many files there are. Without an mpop, Debian 12's is assumed."""
+    content = (CORPUS / "plain.rc").read_bytes()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    remarks = MpopRc().read("x", content).translate({0: SignIn(address="ann@gmail.com")}).remarks[0]
+    assert "mpop 1.4.18 cannot send" in remarks[0]
+    program = tmp_path / "mpop"
+    program.write_text(f"#!/bin/sh\necho asked >> {tmp_path}/log\necho mpop version 1.4.10\n")
+    program.chmod(0o755)
+    dialect = MpopRc()
+    for _ in range(2):
+        remarks = dialect.read("x", content).translate({0: SignIn(address="ann@gmail.com")}).remarks[0]
+        assert "mpop 1.4.10 cannot send" in remarks[0]
+    assert (tmp_path / "log").read_text() == "asked\n"
 
 
 def test_recognised() -> None:

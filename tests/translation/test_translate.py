@@ -5,9 +5,12 @@ The dialect of these tests is the simplest there can be: a line an account, `PRO
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,8 +21,9 @@ from oauth2_pop3.dialects.mpoprc import MpopRc
 from oauth2_pop3.dialects.source_text import Edit, SourceText, commented_passwords
 from oauth2_pop3.errors import ConfigError, OAuth2Pop3Error, UsageError
 from oauth2_pop3.oauth2.token import Token
-from oauth2_pop3.translation import translate as translation
-from oauth2_pop3.translation.translate import Row, TranslatedFile, Wishes, translate
+from oauth2_pop3.providers import provider as providers
+from oauth2_pop3.translation.decisions import Decision
+from oauth2_pop3.translation.translate import TranslatedFile, Translator
 from oauth2_pop3_hooks import manager
 from support import CONTRIB
 
@@ -50,10 +54,15 @@ class LinesFile(DialectFile):
             obstacle = "It is odd." if password == "odd" else ""
             self.accounts.append(
                 DialectAccount(
-                    line=number, name=user, protocol=protocol, server=server, username=user,
-                    uses_oauth2_pop3=ours, obstacle=obstacle,
+                    line=number,
+                    name=user,
+                    protocol=protocol,
+                    server=server,
+                    username=user,
+                    uses_oauth2_pop3=ours,
+                    obstacle=obstacle,
                 )
-            )  # fmt: skip
+            )
             start = at + line.rindex(password)
             self._passwords.append((start, start + len(password)))
             at += len(line)
@@ -78,12 +87,12 @@ def _dialect(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(manager, "dialects", lambda: {"lines": Lines, "fetchmailrc": FetchmailRc})
 
 
-def run(*lines: str, **wishes: object) -> TranslatedFile:
-    return translate("rc", "".join(f"{line}\n" for line in lines).encode(), Wishes(**wishes))  # type: ignore[arg-type]
+def run(*lines: str, **options: Any) -> TranslatedFile:
+    return Translator(**options).translate("rc", "".join(f"{line}\n" for line in lines).encode())
 
 
-def row(line: str, **wishes: object) -> Row:
-    [only] = run(line, **wishes).rows
+def decision(line: str, **options: Any) -> Decision:
+    [only] = run(line, **options).decisions
     return only
 
 
@@ -110,20 +119,20 @@ def configure(home: Path, text: str) -> None:
     ],
 )
 def test_the_provider_by_the_server_then_the_address(server: str, user: str, provider: str) -> None:
-    found = row(f"pop3 {server} {user} x")
+    found = decision(f"pop3 {server} {user} x")
     assert (found.outcome, found.provider, found.address) == ("translated", provider, user)
     assert found.remarks == (f"as {user}",)
 
 
 def test_a_server_that_only_the_address_speaks_for() -> None:
-    found = row("pop3 mail.example.com ann@gmail.com x")
+    found = decision("pop3 mail.example.com ann@gmail.com x")
     assert found.outcome == "translated"
-    assert "make sure" in found.remarks[0]
+    assert "check the name" in found.remarks[0]
 
 
 @pytest.mark.parametrize("server", ["localhost", "127.0.0.1", "proxy", "::1"])
 def test_no_token_goes_to_a_proxy(server: str) -> None:
-    found = row(f"pop3 {server} ann@gmail.com x")
+    found = decision(f"pop3 {server} ann@gmail.com x")
     assert found.outcome == "left"
     assert "proxy" in found.why
 
@@ -141,8 +150,8 @@ def test_no_token_goes_to_a_proxy(server: str) -> None:
 )
 def test_what_is_left_keeps_every_byte(line: str, why: str) -> None:
     result = run(line)
-    assert result.rows[0].outcome == "left"
-    assert why in result.rows[0].why
+    assert result.decisions[0].outcome == "left"
+    assert why in result.decisions[0].why
     assert result.content == f"{line}\n".encode()
     assert result.diff == ""
 
@@ -162,31 +171,83 @@ provider = "example"
 provider = "example"
 """,
     )
-    assert row("pop3 pop.example.org cyd@example.net x").provider == "example"
-    assert row("pop3 other.example.org ann@example.org x").provider == "example"
-    assert row("pop3 localhost ann@gmail.com x").provider == "example", "the account's own row says so"
-    assert row("pop3 pop.example.org bob x").address == "bob@example.org", "the only account of that name"
+    assert decision("pop3 pop.example.org cyd@example.net x").provider == "example"
+    assert decision("pop3 other.example.org ann@example.org x").provider == "example"
+    assert decision("pop3 localhost ann@gmail.com x").provider == "example", "the account's own row says so"
+    assert decision("pop3 pop.example.org bob x").address == "bob@example.org", "the only account of that name"
 
 
 def test_an_account_of_the_config_without_a_provider_asks_nobody(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Once: its MX record was looked up."""
     configure(home, '[accounts."ann@example.org"]\nclient_id = "x"\n')
     monkeypatch.setattr("oauth2_pop3.providers.mx.mail_exchanges", lambda _: pytest.fail("asked of the network"))
-    assert row("pop3 pop.gmail.com ann@example.org x").provider == "google"
+    assert decision("pop3 pop.gmail.com ann@example.org x").provider == "google"
+
+
+def test_a_translated_account_of_the_config_without_a_provider_asks_nobody(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once, its MX record was looked up for what is left to do."""
+    configure(home, '[accounts."ann@example.org"]\nclient_id = "x"\n')
+    monkeypatch.setattr("oauth2_pop3.providers.mx.mail_exchanges", lambda _: pytest.fail("asked of the network"))
+    assert decision("pop3 pop.gmail.com ann@example.org oauth2-pop3").todo[0] == (
+        "Run: oauth2-pop3 login ann@example.org"
+    )
+
+
+def test_a_wrong_table_in_the_config_is_named(home: Path) -> None:
+    configure(home, '[providers.example]\nissuer = "https://auth.example.org"\ndomains = "example.org"\n')
+    with pytest.raises(ConfigError, match="domains must be a list"):
+        decision(GMAIL)
+
+
+@pytest.mark.parametrize(
+    ("config", "builds"),
+    [("", 1), ('[accounts."ann@gmail.com"]\nprovider = "google"\n', 1), ('[providers.google]\nclient_id = "x"\n', 2)],
+)
+def test_only_the_providers_that_are_needed_are_built(
+    config: str, builds: int, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once, each provider was built for each run, and the account's own five times."""
+    configure(home, config)
+    built: list[str] = []
+    build = providers.provider
+
+    def counted(name: str, *rest: Any) -> providers.Provider:
+        built.append(name)
+        return build(name, *rest)
+
+    monkeypatch.setattr(providers, "provider", counted)
+    translator = Translator(dialect="lines")
+    for _ in range(2):
+        assert translator.translate("rc", f"{GMAIL}\n".encode()).decisions[0].outcome == "translated"
+    assert set(built) == {"google"}
+    assert len(built) == builds
+
+
+def test_no_https_client_is_loaded(home: Path) -> None:
+    """A translation asks nothing of the network, and that client takes longer to load than a file to translate."""
+    code = (
+        "import sys\nfrom oauth2_pop3.translation.translate import Translator\n"
+        "result = Translator().translate('fetchmailrc', b'poll pop.gmail.com proto pop3 user a@gmail.com ssl')\n"
+        "print(result.decisions[0].todo[0], 'requests' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "Run: oauth2-pop3 login a@gmail.com False\n"
 
 
 def test_only(home: Path) -> None:
     result = run(GMAIL, "pop3 pop.gmail.com bob@gmail.com x", only=["BOB@gmail.com"])
-    assert [row.outcome for row in result.rows] == ["left", "translated"]
-    assert "--only" in result.rows[0].why
+    assert [decision.outcome for decision in result.decisions] == ["left", "translated"]
+    assert "--only" in result.decisions[0].why
 
 
 def test_translated_twice() -> None:
     first = run(GMAIL)
-    second = translate("rc", first.content, Wishes())
+    second = Translator().translate("rc", first.content)
     assert second.content == first.content
-    assert second.rows[0].outcome == "already"
-    assert second.rows[0].todo == ("Run: oauth2-pop3 login ann@gmail.com",)
+    assert second.decisions[0].outcome == "already"
+    assert second.decisions[0].todo == ("Run: oauth2-pop3 login ann@gmail.com",)
 
 
 def test_no_password_in_the_diff() -> None:
@@ -211,7 +272,7 @@ def test_a_password_in_a_comment_is_masked_and_told_of() -> None:
         b"old-four",
         b"old-five",
     ]
-    result = translate("fetchmailrc", text.replace(b";", b"#"), Wishes())
+    result = Translator().translate("fetchmailrc", text.replace(b";", b"#"))
     assert "old-" not in result.diff
     assert result.diff.count("********") >= 6
     assert "line 1, 2, 3, 4, 5" in result.remarks[0]
@@ -219,17 +280,21 @@ def test_a_password_in_a_comment_is_masked_and_told_of() -> None:
 
 
 def test_what_is_left_for_the_person(home: Path) -> None:
-    todo = row(GMAIL).todo
+    todo = decision(GMAIL).todo
     assert todo[0] == "Run: oauth2-pop3 login ann@gmail.com"
     assert "POP" in todo[1]
-    assert row("pop3 pop.gmail.com ann@example.org x").todo[0].endswith("login ann@example.org --provider google")
+    assert decision("pop3 pop.gmail.com ann@example.org x").todo[0].endswith("login ann@example.org --provider google")
     tokens = home / ".local/state/oauth2-pop3/tokens"
     tokens.mkdir(mode=0o700, parents=True)
     tokens.parent.chmod(0o700)
     (tokens / "ann@gmail.com.json").write_text(Token("at", int(time.time()) + 99, "rt").to_json())
     (tokens / "ann@gmail.com.json").chmod(0o600)
     configure(home, '[accounts."ann@gmail.com"]\nprovider = "google"\n')
-    assert row(GMAIL).todo == ()
+    assert decision(GMAIL).todo == ()
+
+
+def test_a_command_to_run_is_quoted_for_a_shell() -> None:
+    assert decision("pop3 pop.gmail.com o'x@gmail.com x").todo[0] == """Run: oauth2-pop3 login 'o'"'"'x@gmail.com'"""
 
 
 def test_a_translation_that_would_change_whose_mail_it_is_is_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,9 +319,9 @@ def test_the_samples_are_what_a_translation_makes(name: str) -> None:
 
 def test_the_dialect() -> None:
     with pytest.raises(ConfigError, match="does not look like"):
-        translate("rc", b"what is this", Wishes())
+        Translator().translate("rc", b"what is this")
     with pytest.raises(UsageError, match="no dialect bogus"):
         run(GMAIL, dialect="bogus")
     with pytest.raises(UsageError, match="--keep-type"):
         run(GMAIL, keep_type=True)
-    assert translation.translate("rc", b"", Wishes(dialect="lines")).rows == ()
+    assert Translator(dialect="lines").translate("rc", b"").decisions == ()

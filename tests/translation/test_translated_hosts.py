@@ -97,8 +97,10 @@ def fill(
     subprocess.run(["openssl", "rehash", hashed], check=True, capture_output=True)
     shown = subprocess.run(
         ["openssl", "x509", "-fingerprint", "-md5", "-noout", "-in", certificates.server_pem],
-        capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     values = {
         "POP3S": str(dovecot.pop3s_port),
         "POP3": str(dovecot.pop3_port),

@@ -1,8 +1,8 @@
-"""The configuration files of mail retrievers: one module a dialect, each a Dialect.
+"""The configuration files of mail retrievers ("hosts"): one folder a dialect, each with a Dialect.
 
-A dialect reads its host's file without losing a byte of it: what it finds are places in the file, and what it
-changes are Edits of these places. It knows its host's language and nothing of providers: translation.py decides
-which accounts are to sign in by OAuth 2.0, and as whom.
+A dialect reads its host's file without losing a byte of it: it finds places in the file, and it changes the file by
+Edits of these places. It knows the host's language and no providers: the folder translation/ decides which accounts
+shall sign in by OAuth 2.0, and as whom.
 """
 
 from __future__ import annotations
@@ -17,12 +17,15 @@ from oauth2_pop3.dialects.source_text import Edit, SourceText
 
 @dataclass(frozen=True, kw_only=True)
 class DialectAccount:
-    """A mail account that a host's file describes, with everything resolved that it inherits.
+    """A mail account that a host's file describes, with all that it inherits from other parts of the file.
 
-    line: where it begins, from 1. name: what the file calls it: a section, a poll's name. protocol: "pop3", "imap" or
-    another. server, port: where its host connects to; port 0 if only the host knows. username: as the server gets it.
-    uses_oauth2_pop3: it is translated already. obstacle: why it cannot be translated, as far as the dialect sees, and
-    what the person can do: a sentence or two; "" for nothing.
+    line: the line on which it begins, from 1.
+    name: its name in the file: that of a section, or of a poll.
+    protocol: "pop3", "imap" or another.
+    server, port: what the host connects to. The port is 0 if only the host knows it.
+    username: the name that the server is given.
+    uses_oauth2_pop3: it has been translated before.
+    obstacle: why the dialect cannot translate it, and what the user can do: a sentence or two. "" if it can.
     """
 
     line: int
@@ -37,11 +40,13 @@ class DialectAccount:
 
 @dataclass(frozen=True, kw_only=True)
 class SignIn:
-    """What an account is to become. address: whose token it uses (`oauth2-pop3 token ADDRESS`).
+    """How a translated account signs in.
 
-    command: what `oauth2-pop3` is called by: a path, where cron would not find it. mechanisms: the provider's, the
-    preferred one first; empty where it takes any. ca_certs: the provider's own certificate authorities, if it has some.
-    port, starttls: the provider's.
+    address: the account whose token is used (`oauth2-pop3 token ADDRESS`).
+    command: the name by which `oauth2-pop3` is run; its whole path, if cron would not find it by its name.
+    mechanisms: the provider's SASL mechanisms, the preferred one first; empty if it takes any.
+    ca_certs: a file with the provider's own certificate authorities, "" if it has none.
+    port, starttls: how the provider's POP3 server is reached.
     """
 
     address: str
@@ -54,14 +59,14 @@ class SignIn:
 
 @dataclass(frozen=True)
 class Translation:
-    """What to change. remarks: what a person has to know of each account that was translated, by its number."""
+    """The edits of a file. remarks: what the user should know about the translated accounts, by their numbers."""
 
     edits: Sequence[Edit]
     remarks: Mapping[int, Sequence[str]] = field(default_factory=dict)
 
 
 class DialectFile(ABC):
-    """One file, read. secrets: where passwords stand in it (start and end offsets), which are never shown."""
+    """A file that was read. secrets: the places of its passwords (start and end offset), which are never shown."""
 
     source: SourceText
     accounts: Sequence[DialectAccount]
@@ -69,11 +74,13 @@ class DialectFile(ABC):
 
     @abstractmethod
     def translate(self, sign_ins: Mapping[int, SignIn], *, keep_type: bool = False) -> Translation:
-        """Let accounts (by their number in `accounts`) sign in by OAuth 2.0; all others keep every byte.
+        """Let accounts sign in by OAuth 2.0. All others keep every byte.
 
-        keep_type: with the host's own means and `oauth2-pop3 token` alone, where the dialect has two ways. An account
-        without an obstacle can always be translated; where one can only be so together with others that are not in
-        sign_ins, it is left as it is, and its remark says so.
+        An account without an obstacle can always be translated, with one exception: if it can only be translated
+        together with others that are not in sign_ins, it is left as it is, and its remark says so.
+
+        sign_ins: the accounts to translate, by their number in `accounts`.
+        keep_type: use the host's own OAuth 2.0, with `oauth2-pop3 token`. Dialects that cannot keep the type ignore it.
         """
 
 
@@ -81,9 +88,11 @@ class Dialect(ABC):
     """Reads the configuration language of one host."""
 
     name: ClassVar[str]
-    """The file's usual name without its dot: ``getmailrc``, ``fetchmailrc``, ``mpoprc``."""
+    """The file's usual name, without a dot before it: ``getmailrc``, ``fetchmailrc``, ``mpoprc``."""
     locations: ClassVar[Sequence[str]] = ()
-    """Where the host looks for its file, or for a directory of them: ``~/.fetchmailrc``."""
+    """The files that the host reads, or directories of them: ``~/.fetchmailrc``."""
+    can_keep_type: ClassVar[bool] = False
+    """The host has OAuth 2.0 of its own beside what we add to it, and `translate` can use either."""
 
     @abstractmethod
     def recognises(self, file_name: str, content: bytes) -> bool:
@@ -91,9 +100,9 @@ class Dialect(ABC):
 
     @abstractmethod
     def read(self, file_name: str, content: bytes) -> DialectFile:
-        """Find its accounts. Raises DialectError (file, line, column, the words, what is expected there)."""
+        """Find the accounts of a file. Raises DialectError, which names the place and what is expected there."""
 
 
 def is_our_command(words: Sequence[str], subcommand: str) -> bool:
-    """Tell whether a command line runs a subcommand of oauth2-pop3, wherever that is installed."""
+    """Tell whether a command line runs this subcommand of oauth2-pop3, with or without a path before the name."""
     return len(words) > 1 and words[0].rpartition("/")[2] == "oauth2-pop3" and words[1] == subcommand

@@ -1,4 +1,4 @@
-"""What every Dialect must do, as tests that any project can run on its own dialect under pytest.
+"""What every Dialect must do, as tests that any project can run on its own dialect with pytest.
 
 ::
 
@@ -8,8 +8,8 @@
         def make(self) -> Dialect:
             return FetchRc()
 
-        examples = [b"server pop.gmail.com user ann@gmail.com password secret"]    # an account that can be translated
-        refused = [b"sevrer"]                                                      # what the host does not take
+        examples = [b"server pop.gmail.com user ann@gmail.com password secret"]    # each has an account to translate
+        refused = [b"sevrer"]                                                      # what the host does not accept
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from oauth2_pop3.errors import DialectError
 
 
 class DialectContract:
-    """Derive, and define make(), examples and refused."""
+    """Derive a class from it, and define make(), examples and refused."""
 
     examples: ClassVar[Sequence[bytes]] = ()
     refused: ClassVar[Sequence[bytes]] = ()
@@ -68,12 +68,19 @@ class DialectContract:
             again = translated.source.edited(translated.translate({}).edits)
             assert again == translated.source.edited([])
 
+    def test_keep_type_matters_only_to_a_dialect_that_can_keep_it(self) -> None:
+        for file in self._files():
+            sign_ins = {0: SignIn(address=self._first(file).username)}
+            usual, kept = (file.source.edited(file.translate(sign_ins, keep_type=keep).edits) for keep in (False, True))
+            assert (kept != usual) == self.make().can_keep_type
+            assert self._first(self.make().read("a-file", kept)).uses_oauth2_pop3
+
     def test_the_old_password_is_gone(self) -> None:
         for file in self._files():
             old = {file.source.text[start:end] for start, end in file.secrets}
             assert not [secret for secret in old if secret in self._translated(file).source.text]
 
-    def test_what_the_host_does_not_take_is_refused_with_its_place(self) -> None:
+    def test_what_the_host_does_not_accept_is_refused_with_its_place(self) -> None:
         for content in self.refused:
             try:
                 self.make().read("a-file", content)
@@ -82,7 +89,7 @@ class DialectContract:
                 assert error.line > 0
                 assert error.column > 0
             else:
-                raise AssertionError(f"{content!r} was taken")
+                raise AssertionError(f"{content!r} was accepted")
 
     def _files(self) -> list[DialectFile]:
         return [self.make().read("a-file", example) for example in self.examples]

@@ -1,4 +1,4 @@
-"""A configuration file's text that can be edited in places and loses no byte elsewhere."""
+"""The text of a configuration file, which can be edited in places and loses no byte elsewhere."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from functools import cached_property
 from oauth2_pop3.errors import DialectError
 
 MASK = "********"
-"""What is shown in the place of a secret."""
+"""What is shown instead of a secret."""
 
 _PASSWORD = re.compile(r"pass\w*+(?:[ \t=:]++(?=[^\r\n])|(?=[\"']))", re.IGNORECASE)
 _COMMENT = re.compile(r"^[ \t]*;|(?:^|[\s;:,])#", re.MULTILINE)
@@ -19,7 +19,7 @@ _COMMENT = re.compile(r"^[ \t]*;|(?:^|[\s;:,])#", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True, order=True)
 class Edit:
-    """Replace what stands from start to end (offsets) by text. shown: that text without a secret, if it has one."""
+    """Replace the text from offset start to offset end. shown: the new text without its secret, if it has one."""
 
     start: int
     end: int
@@ -28,7 +28,7 @@ class Edit:
 
 
 class SourceText:
-    """A file's content, each octet one character (ISO 8859-1): whatever encoding it is in, offsets hold.
+    """The content of a file, with one character for each octet (ISO 8859-1), so that offsets fit any encoding.
 
     file: its name, for errors. text: its content.
     """
@@ -39,7 +39,7 @@ class SourceText:
 
     @cached_property
     def line_starts(self) -> list[int]:
-        """The offset at which each line begins; behind a last line end there is one more, which is empty."""
+        """The offset at which each line begins. If the last line has an end, an empty line follows it."""
         starts, at = [0], self.text.find("\n")
         while at >= 0:
             starts.append(at + 1)
@@ -47,27 +47,27 @@ class SourceText:
         return starts
 
     def line(self, offset: int) -> int:
-        """The line that an offset stands in, from 1."""
+        """The number of an offset's line, from 1."""
         return bisect_right(self.line_starts, offset)
 
     def column(self, offset: int) -> int:
-        """Its place in the line, in octets, from 1."""
+        """The place of an offset in its line, in octets, from 1."""
         return offset - self.line_starts[self.line(offset) - 1] + 1
 
     def line_span(self, offset: int) -> tuple[int, int]:
-        """From where to where the line goes that an offset stands in, with its line end."""
+        """The start and end of an offset's line, with its line end."""
         number = self.line(offset)
         start = self.line_starts[number - 1]
         return start, self.line_starts[number] if number < len(self.line_starts) else len(self.text)
 
     @cached_property
     def line_end(self) -> str:
-        """The line end that the file uses: that of its first line."""
+        """The line end of the first line, which the file is taken to use everywhere."""
         first = self.text.find("\n")
         return "\r\n" if first > 0 and self.text[first - 1] == "\r" else "\n"
 
     def error(self, offset: int, message: str, *, directive: str = "", hint: str = "") -> DialectError:
-        """An error at an offset. message: what was found and what was expected. Mind passwords."""
+        """Make an error about an offset. message: what was found and what was expected, without any password."""
         return DialectError(
             message,
             file=self.file,
@@ -78,7 +78,7 @@ class SourceText:
         )
 
     def edited(self, edits: Iterable[Edit]) -> bytes:
-        """The content with the edits made, which must not overlap; two insertions at one place keep their order."""
+        """Make edits, which must not overlap: the new content. Insertions at the same offset keep their order."""
         pieces, at = [], 0
         for edit in sorted(edits, key=lambda edit: (edit.start, edit.end)):
             if edit.start < at:
@@ -89,7 +89,7 @@ class SourceText:
 
 
 def commented_passwords(text: str) -> Iterator[tuple[int, int]]:
-    """Where comments have what may be a password, such as a setting that was commented out: to the line's end."""
+    """The places of what may be a password in a comment, such as an old setting: each goes to the end of its line."""
     line_end = 0
     comment: re.Match[str] | None = None
     for word in _PASSWORD.finditer(text):
@@ -103,7 +103,7 @@ def commented_passwords(text: str) -> Iterator[tuple[int, int]]:
 
 
 def readable(text: str) -> str:
-    """A part of a SourceText's text for people and for other files: as UTF-8, where it is that."""
+    """A part of a SourceText's text for messages and other files: decoded as UTF-8, if it is that."""
     if text.isascii():
         return text
     try:
@@ -113,5 +113,5 @@ def readable(text: str) -> str:
 
 
 def as_source(text: str) -> str:
-    """A string for an Edit, so that the file gets it as UTF-8."""
+    """A string as the text of an Edit, so that it is UTF-8 in the file."""
     return text.encode().decode("iso-8859-1")

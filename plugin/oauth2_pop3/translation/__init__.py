@@ -1,1 +1,1 @@
-"""Moving a mail retriever's configuration file to OAuth 2.0."""
+"""Moving the configuration files of mail retrievers to OAuth 2.0: which files, which accounts, by which provider."""

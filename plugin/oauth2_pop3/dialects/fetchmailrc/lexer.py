@@ -1,6 +1,6 @@
-"""The words of a fetchmailrc, as fetchmail's rcfile_l.l finds them: the longest match, and of two the earlier rule.
+"""The words of a fetchmailrc, as fetchmail's rcfile_l.l finds them: the longest match wins, then the earlier rule.
 
-Every octet belongs to a Word or stands between two of them.
+Every octet of the file belongs to a Word or stands between two of them.
 """
 
 from __future__ import annotations
@@ -9,51 +9,30 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from oauth2_pop3.dialects.fetchmailrc.vocabulary import AUTH_TYPES, KEYWORDS, NOISE, PROTOCOLS, SYNONYMS
 from oauth2_pop3.dialects.source_text import SourceText
 
 _QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
-_UNQUOTED = re.compile(r"([^=;:, \t\r\n]+)[ \t]*")  # with the blanks behind it, which spares most of the other matches
+_UNQUOTED = re.compile(r"([^=;:, \t\r\n]+)[ \t]*")
+"""A word, and the blanks behind it: to take both at once saves most of the matches of _BETWEEN."""
 _BETWEEN = re.compile(r"(?:[ \t\r;:,]+|(?:#[^\n]*)?\\?\n)+")
-_ON_THE_LAST_LINE = re.compile(r"[ \t\r;:,]+")  # a comment wants a line end
+_BETWEEN_ON_THE_LAST_LINE = re.compile(r"[ \t\r;:,]+")
+"""On a last line without a line end, `#` begins no comment: to fetchmail, the line end is a part of it."""
 _NUMBER = re.compile(r"-?[0-9]+")
-
-NOISE = frozenset(("with", "and", "has", "wants", "options"))
-
-_SYNONYMS = {
-    "server": "poll", "local": "localdomains", "proto": "protocol", "preauth": "authenticate",
-    "preauthenticate": "authenticate", "auth": "authenticate", "username": "user", "pass": "password",
-    "folders": "folder", "smtp": "smtphost", "pre": "preconnect", "post": "postconnect", "pass8": "pass8bits",
-    "mimedec": "mimedecode",
-}  # fmt: skip
-_KEYWORDS = frozenset(
-    ("set", "logfile", "idfile", "pidfile", "daemon", "syslog", "invisible", "showdots", "postmaster", "bouncemail",
-     "spambounce", "softbounce", "warnings", "tracepolls", "defaults", "poll", "skip", "via", "aka", "localdomains",
-     "protocol", "service", "port", "interval", "authenticate", "timeout", "envelope", "qvirtual", "principal",
-     "esmtpname", "esmtppassword", "bad-header", "accept", "reject", "user", "password", "folder", "smtphost",
-     "fetchdomains", "smtpaddress", "smtpname", "antispam", "mda", "bsmtp", "lmtp", "preconnect", "postconnect",
-     "interface", "monitor", "plugin", "plugout", "batchlimit", "fetchlimit", "fetchsizelimit", "fastuidl", "expunge",
-     "properties", "is", "here", "there", "to", "no", "keep", "flush", "limitflush", "fetchall", "rewrite", "forcecr",
-     "stripcr", "pass8bits", "dropstatus", "dropdelivered", "mimedecode", "idle", "dns", "uidl", "ssl", "sslkey",
-     "sslcert", "sslproto", "sslcertck", "sslcertfile", "sslcertpath", "sslcommonname", "sslfingerprint", "checkalias",
-     "limit", "sdps", "kpop")
-)  # fmt: skip
-_AUTH_TYPES = {
-    "any": "any", "gssapi": "gssapi", "kerberos4": "kerberos_v4", "kerberos_v4": "kerberos_v4",
-    "kerberos5": "kerberos_v5", "kerberos_v5": "kerberos_v5", "kerberos": "kerberos_v4", "ssh": "ssh",
-    "implicit": "ssh", "external": "external", "otp": "otp", "opie": "otp", "cram": "cram-md5",
-    "cram-md5": "cram-md5", "msn": "msn", "ntlm": "ntlm",
-}  # fmt: skip
-_PROTOCOLS = frozenset(("auto", "pop2", "pop3", "imap", "apop", "rpop", "etrn", "odmr"))
 _NEGATED = re.compile(
     "no(bouncemail|uidl|checkalias|dns|envelope|keep|flush|limitflush|fetchall|rewrite|forcecr|stripcr|pass8(?:bits)?|"
     "dropstatus|dropdelivered|mimedec(?:ode)?|spambounce|idle)"
 )
-_NAME_FOLLOWS = frozenset(("user", "password", "is", "to"))
+_NAME_FOLLOWS = frozenset({"user", "password", "is", "to"})
 
 
 class Word(NamedTuple):
-    """A word. kind: the keyword it is, or "string", "number", "protocol-name", "auth-type", "=". value: what it says,
-    escapes read. start, end: where it stands, quotes included."""
+    """A word of the file.
+
+    kind: the keyword it is, or "string", "number", "protocol-name", "auth-type" or "=".
+    value: what it says, with its escapes read.
+    start, end: its place, with its quotation marks.
+    """
 
     kind: str
     value: str
@@ -61,59 +40,87 @@ class Word(NamedTuple):
     end: int
 
 
+class _Meaning(NamedTuple):
+    """What a known word means. kind: "" for a noise word. state: the lexer's state after it; None for no change."""
+
+    kind: str
+    value: str
+    state: str | None
+
+
 def words(source: SourceText) -> Iterator[Word]:
-    """The words of a file, in order; noise words and comments are left out. Raises DialectError."""
+    """The words of a file, in order, without noise words and comments. Raises DialectError."""
     text = source.text
     if (nul := text.find("\0")) >= 0:
         raise source.error(nul, "there is a NUL in the file")
-    at, state, last_line = 0, "", text.rfind("\n") + 1
+    state = ""
+    for kind, start, end in _tokens(text):
+        if kind == "=":
+            yield Word("=", "=", start, end)
+            state = "name"
+        elif kind == "quoted":
+            yield Word("string", unescaped(text[start + 1 : end - 1]), start, end)
+            state = ""
+        elif state == "name":
+            yield Word("string", unescaped(text[start:end]), start, end)
+            state = ""
+        else:
+            word = text[start:end]
+            if word[:2] == "no" and (negated := _NEGATED.fullmatch(word)):
+                yield Word("no", "no", start, start + 2)
+                start, word = start + 2, negated[1]
+            known = _KNOWN.get(word)
+            if known is None:
+                yield Word("number" if _NUMBER.fullmatch(word) else "string", unescaped(word), start, end)
+            elif known.kind:
+                kind, value, state = _named(word, known, state)
+                yield Word(kind, value, start, end)
+
+
+def _tokens(text: str) -> Iterator[tuple[str, int, int]]:
+    """The kind of each token ("=", "quoted" or "bare") and its place; nothing between two of them means anything."""
+    at, last_line = 0, text.rfind("\n") + 1
     while at < len(text):
         first = text[at]
-        separator = _BETWEEN if at < last_line else _ON_THE_LAST_LINE
-        if first in " \t\r\n;:,#\\" and (between := separator.match(text, at)):
-            at = between.end()
+        between = _BETWEEN if at < last_line else _BETWEEN_ON_THE_LAST_LINE
+        if first in " \t\r\n;:,#\\" and (skipped := between.match(text, at)):
+            at = skipped.end()
             continue
         if first == "=":
-            yield Word("=", "=", at, at + 1)
-            at, state = at + 1, "name"
+            yield "=", at, at + 1
+            at += 1
             continue
         unquoted = _UNQUOTED.match(text, at)
-        assert unquoted  # noqa: S101 - whatever is no separator is a word
-        (word,), end, behind = unquoted.groups(), unquoted.end(1), unquoted.end()
+        assert unquoted  # noqa: S101 - what is no separator is a word
+        end = unquoted.end(1)
         if first in "\"'" and (quoted := _QUOTED.match(text, at)) and quoted.end() >= end:
-            yield Word("string", unescaped(quoted[0][1:-1]), at, quoted.end())
-            at, state = quoted.end(), ""
-            continue
-        if state == "name":
-            yield Word("string", unescaped(word), at, end)
-            at, state = behind, ""
-            continue
-        if word[:2] == "no" and (negated := _NEGATED.fullmatch(word)):
-            yield Word("no", "no", at, at + 2)
-            at += 2
-            word = negated[1]
-        known = _KNOWN.get(word)
-        if known is None:
-            kind = "number" if _NUMBER.fullmatch(word) else "string"
-            yield Word(kind, unescaped(word), at, end)
-        elif state == "auth" and known[0] == "password":
-            yield Word("auth-type", word, at, end) if word == "password" else Word("string", word, at, end)
-            state = "" if word == "password" else state
-        elif known[0]:
-            yield Word(known[0], known[1], at, end)
-            state = state if known[2] is None else known[2]
-        at = behind
+            yield "quoted", at, quoted.end()
+            at = quoted.end()
+        else:
+            yield "bare", at, end
+            at = unquoted.end()
 
 
-def _known() -> dict[str, tuple[str, str, str | None]]:
-    """What each word is that means something: its kind, its value, and the lexer's state after it, if that changes."""
-    found: dict[str, tuple[str, str, str | None]] = dict.fromkeys(NOISE, ("", "", None))
-    for word in (*_KEYWORDS, *_SYNONYMS, "SDPS", "KPOP"):
-        kind = _SYNONYMS.get(word, word.lower() if word in ("SDPS", "KPOP") else word)
-        found[word] = kind, word, "name" if kind in _NAME_FOLLOWS else "auth" if kind == "authenticate" else None
-    found |= {word: ("auth-type", value, "") for word, value in _AUTH_TYPES.items()}
-    for word in _PROTOCOLS:
-        found[word], found[word.upper()] = ("protocol-name", word, None), ("protocol-name", word.upper(), None)
+def _named(word: str, known: _Meaning, state: str) -> tuple[str, str, str]:
+    """The kind and the value of a known word in a state, and the state after it."""
+    if state == "auth" and known.kind == "password":  # `pass`, its synonym, is a string there
+        return ("auth-type", word, "") if word == "password" else ("string", word, state)
+    return known.kind, known.value, state if known.state is None else known.state
+
+
+def _known() -> dict[str, _Meaning]:
+    found = dict.fromkeys(NOISE, _Meaning("", "", None))
+    for word in (*KEYWORDS, *SYNONYMS):
+        kind = SYNONYMS.get(word, word)
+        state = "name" if kind in _NAME_FOLLOWS else "auth" if kind == "authenticate" else None
+        found[word] = _Meaning(kind, word, state)
+    for word in ("sdps", "kpop"):
+        found[word.upper()] = _Meaning(word, word.upper(), None)
+    for word, value in AUTH_TYPES.items():
+        found[word] = _Meaning("auth-type", value, "")
+    for word in PROTOCOLS:
+        found[word] = _Meaning("protocol-name", word, None)
+        found[word.upper()] = _Meaning("protocol-name", word.upper(), None)
     return found
 
 
@@ -125,9 +132,9 @@ _ESCAPE = re.compile(r"\\(?:[xX]([0-9a-fA-F]{0,2})|(0[0-7]{0,2})|([1-9][0-9]{0,2
 
 
 def unescaped(text: str) -> str:
-    """A string with its escapes read: \\x42, octal \\041, decimal \\66, \\n, \\t, a backslash before a line end."""
+    """Read the escapes of a string: \\x42, octal \\041, decimal \\66, \\n, \\t, a backslash before a line end."""
 
-    def one(match: re.Match[str]) -> str:
+    def character(match: re.Match[str]) -> str:
         hexadecimal, octal, decimal, line_end, other = match.groups()
         if hexadecimal is not None:
             return chr(int(hexadecimal or "0", 16))
@@ -137,11 +144,11 @@ def unescaped(text: str) -> str:
             return ""
         return _ESCAPES.get(other, other) if other else ""
 
-    return _ESCAPE.sub(one, text).partition("\0")[0] if "\\" in text else text
+    return _ESCAPE.sub(character, text).partition("\0")[0] if "\\" in text else text
 
 
 def quoted(text: str) -> str:
-    """A string as a fetchmailrc writes it."""
+    """Write a string as it may stand in a fetchmailrc."""
     for quote in "\"'":
         if quote not in text and "\\" not in text and "\n" not in text:
             return f"{quote}{text}{quote}"

@@ -6,50 +6,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from oauth2_pop3.dialects.fetchmailrc.lexer import Word, words
-from oauth2_pop3.dialects.source_text import SourceText, readable
-
-_FLAGS = frozenset(("uidl", "checkalias", "dns", "tracepolls"))
-_SERVER_NEGATED = _FLAGS | {"envelope"}
-_SERVER_STRING = frozenset(
-    ("via", "principal", "esmtpname", "esmtppassword", "qvirtual", "interface", "monitor", "plugin", "plugout")
+from oauth2_pop3.dialects.fetchmailrc.vocabulary import (
+    FLAGS_OF_A_USER,
+    GLOBAL_FLAGS,
+    GLOBAL_STRINGS,
+    NEGATABLE_OF_A_SERVER,
+    OPTIONS_OF_A_SERVER,
+    OPTIONS_OF_A_USER,
+    SECRETS,
+    TAKES_ONE,
+    TAKES_SEVERAL,
 )
-_SERVER_NUMBER = frozenset(("port", "interval", "timeout"))
-_SERVER = frozenset(
-    {"aka", "localdomains", "protocol", "service", "authenticate", "envelope", "bad-header"}
-    | _FLAGS | _SERVER_STRING | _SERVER_NUMBER
-)  # fmt: skip
-_USER_FLAGS = frozenset(
-    ("keep", "flush", "limitflush", "fetchall", "rewrite", "forcecr", "stripcr", "pass8bits", "dropstatus",
-     "dropdelivered", "mimedecode", "idle", "ssl", "sslcertck")
-)  # fmt: skip
-_USER_STRING = frozenset(
-    ("password", "smtpaddress", "smtpname", "mda", "bsmtp", "preconnect", "postconnect", "sslkey", "sslcert",
-     "sslproto", "sslcertfile", "sslcertpath", "sslcommonname", "sslfingerprint", "properties")
-)  # fmt: skip
-_USER_STRINGS = frozenset(("folder", "smtphost", "fetchdomains"))
-_USER_NUMBER = frozenset(
-    ("limit", "warnings", "fetchlimit", "fetchsizelimit", "fastuidl", "batchlimit", "expunge")
-)  # fmt: skip
-_USER = frozenset(
-    {"to", "is", "antispam", "lmtp"} | _USER_FLAGS | _USER_STRING | _USER_STRINGS | _USER_NUMBER
-)  # fmt: skip
-_TAKES_ONE: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys((*_FLAGS, *_USER_FLAGS, "lmtp"), ()),
-    **dict.fromkeys((*_SERVER_STRING, *_USER_STRING), ("string",)),
-    **dict.fromkeys((*_SERVER_NUMBER, *_USER_NUMBER), ("number",)),
-    "service": ("string", "number"),
-    "protocol": ("protocol-name", "sdps", "kpop"),
-    "authenticate": ("auth-type",),
-    "bad-header": ("accept", "reject"),
-}
-"""What kind of word an option takes; () for none."""
-_TAKES_SEVERAL = {**dict.fromkeys(("aka", "localdomains", *_USER_STRINGS), "string"), "antispam": "number"}
-_SECRET = frozenset(("password", "esmtppassword"))
+from oauth2_pop3.dialects.source_text import SourceText, readable
 
 
 @dataclass(eq=False, slots=True)
 class Option:
-    """An option: name; whether `no` stands before it; its value's words; all its words."""
+    """An option of a server or a user.
+
+    words: all its words. values: those of its value. negated: whether `no` stands before it.
+    """
 
     name: str
     words: tuple[Word, ...]
@@ -58,12 +34,12 @@ class Option:
 
     @property
     def start(self) -> int:
-        """Where it begins."""
+        """The offset of its first octet."""
         return self.words[0].start
 
     @property
     def end(self) -> int:
-        """Where it ends."""
+        """The offset behind its last octet."""
         return self.words[-1].end
 
     @property
@@ -74,7 +50,7 @@ class Option:
 
 @dataclass(eq=False)
 class User:
-    """What belongs to one user of an entry. definition: `user NAME [there]`; none where only options stand."""
+    """One user of an entry. definition: `user NAME [there]`; None if the entry has a user's options but no user."""
 
     definition: Option | None
     options: list[Option] = field(default_factory=list)
@@ -82,7 +58,7 @@ class User:
 
 @dataclass(eq=False)
 class Entry:
-    """A `poll`, `skip` or `defaults`. head: the words that open it."""
+    """A `poll`, `skip` or `defaults`. head: the words that begin it."""
 
     name: str
     head: tuple[Word, ...]
@@ -96,7 +72,7 @@ class Entry:
 
 
 class Parser:
-    """Reads a file; every rule of the grammar is a method. words: all its words."""
+    """Reads a file; each rule of the grammar is a method. words: all words of the file."""
 
     def __init__(self, source: SourceText) -> None:
         self.source = source
@@ -104,7 +80,7 @@ class Parser:
         self._at = 0
 
     def entries(self) -> list[Entry]:
-        """The entries of the file. Raises DialectError where fetchmail would refuse it."""
+        """Read the entries. Raises DialectError at what fetchmail would refuse."""
         found = []
         while (word := self._peek()) is not None:
             if word.kind == "set":
@@ -123,26 +99,27 @@ class Parser:
         self._next()
         word = self._peek()
         if self._skip("no"):
-            self._take("bouncemail", "spambounce", "softbounce", "syslog", "invisible", "showdots", after="set no")
-        elif word and word.kind in ("logfile", "idfile", "pidfile", "postmaster", "properties", "daemon"):
+            self._take(*GLOBAL_FLAGS, after="set no")
+        elif word and word.kind in ("daemon", *GLOBAL_STRINGS):
             self._next()
             self._skip("=")
             self._take("number" if word.kind == "daemon" else "string", after=f"set {word.kind}")
         else:
-            self._take("bouncemail", "spambounce", "softbounce", "syslog", "invisible", "showdots", after="set")
+            self._take(*GLOBAL_FLAGS, after="set")
 
     def _entry(self, entry: Entry) -> Entry:
-        entry.options = self._options(_SERVER, _SERVER_NEGATED)
-        if options := self._options(_USER, _USER_FLAGS):
+        entry.options = self._options(OPTIONS_OF_A_SERVER, NEGATABLE_OF_A_SERVER)
+        if options := self._options(OPTIONS_OF_A_USER, FLAGS_OF_A_USER):
             entry.users.append(User(None, options))
         else:
             while (word := self._peek()) and word.kind == "user":
                 definition = self._user()
-                entry.users.append(User(definition, self._options(_USER, _USER_FLAGS)))
+                entry.users.append(User(definition, self._options(OPTIONS_OF_A_USER, FLAGS_OF_A_USER)))
         word = self._peek()
-        if word and entry.users and (word.kind in _SERVER or word.kind == "no"):
+        if word and entry.users and (word.kind in OPTIONS_OF_A_SERVER or word.kind == "no"):
             raise self.source.error(
-                word.start, f"{self._shown(word)} is an option of the server, and stands after options of a user"
+                word.start,
+                f"{self._shown(word)} is an option of the server, and must stand before the options of a user",
             )
         return entry
 
@@ -160,18 +137,21 @@ class Parser:
         self._take("here", after="the local names")
         return self._made("local", first, ())
 
-    def _options(self, names: frozenset[str], flags: frozenset[str]) -> list[Option]:
-        """The options of these that come next. flags: those that `no` may stand before."""
+    def _options(self, names: frozenset[str], negatable: frozenset[str]) -> list[Option]:
+        """Read the options that come next, as long as they are among these names.
+
+        negatable: the names that `no` may stand before.
+        """
         found, words = [], self.words
         while self._at < len(words):
             first, name = self._at, words[self._at].kind
             negated = name == "no"
             if negated:
                 name = words[first + 1].kind if first + 1 < len(words) else ""
-            if name not in (flags if negated else names):
+            if name not in (negatable if negated else names):
                 break
             self._at += 1 + negated
-            kinds = () if negated else _TAKES_ONE.get(name)
+            kinds = () if negated else TAKES_ONE.get(name)
             values: tuple[Word, ...] = ()
             if kinds is None:
                 values = tuple(self._values(name))
@@ -181,7 +161,7 @@ class Parser:
         return found
 
     def _values(self, name: str) -> Iterator[Word]:
-        """The words of an option that takes more than one."""
+        """Read the value of an option that takes more than one word."""
         if name == "envelope":
             if (word := self._peek()) and word.kind == "number":
                 yield self._next()
@@ -189,7 +169,7 @@ class Parser:
         elif name in ("to", "is"):
             yield from self._names(name)
         else:
-            kind = _TAKES_SEVERAL[name]
+            kind = TAKES_SEVERAL[name]
             yield self._take(kind, after=name)
             while (word := self._peek()) and word.kind == kind:
                 yield self._next()
@@ -204,7 +184,7 @@ class Parser:
         self._skip("here")
 
     def _mappings(self) -> None:
-        """Names, and pairs of names with = between them."""
+        """Read names, and pairs of names with = between them."""
         self._take("string", after="is")
         while (word := self._peek()) and word.kind in ("string", "="):
             self._next()
@@ -239,14 +219,14 @@ class Parser:
     def _unexpected(self, expected: str) -> Exception:
         word = self._peek()
         if word is None:
-            return self.source.error(len(self.source.text), f"the file ends where {expected} is expected")
+            return self.source.error(len(self.source.text), f"{expected} is expected, but the file ends")
         return self.source.error(
-            word.start, f"{self._shown(word)} stands where {expected} is expected", directive=word.kind
+            word.start, f"{expected} is expected here, not {self._shown(word)}", directive=word.kind
         )
 
     def _shown(self, word: Word) -> str:
-        """A word, unless it may be a part of a password: one that was not quoted, with a space or a quote in it."""
+        """A word for a message, unless it may be the rest of a password that has a space or a quotation mark in it."""
         before = [earlier.kind for earlier in self.words[max(0, self._at - 2) : self._at]]
-        if word.kind in ("string", "number") and before[:1] and before[0] in _SECRET:
+        if word.kind in ("string", "number") and before[:1] and before[0] in SECRETS:
             return "the word after the password"
         return repr(readable(self.source.text[word.start : word.end])[:40])

@@ -1,6 +1,6 @@
 """getmailrc: the configuration of getmail, one account a file; its retriever's type becomes `oauth2-pop3`.
 
-`server`, `port` and `username` stay as they are: getmail's memory of what it has seen is a file named after them.
+`server`, `port` and `username` stay as they are: getmail names the file in which it remembers messages after them.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from oauth2_pop3.dialects import Dialect, DialectAccount, DialectFile, SignIn, Translation, is_our_command
@@ -17,11 +17,11 @@ from oauth2_pop3.dialects.source_text import Edit, SourceText, as_source, readab
 
 _OUR_TYPE = "oauth2-pop3"
 _POP3 = re.compile(r"(Simple|BrokenUIDL|Multidrop)POP3(SSL)?Retriever")
-_GONE = ("password", "password_command", "use_xoauth2", "use_apop", "ssl_version")
+_REMOVED = ("password", "password_command", "use_xoauth2", "use_apop", "ssl_version")
 _NUMBERS = ("port", "timeout")
 _FILES = ("ca_certs", "certfile", "keyfile")
-_OURS_ALONE = ("account", "mechanism", "starttls", "unique_ids", "allow_insecure_loopback")
-"""Options that only our type has: getmail warns of them and goes on."""
+_ONLY_OURS = ("account", "mechanism", "starttls", "unique_ids", "allow_insecure_loopback")
+"""Options that only our type has: getmail's own types ignore them, with a warning."""
 _TRUE = ("true", "yes", "on", "1")
 _SYSTEM_CA = "/etc/ssl/certs/ca-certificates.crt"
 
@@ -31,9 +31,10 @@ class GetmailRc(Dialect):
 
     name = "getmailrc"
     locations = ("~/.getmail", "~/.config/getmail")
+    can_keep_type = True
 
     def recognises(self, file_name: str, content: bytes) -> bool:
-        """By the section that getmail cannot do without."""
+        """Recognise it by the section that getmail cannot do without."""
         return re.search(rb"(?m)^[ \t]*\[retriever\]", content) is not None
 
     def read(self, file_name: str, content: bytes) -> GetmailFile:
@@ -42,7 +43,7 @@ class GetmailRc(Dialect):
 
 
 class GetmailFile(DialectFile):
-    """A file, and the one account in it."""
+    """A file with its one account."""
 
     def __init__(self, source: SourceText) -> None:
         self.source = source
@@ -67,26 +68,29 @@ class GetmailFile(DialectFile):
     def _get(self, name: str) -> str:
         return readable(self._text_of(self._options, name))
 
+    def _is_on(self, name: str) -> bool:
+        return self._get(name).lower() in _TRUE
+
     def _account(self) -> DialectAccount:
         kind = self._get("type")
-        own = kind == _OUR_TYPE
-        known = _POP3.fullmatch(kind)
-        protocol = "imap" if "IMAP" in kind else "pop3" if known or own or "SDPS" in kind else kind
-        port = self._get("port")
-        at_once = "SSL" in kind or (own and self._get("starttls").lower() not in _TRUE)
-        by_helper = self._get("use_xoauth2").lower() in _TRUE and self._is_our_command(
-            self._options.get("password_command")
-        )
+        ours = kind == _OUR_TYPE
+        by_helper = self._is_on("use_xoauth2") and self._is_our_command(self._options.get("password_command"))
         return DialectAccount(
             line=self.source.line(self._options["type"].lines[0][0]),
             name="retriever",
-            protocol=protocol,
+            protocol=_protocol(kind),
             server=self._get("server"),
-            port=int(port) if port.isascii() and port.isdecimal() else 995 if not port and at_once else 110,
+            port=self._port(tls_at_once="SSL" in kind or (ours and not self._is_on("starttls"))),
             username=self._get("username"),
-            uses_oauth2_pop3=own or by_helper,
-            obstacle="" if own else self._obstacle(kind),
+            uses_oauth2_pop3=ours or by_helper,
+            obstacle="" if ours else self._obstacle(kind),
         )
+
+    def _port(self, *, tls_at_once: bool) -> int:
+        port = self._get("port")
+        if port.isascii() and port.isdecimal():
+            return int(port)
+        return 995 if tls_at_once and not port else 110
 
     @staticmethod
     def _is_our_command(option: Option | None) -> bool:
@@ -98,7 +102,7 @@ class GetmailFile(DialectFile):
 
     def _obstacle(self, kind: str) -> str:
         if not _POP3.fullmatch(kind):
-            return f"Its type {kind} is none of those that oauth2-pop3 can take the place of."
+            return f"Its type is {kind}, which oauth2-pop3 cannot replace."
         if self._uses_netrc:
             return "It takes its user from .netrc (use_netrc): write username into the file, and translate again."
         for name in ("server", "username"):
@@ -107,9 +111,13 @@ class GetmailFile(DialectFile):
         for name in ("type", "server", "username"):
             if len(self._options[name].values) > 1:
                 return f"Its {name} goes over several lines: write it on one, and translate again."
-        for name in (*_OURS_ALONE, *(() if "Multidrop" in kind else ("envelope_recipient",))):
+        for name in (*_ONLY_OURS, *(() if "Multidrop" in kind else ("envelope_recipient",))):
             if name in self._options:
-                return f"It has {name}, which means nothing to {kind} and much to oauth2-pop3: take it out first."
+                return f"It has {name}, which {kind} ignores and oauth2-pop3 obeys: remove it, and translate again."
+        return self._obstacle_in_values()
+
+    def _obstacle_in_values(self) -> str:
+        """Why our type could not read an option, or would read it in another way; "" if it can."""
         for name in _NUMBERS:
             if (value := self._get(name)) and not (value.isascii() and value.isdecimal() and 0 < int(value) < 65536):
                 return f"{name} = {value}: write it as a number, and translate again."
@@ -128,53 +136,62 @@ class GetmailFile(DialectFile):
             return Translation([])
         if keep_type:
             return self._with_its_type(sign_ins[0])
-        sign_in, kind = sign_ins[0], self._get("type")
-        remarks = []
-        edits = [Edit(*self._options["type"].values[0], _OUR_TYPE)]
+        edits = [Edit(*self._options["type"].values[0], _OUR_TYPE), *self._removed(_REMOVED)]
+        return Translation(
+            [*edits, *self._inserted(self._new_options(sign_ins[0]))],
+            {0: self._remarks()},
+        )
+
+    def _new_options(self, sign_in: SignIn) -> dict[str, str]:
+        """What our type has to be told so that it fetches the same mail in the same way."""
+        kind = self._get("type")
         new: dict[str, str] = {}
         if "BrokenUIDL" in kind:
             new["unique_ids"] = "false"
         if "SSL" not in kind:
             new["starttls"] = "true"
-            remarks.append("It had no TLS; from now on it has, by STLS, or nothing is sent.")
         elif sign_in.starttls:
             new["starttls"] = "false"
         if "SSL" in kind and not self._get("port") and sign_in.port != 995:
             new["port"] = "995"
         if sign_in.address.lower() != self._get("username").lower():
             new["account"] = sign_in.address
-        if "SSL" in kind and not self._get("ca_certs"):
-            remarks.append("The server's certificate is verified from now on, always.")
+        return new
+
+    def _remarks(self) -> list[str]:
+        remarks = []
+        if "SSL" not in self._get("type"):
+            remarks.append("It did not use TLS. From now on it does, by STLS, and sends nothing without it.")
+        elif not self._get("ca_certs"):
+            remarks.append("From now on the server's certificate is always verified.")
         if "ssl_version" in self._options:
-            remarks.append("ssl_version is gone: it is TLS 1.2 or later.")
-        for name in _GONE:
-            if name in self._options:
-                edits += [Edit(start, end) for start, end in self._options[name].lines]
-        return Translation([*edits, *self._inserted(new)], {0: remarks})
+            remarks.append("ssl_version was removed: TLS 1.2 or later is used.")
+        return remarks
 
     def _with_its_type(self, sign_in: SignIn) -> Translation:
-        """getmail's own class, with XOAUTH2 and the helper."""
+        """Keep getmail's own type, with XOAUTH2 and `oauth2-pop3 token` as its password_command."""
         if "SSL" not in self._get("type"):
-            return Translation(
-                [], {0: ["Its type has no TLS, and a token is never sent without: leave --keep-type out."]}
-            )
-        command = repr((sign_in.command, "token", sign_in.address))
-        wanted = {"use_xoauth2": "true", "password_command": command}
+            why = "Its type does not use TLS, and a token is never sent without TLS: translate without --keep-type."
+            return Translation([], {0: [why]})
+        wanted = {
+            "use_xoauth2": "true",
+            "password_command": repr((sign_in.command, "token", sign_in.address)),
+        }
         version = (
             "getmail6 6.19.11 or later is needed: 6.18 sends the token as a password, and Microsoft refuses what "
             "6.19.04 to 6.19.10 send."
         )
         remarks = [version]
         if not self._get("ca_certs"):
-            bundle = _system_ca()
-            if bundle:
+            if bundle := _system_ca():
                 wanted["ca_certs"] = bundle
-            remarks.append(
-                f"getmail's own type verifies TLS only with ca_certs: {bundle} was put in."
-                if bundle
-                else "getmail's own type does not verify TLS without ca_certs: name the system's authorities there."
-            )
-        edits, new = [], {}
+                remarks.append(f"getmail's own type verifies TLS only with ca_certs: {bundle} was added.")
+            else:
+                remarks.append(
+                    "getmail's own type does not verify TLS without ca_certs: set it to the system's certificate "
+                    "authorities."
+                )
+        edits, new = self._removed(("password", "use_apop")), {}
         for name, value in wanted.items():
             if name not in self._options:
                 new[name] = value
@@ -182,13 +199,15 @@ class GetmailFile(DialectFile):
             option = self._options[name]
             edits.append(Edit(*option.values[0], as_source(value)))
             edits += [Edit(start, end) for start, end in option.lines[1:]]
-        for name in ("password", "use_apop"):
-            if name in self._options:
-                edits += [Edit(start, end) for start, end in self._options[name].lines]
         return Translation([*edits, *self._inserted(new)], {0: remarks})
 
+    def _removed(self, names: Collection[str]) -> list[Edit]:
+        """Remove options, with their lines."""
+        options = [self._options[name] for name in names if name in self._options]
+        return [Edit(start, end) for option in options for start, end in option.lines]
+
     def _inserted(self, options: Mapping[str, str]) -> list[Edit]:
-        """New options behind the type, written as that is."""
+        """New options behind the type, with its indentation and its way to write `=`."""
         if not options:
             return []
         kind, text = self._options["type"], self.source.text
@@ -203,8 +222,14 @@ class GetmailFile(DialectFile):
         return [Edit(end, end, lines)]
 
 
+def _protocol(kind: str) -> str:
+    if "IMAP" in kind:
+        return "imap"
+    return "pop3" if kind == _OUR_TYPE or _POP3.fullmatch(kind) or "SDPS" in kind else kind
+
+
 def _is_strings(text: str) -> bool:
-    """Whether our type reads it, which evaluates nothing."""
+    """Tell whether our type can read it: our type evaluates nothing."""
     try:
         strings = ast.literal_eval(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
@@ -213,6 +238,6 @@ def _is_strings(text: str) -> bool:
 
 
 def _system_ca() -> str:
-    """The file of the system's certificate authorities, "" if there is none."""
+    """The file of the system's certificate authorities; "" if there is none."""
     candidates = (_SYSTEM_CA, ssl.get_default_verify_paths().openssl_cafile)
     return next((name for name in candidates if name and Path(name).is_file()), "")

@@ -1,6 +1,7 @@
-"""The syntax of a getmailrc: what Python's RawConfigParser makes of it, with the place of everything.
+"""The syntax of a getmailrc, as Python's RawConfigParser reads it, with the place of everything.
 
-No interpolation, no comments behind a value; a line that is indented more than its option goes on with its value.
+There is no interpolation, and no comment behind a value. A line that is indented more than its option continues the
+option's value.
 """
 
 from __future__ import annotations
@@ -10,19 +11,40 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from oauth2_pop3.dialects.source_text import SourceText, readable
+from oauth2_pop3.errors import DialectError
 
 SPACE = " \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f"
-"""White space, as far as it is ASCII."""
+"""What str.strip removes, of ASCII."""
 
 _SWITCHES = frozenset(
-    ("read_all", "delete", "delivered_to", "received", "message_log_verbose", "message_log_syslog", "fingerprint",
-     "use_netrc", "to_oldmail_on_each_mail", "only_oldmail_file", "skip_imap_fetch_size", "mark_read")
-)  # fmt: skip
+    {
+        "read_all",
+        "delete",
+        "delivered_to",
+        "received",
+        "message_log_verbose",
+        "message_log_syslog",
+        "fingerprint",
+        "use_netrc",
+        "to_oldmail_on_each_mail",
+        "only_oldmail_file",
+        "skip_imap_fetch_size",
+        "mark_read",
+    }
+)
 _NUMBERS = frozenset(
-    ("delete_after", "delete_bigger_than", "max_message_size", "max_messages_per_session", "max_bytes_per_session",
-     "verbose")
-)  # fmt: skip
-_SWITCHES_OF_A_RETRIEVER = frozenset(("delete_dup_msgids", "use_apop", "use_xoauth2"))
+    {
+        "delete_after",
+        "delete_bigger_than",
+        "max_message_size",
+        "max_messages_per_session",
+        "max_bytes_per_session",
+        "verbose",
+    }
+)
+_SWITCHES_OF_A_RETRIEVER = frozenset({"delete_dup_msgids", "use_apop", "use_xoauth2"})
+_TRUE = ("true", "yes", "on", "1")
+_FALSE = ("false", "no", "off", "0")
 
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|$)")
 _HEADER = re.compile(r"\[(.+)\]", re.DOTALL)
@@ -31,9 +53,12 @@ _OPTION = re.compile(r"([^=:]*)[=:]\s*(.*)$", re.DOTALL | re.ASCII)
 
 @dataclass(eq=False)
 class Option:
-    """An option. lines: from where to where each of its lines goes, with line ends; values: the parts of its value.
+    """An option.
 
-    delimiter: from the end of its name to the start of its value.
+    lines: the place of each of its lines, with its line end.
+    values: the place of its value on each line.
+    delimiter: the place between its name and its value.
+    parts: its value, line by line.
     """
 
     name: str
@@ -44,7 +69,7 @@ class Option:
 
     @property
     def value(self) -> str:
-        """As RawConfigParser returns it."""
+        """The value, as RawConfigParser returns it."""
         return "\n".join(self.parts).rstrip(SPACE)
 
 
@@ -52,12 +77,12 @@ Sections = dict[str, dict[str, Option]]
 
 
 def parse(source: SourceText) -> Sections:
-    """The file's sections and their options, by name. Raises DialectError where RawConfigParser refuses it."""
+    """Read the sections and their options, by name. Raises DialectError at what RawConfigParser refuses."""
     sections: Sections = {}
     section: dict[str, Option] | None = None
     option: Option | None = None
-    indent, header, text = 0, "", source.text
-    at = 0
+    text = source.text
+    at, indent = 0, 0
     while at < len(text):
         match = _LINE.match(text, at)
         assert match  # noqa: S101 - it matches everything
@@ -77,10 +102,7 @@ def parse(source: SourceText) -> Sections:
             continue
         indent = here
         if found := _HEADER.match(bare):
-            header, option = found[1], None
-            if header in sections and header != "DEFAULT":
-                raise source.error(first, f"the section [{readable(header)}] is there twice", directive=header)
-            section = sections.setdefault(header, {})
+            section, option = _section(source, found[1], first, sections), None
             continue
         if section is None:
             raise source.error(first, "a section such as [retriever] is expected before the first option")
@@ -91,32 +113,42 @@ def parse(source: SourceText) -> Sections:
     return sections
 
 
+def _section(source: SourceText, header: str, at: int, sections: Sections) -> dict[str, Option]:
+    if header in sections and header != "DEFAULT":
+        raise source.error(at, f"the section [{readable(header)}] is there twice", directive=header)
+    return sections.setdefault(header, {})
+
+
 def check(source: SourceText, sections: Sections) -> None:
-    """Refuse what getmail refuses of what is written there; it also looks at the machine, for paths and commands."""
-    destination = sections.get("destination", {})
-    has_path = "type" in destination and destination["type"].value in ("Maildir", "Mboxrd", "MDA_external")
-    all_required = {
-        "retriever": _required_of_a_retriever(sections),
-        "destination": ["type", "path"] if has_path else ["type"],
-    }
-    for section, required in all_required.items():
-        for name in required:
+    """Refuse what getmail refuses, as far as the file shows it: getmail also looks for its paths and commands."""
+    required = {"retriever": _required_of_a_retriever(sections), "destination": _required_of_a_destination(sections)}
+    for section, names in required.items():
+        for name in names:
             if name not in sections.get(section, {}):
                 what = f"[{section}] with a {name}" if section not in sections else f"{name} in [{section}]"
                 raise source.error(len(source.text), f"there is no {what}", directive=section)
-    for section, names in {"options": _SWITCHES, "retriever": _SWITCHES_OF_A_RETRIEVER}.items():
-        for option in _options(sections, section, names):
-            if option.value.lower() not in ("true", "yes", "on", "1", "false", "no", "off", "0"):
-                raise source.error(
-                    option.values[0][0], f"{option.name}: true or false is expected", directive=option.name
-                )
+    switches = [
+        *_options(sections, "options", _SWITCHES),
+        *_options(sections, "retriever", _SWITCHES_OF_A_RETRIEVER),
+    ]
+    for option in switches:
+        if option.value.lower() not in (*_TRUE, *_FALSE):
+            raise _wrong_value(source, option, "true or false")
     for option in _options(sections, "options", _NUMBERS):
         try:
             int(option.value)
         except ValueError:
-            raise source.error(
-                option.values[0][0], f"{option.name}: a whole number is expected", directive=option.name
-            ) from None
+            raise _wrong_value(source, option, "a whole number") from None
+
+
+def _wrong_value(source: SourceText, option: Option, expected: str) -> DialectError:
+    return source.error(option.values[0][0], f"{option.name}: {expected} is expected", directive=option.name)
+
+
+def _required_of_a_destination(sections: Sections) -> list[str]:
+    options = sections.get("destination", {})
+    has_path = "type" in options and options["type"].value in ("Maildir", "Mboxrd", "MDA_external")
+    return ["type", "path"] if has_path else ["type"]
 
 
 def _required_of_a_retriever(sections: Sections) -> list[str]:
@@ -126,7 +158,7 @@ def _required_of_a_retriever(sections: Sections) -> list[str]:
         return ["type"]
     netrc = sections.get("options", {}).get("use_netrc")
     required = ["type", "server"]
-    if netrc is None or netrc.value.lower() not in ("true", "yes", "on", "1"):
+    if netrc is None or netrc.value.lower() not in _TRUE:
         required.append("username")
     return [*required, "envelope_recipient"] if kind.startswith("Multidrop") else required
 
@@ -139,9 +171,9 @@ def _option(source: SourceText, bare: str, first: int, line: tuple[int, int]) ->
     match = _OPTION.match(bare)
     name = match[1].rstrip(SPACE).lower() if match else ""
     if not match or not name:
-        # What stands there may be a part of a password.
+        # The message does not show the line: it may be a part of a password.
         raise source.error(
-            first, "NAME = VALUE is expected, or a line that is indented more than the option it belongs to"
+            first, "NAME = VALUE is expected; a line that continues an option must be indented more than the option"
         )
     value = match[2].strip(SPACE)
     begin = first + match.start(2)

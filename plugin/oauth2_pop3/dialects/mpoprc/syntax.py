@@ -14,18 +14,35 @@ from typing import NamedTuple
 from oauth2_pop3.dialects.source_text import SourceText, readable
 
 LINE_LIMIT = 500
-"""Octets of a line without its end that mpop does not take any more (LINEBUFSIZE is 501)."""
+"""mpop refuses a line of this many octets, its end not counted (LINEBUFSIZE is 501)."""
 
 _AUTH = (
-    "scram-sha-256-plus", "scram-sha-1-plus", "scram-sha-256", "scram-sha-1", "plain", "apop", "user", "gssapi",
-    "external", "oauthbearer", "cram-md5", "digest-md5", "login", "ntlm", "xoauth2",
-)  # fmt: skip
+    "scram-sha-256-plus",
+    "scram-sha-1-plus",
+    "scram-sha-256",
+    "scram-sha-1",
+    "plain",
+    "apop",
+    "user",
+    "gssapi",
+    "external",
+    "oauthbearer",
+    "cram-md5",
+    "digest-md5",
+    "login",
+    "ntlm",
+    "xoauth2",
+)
 _BLANKS = " \t"
 
 
 class Statement(NamedTuple):
-    """A command and its argument. start, end: the whole line, with its end. raw: from where to where the argument
-    stands, with its quotes. argument: what mpop takes it for."""
+    """A command and its argument.
+
+    start, end: the place of the line, with its end.
+    argument: as mpop reads it, without quotation marks.
+    raw: the place of the argument, with them.
+    """
 
     start: int
     end: int
@@ -36,10 +53,12 @@ class Statement(NamedTuple):
 
 @dataclass(eq=False)
 class Section:
-    """What follows a line `account` or `defaults`, up to the next one. name: "" for defaults.
+    """A line `account` or `defaults`, and what follows it up to the next one.
 
-    parents: the accounts that it names. inherited: the settings that it begins with, by command; bequeathed: those of
-    them that its own children take over, which are not those of `defaults` (conf.c: acc->mask).
+    name: "" for defaults.
+    parents: the accounts that it inherits from.
+    inherited: the settings that it begins with, by command.
+    bequeathed: those of them that its children inherit: all but those of `defaults` (conf.c: acc->mask).
     """
 
     header: Statement
@@ -51,17 +70,17 @@ class Section:
 
     @cached_property
     def own(self) -> dict[str, Statement]:
-        """What it says itself; of two that say the same, the last counts. Ask when the section is complete."""
+        """Its own settings, by command; the last one counts. To be asked for when the section is complete."""
         return {statement.command: statement for statement in self.statements}
 
     @cached_property
     def settings(self) -> dict[str, Statement]:
-        """Every setting that counts for this account, and the statement that it comes from."""
+        """All its settings, by command, and the statement that each comes from."""
         return {**self.inherited, **self.own}
 
 
 def parse(source: SourceText) -> list[Section]:
-    """The file's sections, in their order. Raises DialectError where mpop would refuse it."""
+    """Read a file's sections, in their order. Raises DialectError at what mpop would refuse."""
     sections: list[Section] = []
     accounts: dict[str, Section] = {}
     defaults: dict[str, Statement] = {}
@@ -96,7 +115,7 @@ def _statements(source: SourceText) -> Iterator[Statement]:
         stop = len(text) if end < 0 else end
         following = stop + 1 if end >= 0 else stop
         if stop - at >= LINE_LIMIT:
-            raise source.error(at, f"the line is longer than mpop takes ({LINE_LIMIT - 1} octets)")
+            raise source.error(at, f"the line is too long: mpop takes {LINE_LIMIT - 1} octets")
         if (nul := text.find("\0", at, stop)) >= 0:
             raise source.error(nul, "there is a NUL in the line")
         if end > at and text[end - 1] == "\r":  # only before a line feed
@@ -113,7 +132,7 @@ def _statements(source: SourceText) -> Iterator[Statement]:
 
 
 def _argument(text: str, start: int, end: int) -> tuple[str, tuple[int, int]]:
-    """What mpop's trim_string makes of the rest of a line, and where it stands."""
+    """What mpop's trim_string makes of the rest of a line, and its place."""
     while start < end and text[start] in _BLANKS:
         start += 1
     while end > start and text[end - 1] in _BLANKS:
@@ -122,7 +141,7 @@ def _argument(text: str, start: int, end: int) -> tuple[str, tuple[int, int]]:
 
 
 def trimmed(text: str) -> str:
-    """Without blanks around it, and without quotes around that."""
+    """A text without the blanks around it, and then without the quotation marks around it."""
     text = text.strip(_BLANKS)
     return text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
 
@@ -150,7 +169,7 @@ def _account(source: SourceText, statement: Statement, known: dict[str, Section]
 
 
 def _check(source: SourceText, statement: Statement) -> None:
-    """Refuse what mpop would; the message never has the argument of what may be a password."""
+    """Refuse what mpop would refuse. mpop accepts any password, so no message shows one."""
     rule = _RULES.get(statement.command)
     if rule is None:
         raise source.error(
@@ -169,7 +188,7 @@ def _check(source: SourceText, statement: Statement) -> None:
 
 
 def integer(text: str) -> int:
-    """What strtol(3) with base 0 reads, if it is all of the text; -1 for anything else, and for what is below 0."""
+    """Read a number as strtol(3) does with base 0; -1 if the text is no such number, or the number is below 0."""
     match = re.fullmatch(r"[\s]*\+?(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)|\s*-0+", text, re.ASCII)
     if not match:
         return -1
@@ -203,13 +222,13 @@ _INT_MAX = (1 << 31) - 1
 _RULES: dict[str, tuple[str, Callable[[str], bool]]] = {
     "eval": _TEXT,
     "host": _TEXT,
-    "port": ("a port", _in(1, 65535)),
-    "timeout": ("off or seconds", lambda text: text == "off" or _in(1, _INT_MAX)(text)),
+    "port": ("a port number", _in(1, 65535)),
+    "timeout": ("off or a number of seconds", lambda text: text == "off" or _in(1, _INT_MAX)(text)),
     "pipelining": ("on, off or auto", lambda text: text in ("", "on", "off", "auto")),
     "received_header": _SWITCH,
-    "delivery": ("mda, maildir, mbox or exchange and what belongs to it", _delivery),
+    "delivery": ("mda, maildir, mbox or exchange, and its argument", _delivery),
     "uidls_file": _TEXT,
-    "auth": ("a method", lambda text: text in ("", "on", *_AUTH)),
+    "auth": ("a method of authentication", lambda text: text in ("", "on", *_AUTH)),
     **dict.fromkeys(("user", "password", "passwordeval", "ntlmdomain", "tls_force_sslv3"), _ANY),
     "tls": _SWITCH,
     "tls_starttls": _SWITCH,
@@ -226,6 +245,6 @@ _RULES: dict[str, tuple[str, Callable[[str], bool]]] = {
     ),
     "killsize": ("off or a size", _size),
     "skipsize": ("off or a size", _size),
-    "proxy_port": ("a port", lambda text: not text or _in(1, 65535)(text)),
+    "proxy_port": ("a port number", lambda text: not text or _in(1, 65535)(text)),
 }
-"""Each command: what is expected, and whether an argument is that."""
+"""For each command, what its argument must be, in words and as a function that checks it."""
