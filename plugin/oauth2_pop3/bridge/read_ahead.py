@@ -28,7 +28,7 @@ _COLLECTED_LIMIT = 8 << 20  # octets of an answer that is looked into
 _OWED_LIMIT = 1024  # answers that a client may be waiting for
 _MISTAKES = 4  # so many guesses may fail before no more are made
 _LISTINGS = (b"LIST", b"UIDL", b"CAPA")  # multi-line without an argument
-_ONE_LINE = (b"STAT", b"NOOP", b"RSET", b"LAST", b"QUIT", b"LIST", b"UIDL")
+_ONE_LINE = (b"STAT", b"NOOP", b"RSET", b"LAST", b"LIST", b"UIDL")
 
 
 @dataclass(slots=True, eq=False)
@@ -99,10 +99,11 @@ class ReadAhead(PassedOn):
         while not self._steps_aside and len(self._owed) < _OWED_LIMIT:
             line, end, rest = self._received.partition(b"\n")
             if not end:
-                self._steps_aside = len(line) >= LINE_LIMIT
+                if len(line) >= LINE_LIMIT:
+                    self._step_aside()
                 break
             if not self._command(line.rstrip(b"\r")):
-                self._steps_aside = True  # its answer may have any form: nothing is read into it
+                self._step_aside()  # its answer may have any form: nothing is read into it
                 break
             self._received = rest
         self._look_ahead()
@@ -115,6 +116,16 @@ class ReadAhead(PassedOn):
             self.for_server += self._received
             self._received = b""
 
+    def _step_aside(self) -> None:
+        self._steps_aside = True
+        self._end_reading_ahead()
+
+    def _end_reading_ahead(self) -> None:
+        self._mistakes = _MISTAKES
+        for exchange in self._ahead.values():
+            exchange.forget()
+        self._ahead.clear()
+
     def _command(self, line: bytes) -> bool:
         """Take a command; False where it is not one of RFC 1939 or CAPA."""
         verb, *arguments = line.upper().split() or [b""]
@@ -124,9 +135,9 @@ class ReadAhead(PassedOn):
                 self._fetch(verb, *numbers)
             case b"DELE", [_] if numbers:
                 self._delete(numbers[0], line)
-            case b"QUIT", []:
+            case b"QUIT", _:
                 self._ask(_Exchange(line, collect=self._quit))
-                self._window = 0
+                self._end_reading_ahead()  # else the relay would wait for the client to fetch what is there
             case b"LIST", [_] if numbers:
                 self._list(numbers[0], line)
             case b"LIST", []:
