@@ -306,7 +306,7 @@ def test_an_authorization_server_that_is_down_is_a_passing_fault(
     getmail.oauth2(dovecot, address)
     result = getmail.run()
     assert result.returncode == OPERATION_FAILED
-    assert "passing fault" in result.stderr
+    assert "temporary problem" in result.stderr
     assert "[SYS/TEMP]" in result.stderr
 
 
@@ -343,7 +343,7 @@ def test_no_secret_in_dump_or_trace(
         for secret in secrets:
             assert secret not in result.stdout + result.stderr
     getmail.oauth2(dovecot, address, "password = hunter2-of-old\n")
-    assert "password is of no use with type = oauth2-pop3" in getmail.run().stderr
+    assert "password has no effect with type = oauth2-pop3" in getmail.run().stderr
 
 
 # -- the other variants of getmail's POP3 types
