@@ -113,8 +113,8 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
                 raise
             raise AuthenticationRejected(
                 error.message,
-                hint=f"It was the token of {person}, who needs full access to {mailbox}. To see what is missing, run: "
-                f"oauth2-pop3 login {person} --mailbox {mailbox}",
+                hint=f"It was the token of {person}, who needs full access to {mailbox}. To see which of the two was "
+                f"refused, run: oauth2-pop3 login {person} --mailbox {mailbox}",
             ) from error
 
     # -- the list of messages
