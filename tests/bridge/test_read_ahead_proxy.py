@@ -291,3 +291,16 @@ def test_the_client_is_not_expected_to_fetch_anything_more(last: str) -> None:
     assert conversation.between.can_do_without_server
     conversation.ask(last)
     assert not conversation.between.can_do_without_server
+
+
+@pytest.mark.parametrize("words", [(b"-ERR Disconnected for inactivity.\r\n",), (b"-ERR Disconnected", b"\r\n")])
+def test_a_last_word_of_the_server_is_not_taken_for_a_response(words: tuple[bytes, ...]) -> None:
+    """Once the client took it for the response to RETR 2, and each message for the one after it."""
+    conversation = Conversation(Server([b"1", b"2", b"3"]), ReadAheadProxy())
+    conversation.ask("RETR 1")
+    between = conversation.between
+    between.from_server(words[0])
+    between.from_client(b"RETR 2\r\n")
+    for rest in words[1:]:
+        between.from_server(rest)
+    assert between.for_client == b"+OK\r\n2\r\n.\r\n"

@@ -48,6 +48,7 @@ class ReadAheadProxy(Passthrough):
         self._deleted: set[int] = set()
         self._failure = b""  # the first -ERR to a deletion that the client believes done
         self._steps_aside = False  # everything is passed on as it is from now on
+        self._hides_unasked = False
         self._bounds = ResponseBounds()
 
     # -- the client
@@ -88,6 +89,7 @@ class ReadAheadProxy(Passthrough):
 
     def _step_aside(self) -> None:
         self._steps_aside = True
+        self._hides_unasked = False
         self._ahead.end()
 
     def _command(self, line: bytes) -> bool:
@@ -172,7 +174,7 @@ class ReadAheadProxy(Passthrough):
         at = 0
         while at < len(data):
             if not self._awaited:
-                self.for_client += data[at:]  # the server's last words before it closes, or we have stepped aside
+                self._unasked(data[at:])
                 return
             exchange = self._awaited[0]
             end, complete = self._bounds.take(data, at, multiline=exchange.multiline)
@@ -182,6 +184,17 @@ class ReadAheadProxy(Passthrough):
                 exchange.finish()
             at = end
         self._go_on()
+
+    def _unasked(self, data: bytes) -> None:
+        """Pass on what the server says unasked: its last words before it closes, or anything once we step aside.
+
+        The client would take last words for the response to its next command. That must not be the RETR of a message
+        that is here: the message would then come as the response to the command after that one. So the client does not
+        get the last words in this case; the end of the connection says enough.
+        """
+        self._hides_unasked |= self._ahead.has_whole_message
+        if not self._hides_unasked:
+            self.for_client += data
 
     @property
     def can_do_without_server(self) -> bool:
