@@ -15,12 +15,13 @@ if sys.path[:1] == [os.path.dirname(os.path.realpath(__file__))]:
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from oauth2_pop3.pop3.maildrop import Pop3Server, open_maildrop
-from oauth2_pop3.pop3.retrieval import ReadAhead, Retrieval
+from oauth2_pop3.pop3.maildrop import MaildropServer, open_maildrop
+from oauth2_pop3.pop3.read_ahead import ReadAheadLimits
+from oauth2_pop3.pop3.retrieval import Retrieval
 
 
 def main(port: str, user: str, token_file: str, ca_certs: str, maildir: str, threads: str) -> None:
-    server = Pop3Server(host="localhost", port=int(port), ca_certs=ca_certs)
+    server = MaildropServer(host="localhost", port=int(port), ca_certs=ca_certs)
     token = Path(token_file).read_text().strip()
 
     def deliver(number: int, message: bytes) -> None:
@@ -32,7 +33,7 @@ def main(port: str, user: str, token_file: str, ca_certs: str, maildir: str, thr
         os.rename(f"{maildir}/tmp/{name}", f"{maildir}/new/{name}")
 
     began = time.perf_counter()
-    run = Retrieval(lambda: open_maildrop(server, user, lambda _: token), read_ahead=ReadAhead(), line_feeds=True)
+    run = Retrieval(lambda: open_maildrop(server, user, lambda _: token), read_ahead=ReadAheadLimits(), line_feeds=True)
     order = [message.unique_id for message in run.listing()[0]]
     run.expect(order)
     messages = ((number, run.fetch(unique_id).content()) for number, unique_id in enumerate(order))

@@ -35,8 +35,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from benchmarks.delay import delayed
-from oauth2_pop3.pop3.maildrop import Pop3Server, open_maildrop
-from oauth2_pop3.pop3.retrieval import ReadAhead, Retrieval
+from oauth2_pop3.pop3.maildrop import MaildropServer, open_maildrop
+from oauth2_pop3.pop3.read_ahead import ReadAheadLimits
+from oauth2_pop3.pop3.retrieval import Retrieval
 from servers import programs
 from servers.authorization_server import AuthorizationServer
 from servers.certificates import Certificates
@@ -182,10 +183,10 @@ class Bench:
     def reading(self, address: str, port: int, tls: bool) -> Task:
         token = (self.directory / address).read_text().strip()
         ca_certs = str(self.certificates.ca_file)
-        server = Pop3Server(host="localhost", port=port, allow_insecure_loopback=not tls, ca_certs=ca_certs)
+        server = MaildropServer(host="localhost", port=port, allow_insecure_loopback=not tls, ca_certs=ca_certs)
 
         def task() -> float:
-            run = Retrieval(lambda: open_maildrop(server, address, lambda _: token), read_ahead=ReadAhead())
+            run = Retrieval(lambda: open_maildrop(server, address, lambda _: token), read_ahead=ReadAheadLimits())
             order = [listed.unique_id for listed in run.listing()[0]]
             run.expect(order)
             began = time.perf_counter()

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 
-from oauth2_pop3.bridge import client as bridge_client
 from oauth2_pop3.bridge.client import Client, ClientGone
 from servers.authorization_server import AuthorizationServer
 from servers.certificates import Certificates
@@ -142,7 +141,7 @@ def test_a_refresh_token_that_was_rotated_meanwhile_is_kept(
 @pytest.mark.parametrize("on", ["a socket", "pipes"])
 def test_waiting_for_the_server(on: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it takes for a sign of life: a client that sends no more has AFTER_END left, one that has gone nothing."""
-    monkeypatch.setattr(bridge_client, "AFTER_END", 0.3)
+    monkeypatch.setattr("oauth2_pop3.bridge.client.AFTER_END", 0.3)
     server, far = socket.socketpair()
     with server, far, ExitStack() as stack:
         if on == "a socket":
@@ -172,7 +171,7 @@ def test_waiting_for_the_server(on: str, monkeypatch: pytest.MonkeyPatch) -> Non
         threading.Timer(0.1, far.send, [b"+"]).start()
         assert waited(60), "it may still come"
         server.recv(1)
-        monkeypatch.setattr(bridge_client, "AFTER_END", 60)
+        monkeypatch.setattr("oauth2_pop3.bridge.client.AFTER_END", 60)
         threading.Timer(0.1, goes).start()
         began = time.monotonic()
         with pytest.raises(ClientGone):

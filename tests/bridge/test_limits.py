@@ -11,26 +11,23 @@ from contextlib import contextmanager
 
 import pytest
 
-from oauth2_pop3.bridge import client as bridge_client
-from oauth2_pop3.bridge import passwords as bridge_password
-from oauth2_pop3.bridge import relay
-from oauth2_pop3.bridge import session as bridge
-from oauth2_pop3.bridge.client import Client
+from oauth2_pop3.bridge import passwords, relay, session
+from oauth2_pop3.bridge.client import SIGN_IN_TIME, Client
 from oauth2_pop3.bridge.relay import Relay
 from oauth2_pop3.bridge.session import Bridge
 from oauth2_pop3.errors import UsageError
-from oauth2_pop3.pop3.maildrop import Pop3Server
+from oauth2_pop3.pop3.maildrop import MaildropServer
 from servers.authorization_server import AuthorizationServer
 from servers.dovecot import Dovecot
 from support.product import ADDRESS, Product
 
 LONG = 20.0  # seconds in which whatever is waited for has happened on a slow machine too
-NOWHERE = Pop3Server(host="localhost", port=1)
+NOWHERE = MaildropServer(host="localhost", port=1)
 
 
 @pytest.fixture
-def upstream(signed_in: Product, authorization_server: AuthorizationServer, dovecot: Dovecot) -> Pop3Server:
-    return Pop3Server(host="localhost", port=dovecot.pop3s_port, ca_certs=str(authorization_server.ca_file))
+def upstream(signed_in: Product, authorization_server: AuthorizationServer, dovecot: Dovecot) -> MaildropServer:
+    return MaildropServer(host="localhost", port=dovecot.pop3s_port, ca_certs=str(authorization_server.ca_file))
 
 
 @contextmanager
@@ -56,7 +53,7 @@ def running(work: Callable[[], None]) -> Iterator[Future[float]]:
 
 @contextmanager
 def bridged(
-    server: Pop3Server, seconds: float = LONG, *, with_password: bool = False, read_ahead: bool = True
+    server: MaildropServer, seconds: float = LONG, *, with_password: bool = False, read_ahead: bool = True
 ) -> Iterator[tuple[socket.socket, Callable[[], bytes], Future[float]]]:
     """The client's end, the next line that comes there, and the bridge. seconds: until it must have signed in."""
     ours, theirs = socket.socketpair()
@@ -83,7 +80,7 @@ def sign_in(end: socket.socket, line: Callable[[], bytes], password: str = "x") 
 
 
 def test_a_client_has_sixty_seconds() -> None:
-    assert Client(0, 1).seconds == bridge_client.SIGN_IN_TIME == 60
+    assert Client(0, 1).seconds == SIGN_IN_TIME == 60
 
 
 @pytest.mark.parametrize("says", [b"", b"C", b"CAPA\r\n"])
@@ -109,7 +106,7 @@ def test_a_client_that_does_not_read_is_let_go() -> None:
 
 
 def test_what_the_servers_take_is_not_the_client_s_time(
-    upstream: Pop3Server, authorization_server: AuthorizationServer, product: Product
+    upstream: MaildropServer, authorization_server: AuthorizationServer, product: Product
 ) -> None:
     product.expire()
     authorization_server.fault("slow:1.5", times=1)
@@ -129,12 +126,12 @@ def test_each_wrong_password_costs_more_and_none_of_it_is_the_client_s_time(monk
         Bridge(Client(theirs.fileno(), theirs.fileno()), NOWHERE, with_password=True).run()
         theirs.close()
         answers = ours.recv(10_000)
-    assert answers.count(b"-ERR [AUTH]") == 3 == bridge.ATTEMPTS
+    assert answers.count(b"-ERR [AUTH]") == 3 == session.ATTEMPTS
     assert [round(seconds) for seconds in slept] == [1, 2, 4]
 
 
-def test_a_client_has_thirty_commands(upstream: Pop3Server) -> None:
-    password = bridge_password.make(ADDRESS)
+def test_a_client_has_thirty_commands(upstream: MaildropServer) -> None:
+    password = passwords.make(ADDRESS)
     with bridged(upstream, with_password=True) as (end, line, done):
         end.sendall(b"NOOP\r\n" * 28)
         for _ in range(28):
@@ -155,7 +152,7 @@ def test_a_client_has_thirty_commands(upstream: Pop3Server) -> None:
 
 
 def test_a_session_in_which_nothing_moves_is_let_go(
-    upstream: Pop3Server, dovecot: Dovecot, monkeypatch: pytest.MonkeyPatch
+    upstream: MaildropServer, dovecot: Dovecot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(relay, "IDLE", 1.0)
     with bridged(upstream) as (end, line, done):
@@ -177,10 +174,10 @@ def test_a_session_in_which_nothing_moves_is_let_go(
 
 
 def test_a_client_that_says_nothing_after_the_sign_in_is_let_go(
-    upstream: Pop3Server, monkeypatch: pytest.MonkeyPatch
+    upstream: MaildropServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without reading ahead it may still ask for CAPA, which is waited for elsewhere."""
-    monkeypatch.setattr(bridge, "IDLE", 0.5)
+    monkeypatch.setattr(session, "IDLE", 0.5)
     with bridged(upstream, read_ahead=False) as (end, line, done):
         sign_in(end, line)
         assert line() == b""
@@ -190,7 +187,7 @@ def test_a_client_that_says_nothing_after_the_sign_in_is_let_go(
 
 @pytest.mark.parametrize("read_ahead", [True, False])
 def test_a_client_that_sends_no_more_gets_its_answers(
-    read_ahead: bool, upstream: Pop3Server, monkeypatch: pytest.MonkeyPatch
+    read_ahead: bool, upstream: MaildropServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And then the maildrop is free for the next one: at once, where it is known that these were all."""
     monkeypatch.setattr(relay, "AFTER_END", LONG if read_ahead else 0.5)

@@ -17,8 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from oauth2_pop3.bridge import passwords as bridge_password
-from oauth2_pop3.bridge import session as bridge
+from oauth2_pop3.bridge import passwords
+from oauth2_pop3.bridge.error_response import error_response
+from oauth2_pop3.errors import NetworkError
 from servers import programs
 from servers.authorization_server import AuthorizationServer
 from servers.dovecot import Dovecot
@@ -239,9 +240,12 @@ def test_a_socket_that_is_not_standard_input(
     activate = [programs.find("systemd-socket-activate"), *accept, *passed, "-l", f"127.0.0.1:{port}"]
     command = [signed_in.command, "bridge", "localhost", str(dovecot.pop3s_port)]
     with subprocess.Popen(
-        [*activate, *command, "--ca-certs", str(authorization_server.ca_file)], stdin=subprocess.DEVNULL,
-        stderr=subprocess.PIPE, text=True, start_new_session=True,
-    ) as process:  # fmt: skip
+        [*activate, *command, "--ca-certs", str(authorization_server.ca_file)],
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
         assert process.stderr is not None
         assert "Listening" in process.stderr.readline()
         with pytest.raises(poplib.error_proto, match="AUTH"):
@@ -262,7 +266,7 @@ def test_systemd_takes_the_units(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("lead", range(4))
 def test_a_long_sentence_is_cut_between_letters(lead: int) -> None:
-    line = bridge._cut("x" * lead + "ü€😀" * 300).encode()
+    line = error_response(NetworkError("x" * lead + "ü€😀" * 300)).encode()
     assert 506 < len(line) <= 510, "RFC 2449 section 4, with CRLF"
 
 
@@ -366,8 +370,12 @@ def greeted(product: Product, end: socket.socket, *options: str) -> bytes:
     """What a bridge says on that socket when its client has said USER and PASS; its real server cannot be reached."""
     result = subprocess.run(
         [product.command, "bridge", "localhost", "1", *options],
-        stdin=end.fileno(), stdout=end.fileno(), stderr=subprocess.PIPE, timeout=30, check=False,
-    )  # fmt: skip
+        stdin=end.fileno(),
+        stdout=end.fileno(),
+        stderr=subprocess.PIPE,
+        timeout=30,
+        check=False,
+    )
     return result.stderr
 
 
@@ -433,30 +441,30 @@ def test_the_password_s_file(signed_in: Product, password: str, start: Start, tm
     port = start("listen")
     record = file.read_text()
 
-    def fault() -> str:
-        return bridge_password.fault(ADDRESS, password.encode())
+    def reason() -> str:
+        return passwords.reason_to_refuse(ADDRESS, password.encode()) or "it is right"
 
     sign_in(port, ADDRESS.upper(), password).quit()
-    assert fault() == ""
+    assert reason() == "it is right"
     file.chmod(0o644)
-    assert "open to others" in fault()
+    assert "open to others" in reason()
     file.chmod(0o600)
     file.rename(tmp_path / "elsewhere")
     file.symlink_to(tmp_path / "elsewhere")
-    assert "cannot read" in fault()
+    assert "cannot read" in reason()
     file.unlink()
     file.write_text(record.replace("$8$", "$800000$"))
     file.chmod(0o600)
-    assert "is damaged" in fault()
+    assert "is damaged" in reason()
     if os.geteuid() == 0:
         file.write_text(record)
         os.chown(file, 65534, 65534)
-        assert "belongs to another user" in fault()
+        assert "belongs to another user" in reason()
     with pytest.raises(poplib.error_proto, match="AUTH"):
         sign_in(port, ADDRESS, password)
-    assert fault() in log_of(tmp_path, "listen")
+    assert reason() in log_of(tmp_path, "listen")
     if os.geteuid() == 0:
         os.chown(file, 0, 0)
     signed_in.run("bridge-password", ADDRESS, "--remove", check=True)
     assert signed_in.run("bridge-password", ADDRESS, "--remove").returncode == 77
-    assert "has no bridge password" in fault()
+    assert "has no bridge password" in reason()

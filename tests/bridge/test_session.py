@@ -103,8 +103,11 @@ def test_passing_faults(
 def test_a_certificate_that_is_not_to_be_trusted(
     signed_in: Product, dovecot: Dovecot, authorization_server: AuthorizationServer, fetchmail: Fetchmail
 ) -> None:
-    for options in ("", f"--ca-certs {authorization_server.ca_file} --server-hostname wrong.example.org",
-                    f"--ca-certs {authorization_server.ca_file} --fingerprint {'00:' * 15}00"):  # fmt: skip
+    for options in (
+        "",
+        f"--ca-certs {authorization_server.ca_file} --server-hostname wrong.example.org",
+        f"--ca-certs {authorization_server.ca_file} --fingerprint {'00:' * 15}00",
+    ):
         result = signed_in.run("bridge", "localhost", str(dovecot.pop3s_port), *options.split(), stdin="")
         assert result.returncode == 76, options
         assert result.stdout == "", "nothing is said to the client"
@@ -115,9 +118,12 @@ def test_the_md5_of_fetchmail_s_sslfingerprint(
     signed_in: Product, dovecot: Dovecot, authorization_server: AuthorizationServer
 ) -> None:
     shown = subprocess.run(
-        ["openssl", "s_client", "-connect", f"localhost:{dovecot.pop3s_port}"], input=b"QUIT\r\n", capture_output=True,
-        timeout=20, check=False,
-    ).stdout  # fmt: skip
+        ["openssl", "s_client", "-connect", f"localhost:{dovecot.pop3s_port}"],
+        input=b"QUIT\r\n",
+        capture_output=True,
+        timeout=20,
+        check=False,
+    ).stdout
     done = subprocess.run(["openssl", "x509", "-fingerprint", "-md5", "-noout"], input=shown, capture_output=True)
     fingerprint = done.stdout.decode().partition("=")[2].strip()
     assert len(fingerprint) == 47
@@ -314,9 +320,13 @@ def test_many_at_once(signed_in: Product, dovecot: Dovecot, authorization_server
 
 def test_no_secret_is_printed(signed_in: Product, dovecot: Dovecot, authorization_server: AuthorizationServer) -> None:
     result = signed_in.run(
-        "bridge", "localhost", str(dovecot.pop3s_port), "--ca-certs", str(authorization_server.ca_file),
+        "bridge",
+        "localhost",
+        str(dovecot.pop3s_port),
+        "--ca-certs",
+        str(authorization_server.ca_file),
         stdin=f"USER {ADDRESS}\r\nPASS the-secret\r\nQUIT\r\n",
-    )  # fmt: skip
+    )
     assert result.returncode == 0, result.stderr
     assert "the-secret" not in result.stdout + result.stderr
     assert signed_in.stored()["access_token"] not in result.stdout + result.stderr

@@ -23,7 +23,7 @@ from oauth2_pop3.oauth2.grants.authorization_code import AuthorizationRequest
 from oauth2_pop3.oauth2.grants.refresh_token import refresh
 from oauth2_pop3.oauth2.registration import Registration
 from oauth2_pop3.oauth2.token import Token
-from oauth2_pop3.pop3.maildrop import Pop3Server, open_maildrop
+from oauth2_pop3.pop3.maildrop import MaildropServer, open_maildrop
 from oauth2_pop3.providers.provider import DEFAULT_REDIRECT_URI, MAIL_SCOPE, Provider
 from servers.authorization_server import MAIL_SCOPE as SERVERS_MAIL_SCOPE
 from servers.authorization_server import AuthorizationServer
@@ -70,7 +70,7 @@ def test_from_nothing_to_an_open_maildrop(
     ready = client.applied_to(provider)
     assert (ready.client_id, ready.client_secret, ready.token_endpoint_auth_method) == (client.client_id, "", "none")
     token = sign_in(authorization_server, ready, "reg@example.org")
-    pop3 = Pop3Server(host=dovecot.host, port=dovecot.pop3s_port, ca_certs=str(authorization_server.ca_file))
+    pop3 = MaildropServer(host=dovecot.host, port=dovecot.pop3s_port, ca_certs=str(authorization_server.ca_file))
     with open_maildrop(pop3, "reg@example.org", lambda _: token.access_token) as session:
         assert session.stat()[0] == 2
     new = refresh(Client(ready, account="reg@example.org"), token)

@@ -82,8 +82,8 @@ def test_base64_is_one_line(message: bytes) -> None:
 
 
 def test_what_ends_a_refused_exchange() -> None:
-    assert sasl.encode(sasl.answer_to_refusal("xoauth2")) == b""
-    assert sasl.encode(sasl.answer_to_refusal("oauthbearer")) == b"AQ=="
+    assert sasl.encode(sasl.response_to_refusal("xoauth2")) == b""
+    assert sasl.encode(sasl.response_to_refusal("oauthbearer")) == b"AQ=="
 
 
 def test_a_refusal_is_read() -> None:

@@ -33,7 +33,7 @@ from oauth2_pop3.pop3 import dialogue as pop3_dialogue
 from oauth2_pop3.pop3 import session as pop3
 from oauth2_pop3.pop3.connection import Connection
 from oauth2_pop3.pop3.dialogue import Command
-from oauth2_pop3.pop3.maildrop import Pop3Server, open_maildrop
+from oauth2_pop3.pop3.maildrop import MaildropServer, open_maildrop
 from oauth2_pop3.pop3.session import Session
 from oauth2_pop3.pop3.socket import Socket
 from oauth2_pop3.pop3.spool import Spool
@@ -158,9 +158,9 @@ def issue(sandbox: Sandbox) -> str:
     return access_token
 
 
-def server_of(sandbox: Sandbox, **options: object) -> Pop3Server:
+def server_of(sandbox: Sandbox, **options: object) -> MaildropServer:
     given = {"host": sandbox.pop3_host, "port": sandbox.pop3_port, "ca_certs": str(sandbox.ca_certs), "timeout": 5}
-    return Pop3Server(**{**given, **options})  # type: ignore[arg-type]
+    return MaildropServer(**{**given, **options})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("mechanism", ["xoauth2", "oauthbearer"])
@@ -403,7 +403,7 @@ def test_what_is_injected_behind_the_answer_to_stls_is_refused(certificates: Cer
             b"+OK begin\r\n+OK\r\nSASL XOAUTH2\r\n.\r\n",
             None,
         ) as server,
-        pytest.raises(Pop3Error, match="more than its answer to STLS"),
+        pytest.raises(Pop3Error, match="more than its response to STLS"),
     ):
         Session.connect("127.0.0.1", server.port, context=client_context(certificates), starttls=True, timeout=5)
 
@@ -426,7 +426,7 @@ def test_stls_that_is_refused_sends_nothing_more(certificates: Certificates) -> 
 @pytest.mark.parametrize("host", ["192.0.2.1", "pop.example.org", "127.0.0.1.example.org"])
 def test_a_plain_connection_goes_to_this_machine_alone(host: str) -> None:
     with pytest.raises(ConfigError, match="allow_insecure_loopback"):
-        Pop3Server(host=host, port=110, allow_insecure_loopback=True).connect()
+        MaildropServer(host=host, port=110, allow_insecure_loopback=True).connect()
 
 
 # -- the greeting, and names that lead nowhere
@@ -500,7 +500,9 @@ def test_what_capa_says_does_not_reach_the_terminal_raw() -> None:
         pytest.raises(Pop3Error, match="does not offer") as caught,
     ):
         open_maildrop(
-            Pop3Server(host="127.0.0.1", port=server.port, timeout=5, allow_insecure_loopback=True), "a", lambda _: "t"
+            MaildropServer(host="127.0.0.1", port=server.port, timeout=5, allow_insecure_loopback=True),
+            "a",
+            lambda _: "t",
         )
     assert "PLAIN" in str(caught.value)
     assert not TERMINAL.search(str(caught.value))
@@ -699,7 +701,7 @@ def test_no_answer_makes_another_error_than_ours(cut: Callable[[list[bytes]], Se
 def test_a_listing_that_is_none(line: bytes) -> None:
     with (
         peer("LIST", b"+OK\r\n" + line + b"\r\n.\r\n") as session,
-        pytest.raises(Pop3Error, match="answered LIST with") as caught,
+        pytest.raises(Pop3Error, match="responded to LIST with") as caught,
     ):
         session.sizes()
     assert not TERMINAL.search(str(caught.value))
@@ -729,7 +731,7 @@ def test_after_a_listing_that_is_refused_the_session_goes_on(pipelining: bool) -
     capa: tuple[bytes | str, ...] = (b"+OK\r\n", "CAPA", b"+OK\r\nPIPELINING\r\n.\r\n") if pipelining else NO_CAPA
     uidl: tuple[bytes | str, ...] = ("UIDL", b"-ERR no\r\n+OK\r\n1 a\r\n.\r\n") if pipelining else (b"-ERR no\r\n",)
     with Peer(*capa, "LIST", *uidl, "STAT", b"+OK 1 2\r\n") as server, server.connect() as session:
-        with pytest.raises(Pop3Error, match="answered LIST"):
+        with pytest.raises(Pop3Error, match="responded to LIST"):
             session.listings()
         assert session.stat() == (1, 2)
 

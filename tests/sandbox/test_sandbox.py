@@ -251,8 +251,8 @@ def test_a_shared_mailbox(play: Callable[..., Play]) -> None:
     ("fault", "words"),
     [
         ({"close_on_connect": True}, "closed the connection"),
-        ({"sign_in_response": "[SYS/TEMP] Try later"}, "passing fault"),
-        ({"sign_in_response": "[SYS/PERM] Never"}, "lasting fault"),
+        ({"sign_in_response": "[SYS/TEMP] Try later"}, "temporary problem"),
+        ({"sign_in_response": "[SYS/PERM] Never"}, "permanent problem"),
         ({"sign_in_response": "[IN-USE] Locked"}, "another session has the maildrop open"),
         ({"sign_in_response": "[LOGIN-DELAY] Slowly"}, "pause between sign-ins"),
         ({"uidl": "missing"}, "UIDL"),

@@ -18,7 +18,7 @@ from oauth2_pop3.errors import (
     Pop3Error,
 )
 from oauth2_pop3.oauth2.token import Token
-from oauth2_pop3.pop3.maildrop import Pop3Server, open_maildrop
+from oauth2_pop3.pop3.maildrop import MaildropServer, open_maildrop
 from oauth2_pop3.providers import scopes
 from oauth2_pop3.providers.provider import Provider
 
@@ -64,7 +64,7 @@ def _try_mailbox(account: Account, access_token: str) -> None:
 
 def _open(account: Account, mailbox: str, access_token: str) -> None:
     """Sign in and ask for STAT: some servers accept AUTH and refuse the mailbox only then."""
-    server = replace(Pop3Server.of(account.provider), timeout=_CHECK_TIMEOUT)
+    server = replace(MaildropServer.of(account.provider), timeout=_CHECK_TIMEOUT)
     try:
         with open_maildrop(server, mailbox, lambda _: access_token) as session:
             session.stat()

@@ -1,4 +1,4 @@
-"""The client's end of the bridge, until it has signed in: lines of it, and whether it is still there."""
+"""The client's end of the bridge until the client has signed in: its lines, and whether it is still there."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from oauth2_pop3.errors import UsageError
 from oauth2_pop3.pop3.socket import wait
 
 SIGN_IN_TIME = 60.0
-"""Seconds that a client may take until it has signed in, beside the time that the servers take."""
+"""Seconds that a client may take to sign in, not counting the time that the servers take."""
 
 _LINE_LIMIT = 65536
 _BLOCK = 65536
-_SENDS_NO_MORE = getattr(select, "POLLRDHUP", 0)  # Linux has it; elsewhere a client has to go altogether
+_SENDS_NO_MORE = getattr(
+    select, "POLLRDHUP", 0
+)  # only on Linux; elsewhere only a client that has gone altogether is noticed
 
 
 class ClientGone(Exception):
@@ -27,8 +29,10 @@ class ClientGone(Exception):
 class Client:
     """The client's end: what it sends is read from one descriptor, what it gets is written to another.
 
-    seconds: how long it may still keep us waiting. Methods raise UsageError where it takes longer, ClientGone where it
-    has gone.
+    seconds: how long the client may still keep us waiting.
+    buffer: what it has sent and nobody has read.
+
+    Methods raise UsageError if the client takes longer, and ClientGone if it has gone.
     """
 
     read_from: int
@@ -37,20 +41,23 @@ class Client:
     buffer: bytearray = field(default_factory=bytearray)
 
     def line(self) -> bytes | None:
-        """The next line without its end; None at the end of what it sends. Raises UsageError for one without an end."""
+        """The next line, without its line end; None if no more comes. Raises UsageError for an endless line."""
         while (end := self.buffer.find(b"\n")) < 0:
             if len(self.buffer) > _LINE_LIMIT:
                 raise UsageError("the client sent a line without an end")
             if not self.more():
                 return None
             if self.buffer.startswith(b"\x16\x03"):
-                raise UsageError("the client speaks TLS", hint="Switch it off there: nothing leaves this machine.")
+                raise UsageError(
+                    "the client speaks TLS",
+                    hint="Switch TLS off in the client: what it sends does not leave this machine.",
+                )
         line = bytes(self.buffer[:end]).rstrip(b"\r")
         del self.buffer[: end + 1]
         return line
 
     def more(self) -> bool:
-        """Read more into the buffer; False at the end of what it sends."""
+        """Read more into the buffer; False if the client sends no more."""
         self._wait(self.read_from, select.POLLIN)
         try:
             block = os.read(self.read_from, _BLOCK)
@@ -60,7 +67,7 @@ class Client:
         return bool(block)
 
     def send(self, *lines: str) -> None:
-        """Send lines."""
+        """Send lines to the client."""
         data = "".join(f"{line}\r\n" for line in lines).encode("utf-8", "backslashreplace")
         while data:
             self._wait(self.write_to, select.POLLOUT)
@@ -77,9 +84,9 @@ class Client:
             raise UsageError("the client took too long")
 
     def wait_for_server(self, descriptor: int, events: int, seconds: float) -> bool:
-        """Wait as pop3_socket.Wait has it, but not for a client that has gone.
+        """Wait for the POP3 server, as pop3.socket.Wait describes it. Raises ClientGone if the client has gone.
 
-        One that sends no more may still read: for it, the server gets AFTER_END seconds.
+        A client that sends no more may still read. For such a client, the server gets AFTER_END seconds.
         """
         poll = select.poll()
         poll.register(descriptor, events)

@@ -1,8 +1,8 @@
-"""The bridge at a port of this machine, for those who have neither systemd nor inetd: one process, a thread a client.
+"""The bridge at a port of this machine, for users who have neither systemd nor inetd: one process, a thread per client.
 
-Threads and not processes: with 50 clients signed in, each cost 0.7 MB where a process of its own has 14 MB that it does
-not share, and it had signed in after 24 ms instead of 109, most of which is Python's start. They share nothing but what
-processes share too, files under locks; and TLS and waiting are done without the interpreter's lock.
+Threads rather than processes: with 50 clients signed in, each thread took 0.7 MB, and a process 14 MB that it does not
+share; a client had signed in after 24 ms instead of 109, most of which is Python's start. Threads share only what
+processes share too, files under locks, and neither TLS nor waiting holds the interpreter's lock.
 """
 
 from __future__ import annotations
@@ -10,36 +10,39 @@ from __future__ import annotations
 import select
 import signal
 import socket
-import sys
 import threading
 import time
 from contextlib import suppress
 
-from oauth2_pop3.bridge import peer as bridge_socket
+from oauth2_pop3.bridge import peer
 from oauth2_pop3.bridge.client import Client
+from oauth2_pop3.bridge.report import report
 from oauth2_pop3.bridge.session import Bridge
 from oauth2_pop3.errors import OAuth2Pop3Error
-from oauth2_pop3.pop3.maildrop import Pop3Server
+from oauth2_pop3.pop3.maildrop import MaildropServer
 
 TIME_TO_END = 5.0
-"""Seconds that clients have for what they are at, once SIGTERM has come."""
+"""Seconds that clients have to finish after SIGTERM."""
 SURE_OF_ITS_PLACE = 5.0
 """Seconds in which a client may give its password before it has to make room for others that wait."""
 
 
 class _Ended(BaseException):
-    """SIGTERM or SIGINT has come: not an error, and nothing in between is to take it for one."""
+    """SIGTERM or SIGINT has come. This is no error, and no handler of errors may catch it."""
 
 
-class Listener:
-    """Serves the clients of a listening socket until SIGTERM; no fault of one client ends it.
+class BridgeListener:
+    """Serves the clients of a listening socket until SIGTERM; an error with one client does not end it.
 
-    max_connections: how many at once. Others wait in the kernel's queue; where nobody goes, the one that has been
-    longest without giving its password makes room, so that clients that say nothing cannot keep others out.
+    account: whose token opens the mailbox that USER names, if it is not USER's own.
+    max_connections: how many clients are served at once. Others wait in the kernel's queue. If no place becomes free,
+    the client that has been there longest without giving its password loses its place, so that clients that say nothing
+    cannot keep others out.
+    read_ahead: whether messages may be fetched before the client asks for them.
     """
 
     def __init__(
-        self, listener: socket.socket, server: Pop3Server, *, account: str, max_connections: int, read_ahead: bool
+        self, listener: socket.socket, server: MaildropServer, *, account: str, max_connections: int, read_ahead: bool
     ) -> None:
         self._listener = listener
         self._server = server
@@ -49,7 +52,7 @@ class Listener:
         self._served: dict[Bridge, tuple[float, socket.socket]] = {}
 
     def run(self) -> None:
-        """Until SIGTERM or SIGINT."""
+        """Serve clients until SIGTERM or SIGINT."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, _end)
         try:
@@ -58,7 +61,7 @@ class Listener:
         except _Ended:
             pass
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, signal.SIG_DFL)  # a second one does not wait
+            signal.signal(number, signal.SIG_DFL)  # a second signal ends the process at once
         self._listener.close()
         deadline = time.monotonic() + TIME_TO_END
         while time.monotonic() < deadline and any(bridge.has_proved_itself for bridge in list(self._served)):
@@ -71,10 +74,10 @@ class Listener:
         try:
             connection, _ = self._listener.accept()
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-        except (OSError, RuntimeError) as error:  # gone again; or no descriptors or threads are left, which passes
+        except (OSError, RuntimeError) as error:  # it has gone again; or there are no descriptors or threads for now
             self._places.release()
             if not isinstance(error, ConnectionAbortedError):
-                print(f"oauth2-pop3: {error}", file=sys.stderr, flush=True)  # noqa: T201
+                report(error)
                 time.sleep(1)
 
     def _make_room(self) -> None:
@@ -90,7 +93,7 @@ class Listener:
         try:
             with connection:
                 descriptor = connection.fileno()
-                bridge_socket.must_prove_itself(descriptor)  # refuses a peer on another machine
+                peer.must_prove_itself(descriptor)  # refuses a peer on another machine
                 client = Client(descriptor, descriptor)
                 bridge = Bridge(
                     client, self._server, account=self._account, with_password=True, read_ahead=self._read_ahead
@@ -98,9 +101,9 @@ class Listener:
                 self._served[bridge] = time.monotonic(), connection
                 bridge.run()
         except OAuth2Pop3Error as error:
-            print(f"oauth2-pop3: {error}", file=sys.stderr, flush=True)  # noqa: T201
-        except Exception as error:  # noqa: BLE001  # a fault of ours, which is not to end what others are at
-            print(f"oauth2-pop3: {type(error).__name__}: {error}", file=sys.stderr, flush=True)  # noqa: T201
+            report(error)
+        except Exception as error:  # noqa: BLE001  # a bug of ours, which must not end the other clients' sessions
+            report(f"{type(error).__name__}: {error}")
         finally:
             if bridge is not None:
                 self._served.pop(bridge, None)

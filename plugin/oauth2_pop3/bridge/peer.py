@@ -1,7 +1,7 @@
-"""Who is at the other end of the bridge: whether they must prove themselves, by what the descriptors are.
+"""Who is at the other end of the bridge: what the descriptors show about it, and whether it must give a password.
 
-Nothing here is an option that somebody could forget. fetchmail gives its plugin one end of a socket pair that has no
-name, so nobody else can have the other. A socket with a name has been listened on, by inetd, systemd or the bridge
+This is not an option, so nobody can forget to set it. fetchmail gives its plugin one end of a socket pair that has no
+name, so nobody else can have the other end. A socket with a name has been listened on, by inetd, systemd or the bridge
 itself, and any user of the machine may have connected to it.
 """
 
@@ -16,18 +16,18 @@ import sys
 from oauth2_pop3.errors import UsageError
 from oauth2_pop3.net.loopback import is_loopback_address
 
-_FRONTS = ("NCAT_REMOTE_ADDR", "SOCAT_PEERADDR")  # set by those that listen and hand over a pipe
+_FRONTS = ("NCAT_REMOTE_ADDR", "SOCAT_PEERADDR")  # set by programs that listen and hand over a pipe
 
 
 def must_prove_itself(descriptor: int) -> bool:
-    """Whether anybody could be at the other end. Raises UsageError where it is a peer on another machine."""
+    """Whether any user could be at the other end. Raises UsageError if it is on another machine."""
     if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
         return any(name in os.environ for name in _FRONTS)
     with socket.socket(fileno=os.dup(descriptor)) as end:
         if end.family == socket.AF_UNIX:
             try:
                 return bool(end.getsockname() or end.getpeername()) or any(name in os.environ for name in _FRONTS)
-            except OSError:  # whoever was there has gone
+            except OSError:  # the client has gone
                 return True
         try:
             peer = str(end.getpeername()[0])
@@ -35,16 +35,16 @@ def must_prove_itself(descriptor: int) -> bool:
             peer = ""
         if end.family not in (socket.AF_INET, socket.AF_INET6) or not is_loopback_address(peer):
             raise UsageError(
-                f"a connection from {peer or 'a peer that cannot be told'} was refused: the bridge is for this machine",
-                hint="Let it listen on 127.0.0.1 or ::1, and have the client connect to that.",
+                f"a connection from {peer or 'an unknown address'} was refused: the bridge serves only this machine",
+                hint="Let it listen on 127.0.0.1 or ::1, and let the client connect to that.",
             )
     return True
 
 
 def passed() -> socket.socket | None:
-    """The socket that systemd passed on descriptor 3 and not on standard input (sd_listen_fds(3)), if it did.
+    """The socket that systemd passed on descriptor 3 (sd_listen_fds(3)); None if it used standard input or passed none.
 
-    Raises UsageError where it passed several.
+    Raises UsageError if it passed several.
     """
     if os.environ.get("LISTEN_PID") != str(os.getpid()):
         return None
@@ -52,27 +52,27 @@ def passed() -> socket.socket | None:
     for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
         os.environ.pop(name, None)
     if count != "1":
-        raise UsageError(f"{count or 'no'} sockets were passed, and the bridge serves one")
+        raise UsageError(f"{count or 'no'} sockets were passed, but the bridge serves one")
     return socket.socket(fileno=3)
 
 
 def listens(passed_socket: socket.socket) -> bool:
-    """Whether it is one that clients connect to, and not the connection of one."""
+    """Whether clients connect to this socket; if not, it is the connection of one client."""
     return bool(passed_socket.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
 
 
 def name_of(listening: socket.socket) -> str:
-    """Where clients find it: address and port, or a path."""
+    """Where clients find a listening socket: its address and port, or its path."""
     name = listening.getsockname()
     return f"{name[0]}, port {name[1]}" if isinstance(name, tuple) else os.fsdecode(name)
 
 
 def listener(address: str, port: int) -> socket.socket:
-    """Listen at a loopback address. Raises UsageError for any other, or where it is taken."""
+    """Listen at a loopback address. Raises UsageError for any other address, or if the port is taken."""
     address = "127.0.0.1" if address == "localhost" else address
     if not is_loopback_address(address):
         raise UsageError(
-            f"{address} is not an address of this machine alone",
+            f"{address} can be reached from other machines",
             hint="Listen on 127.0.0.1 or ::1.",
         )
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -83,7 +83,7 @@ def listener(address: str, port: int) -> socket.socket:
 
 
 def keep_standard_error_from(descriptor: int) -> None:
-    """Where standard error is the client's connection too, as inetd makes it, let it be the system's log instead."""
+    """If standard error is the client's connection, as it is under inetd, put the system's log in its place."""
     try:
         ours, theirs = os.fstat(2), os.fstat(descriptor)
     except OSError:
@@ -96,7 +96,7 @@ def keep_standard_error_from(descriptor: int) -> None:
 
 
 class _SystemLog(io.RawIOBase):
-    """Lines that go to syslog(3)."""
+    """A stream whose lines go to syslog(3)."""
 
     def writable(self) -> bool:
         return True

@@ -1,4 +1,4 @@
-"""Passing octets on between a client on two descriptors and a server on a socket, as fast as they come."""
+"""Passing on octets between a client on two descriptors and a server on a socket, as fast as they come."""
 
 from __future__ import annotations
 
@@ -7,24 +7,28 @@ import select
 import socket
 import ssl
 import stat
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
+from oauth2_pop3.bridge.report import report
+
 IDLE = 900.0
-"""Seconds without an octet in either direction, after which both ends are let go: servers do so after 600."""
+"""Seconds without an octet in either direction, after which both ends are closed: servers do so after 600."""
 AFTER_QUIT = 60.0
-"""Seconds that the server is given to delete what was marked, once the client has said QUIT and gone."""
+"""Seconds that the server gets to delete what was marked, once the client has said QUIT and gone."""
 AFTER_END = 5.0
-"""Seconds of silence that the server is given for its last answers, once the client sends no more."""
+"""Seconds that the server may stay silent before its last responses, once the client sends no more."""
 
 _BLOCK = 65536
 
 
-class PassedOn:
-    """What goes between the two: here everything that comes from one end is for the other, as it is."""
+class Passthrough:
+    """A POP3 proxy that changes nothing: whatever comes from one end is for the other, as it is.
+
+    A proxy does no input or output. The relay gives it what has come, and takes what is for each end.
+    """
 
     def __init__(self) -> None:
         self.for_client = bytearray()
@@ -35,35 +39,38 @@ class PassedOn:
         self.for_server += data
 
     def from_server(self, data: bytes) -> None:
-        """Take octets that the server sent. Raises Pop3Error where no server can mean them."""
+        """Take octets that the server sent. Raises Pop3Error if they cannot be a response."""
         self.for_client += data
 
     @property
     def can_do_without_server(self) -> bool:
-        """Whether it has more for the client, should that ask for it, when the server is no longer there."""
+        """Whether the client may still ask for something that is here, although the server has closed."""
         return False
 
     @property
     def owes_nothing(self) -> bool:
-        """Whether it is known that no answer to the client is still to come."""
+        """Whether it is known that the client waits for no response."""
         return False
 
     @property
     def takes_from_client(self) -> bool:
-        """Whether there is room for more."""
+        """Whether there is room for more from the client."""
         return len(self.for_server) < _BLOCK
 
     @property
     def takes_from_server(self) -> bool:
-        """Whether there is room for more."""
+        """Whether there is room for more from the server."""
         return len(self.for_client) < _BLOCK
 
 
 class Relay:
-    """Moves octets in both directions, and keeps no more than a block or two of each.
+    """Moves the octets of a POP3 session in both directions, and keeps no more than a block or two of each.
 
-    to_client, to_server: what has come already and was not passed on. passage: what is made of it on the way. A POP3
-    session: a client that has said QUIT and gone is waited for, because that is when the server deletes.
+    read_from, write_to: the client's descriptors, which may be the same one.
+    to_client, to_server: what has come already and was not passed on.
+    proxy: what decides which octets each end gets.
+
+    If the client says QUIT and goes away, the server is still waited for, because that is when it deletes.
     """
 
     def __init__(
@@ -73,15 +80,15 @@ class Relay:
         write_to: int,
         to_client: bytes,
         to_server: bytes,
-        passage: PassedOn | None = None,
+        proxy: Passthrough | None = None,
     ) -> None:
         self._server = server
         self._read_from = read_from
         self._write_to = write_to
-        self._passage = passage or PassedOn()
-        self._passage.from_server(to_client)
-        self._passage.from_client(to_server)
-        self._tail = to_server[-8:]  # the last octets that the client sent: whether it has said QUIT
+        self._proxy = proxy or Passthrough()
+        self._proxy.from_server(to_client)
+        self._proxy.from_client(to_server)
+        self._tail = to_server[-8:]  # the end of what the client has sent: is it QUIT?
         self._client_reads = True
         self._client_sends = True
         self._server_sends = True
@@ -91,7 +98,7 @@ class Relay:
         self._space = memoryview(bytearray(_BLOCK))
 
     def run(self) -> None:
-        """Until either end is done, or nothing moves for too long. Raises Pop3Error where the passage does."""
+        """Pass octets on until either end is done, or nothing moves for too long. Raises what the proxy does."""
         self._server.setblocking(False)
         os.set_blocking(self._read_from, False)
         os.set_blocking(self._write_to, False)
@@ -101,7 +108,7 @@ class Relay:
             try:
                 moved = self._read_server() | self._write_client() | self._read_client() | self._write_server()
             except OSError as error:
-                print(f"oauth2-pop3: the connection to the POP3 server broke: {error}", file=sys.stderr)  # noqa: T201
+                report(f"the connection to the POP3 server broke: {error}")
                 self._server_sends, moved = False, True
             if moved:
                 last = time.monotonic()
@@ -110,31 +117,31 @@ class Relay:
 
     def _goes_on(self) -> bool:
         if not self._server_sends:
-            waits = self._client_sends and self._client_reads and self._passage.can_do_without_server
-            return bool(self._passage.for_client) or waits
-        if not self._client_sends and self._passage.owes_nothing:  # the maildrop is not kept locked for nobody
-            return bool(self._passage.for_client)
-        return bool(self._client_reads or self._client_sends or self._passage.for_server or self._has_quit())
+            waits = self._client_sends and self._client_reads and self._proxy.can_do_without_server
+            return bool(self._proxy.for_client) or waits
+        if not self._client_sends and self._proxy.owes_nothing:  # the maildrop is not kept locked for nobody
+            return bool(self._proxy.for_client)
+        return bool(self._client_reads or self._client_sends or self._proxy.for_server or self._has_quit())
 
     def _has_quit(self) -> bool:
         return self._tail.endswith(b"\n") and self._tail.upper().split()[-1:] == [b"QUIT"]
 
     def _patience(self) -> float:
-        if self._passage.for_client or self._client_sends:
+        if self._proxy.for_client or self._client_sends:
             return IDLE
         return AFTER_QUIT if self._has_quit() else AFTER_END
 
     def _wait(self, seconds: float) -> bool:
-        """Wait until one of the two has something, or can take something; False where that took too long."""
-        passage = self._passage
+        """Wait until one of the two ends has something, or can take something; False if that took too long."""
+        proxy = self._proxy
         server = 0
-        if self._server_sends and passage.takes_from_server:
+        if self._server_sends and proxy.takes_from_server:
             server |= self._reading_waits_for
-        if self._server_sends and passage.for_server:
+        if self._server_sends and proxy.for_server:
             server |= self._writing_waits_for
-        reads = select.POLLIN if self._client_sends and passage.takes_from_client else 0
-        writes = select.POLLOUT if passage.for_client else 0
-        # Only what can be acted on: poll(2) tells of an end at every descriptor, asked or not, again and again.
+        reads = select.POLLIN if self._client_sends and proxy.takes_from_client else 0
+        writes = select.POLLOUT if proxy.for_client else 0
+        # Only what can be acted on: poll(2) reports an end at every descriptor, asked for or not, again and again.
         wanted = {self._server.fileno(): server, self._read_from: reads}
         wanted[self._write_to] = wanted.get(self._write_to, 0) | writes
         poll = select.poll()
@@ -152,30 +159,30 @@ class Relay:
     # Each of these returns whether it has moved anything.
 
     def _read_server(self) -> bool:
-        if not (self._server_sends and self._passage.takes_from_server):
+        if not (self._server_sends and self._proxy.takes_from_server):
             return False
-        # A whole block, where so much is there: TLS brings it in records of 4 to 16 KiB, and fetchmail takes twice as
-        # long to read what was written to it in such pieces.
+        # A whole block, if so much is there: TLS brings it in records of 4 to 16 KiB, and fetchmail takes twice as long
+        # to read what was written to it in such pieces.
         size, came = 0, None
         try:
             while size < _BLOCK and (came := self._at_server(partial(self._server.recv_into, self._space[size:]))):
                 size += came
         finally:
             if size:
-                self._passage.from_server(bytes(self._space[:size]))
+                self._proxy.from_server(bytes(self._space[:size]))
         self._server_sends = came != 0
         return came == 0 or size > 0
 
     def _write_server(self) -> bool:
-        if not (self._server_sends and self._passage.for_server):
+        if not (self._server_sends and self._proxy.for_server):
             return False
-        # What TLS could not send must be sent again as it was: it stays where it is until it has gone.
-        sent = self._at_server(lambda: self._server.send(self._passage.for_server[:_BLOCK]), writes=True)
-        del self._passage.for_server[: sent or 0]
+        # What TLS could not send must be sent again as it was, so it stays in the buffer until it has been sent.
+        sent = self._at_server(lambda: self._server.send(self._proxy.for_server[:_BLOCK]), writes=True)
+        del self._proxy.for_server[: sent or 0]
         return bool(sent)
 
     def _at_server(self, call: Callable[[], int], *, writes: bool = False) -> int | None:
-        """Read or write at the server; None where it would have to wait. Raises OSError."""
+        """Read from the server or write to it; None if it would have to wait. Raises OSError."""
         waits_for = select.POLLOUT if writes else select.POLLIN
         result = None
         try:
@@ -193,7 +200,7 @@ class Relay:
         return result
 
     def _read_client(self) -> bool:
-        if not (self._client_sends and self._passage.takes_from_client):
+        if not (self._client_sends and self._proxy.takes_from_client):
             return False
         try:
             size = os.readv(self._read_from, [self._space])
@@ -204,18 +211,18 @@ class Relay:
         self._client_sends = bool(size)
         data = bytes(self._space[:size])
         self._tail = (self._tail + data[-8:])[-8:]
-        self._passage.from_client(data)
+        self._proxy.from_client(data)
         return True
 
     def _write_client(self) -> bool:
-        waiting = self._passage.for_client
+        waiting = self._proxy.for_client
         if not waiting:
             return False
         try:
             sent = os.write(self._write_to, waiting[:_BLOCK]) if self._client_reads else len(waiting)
         except BlockingIOError:
             return False
-        except OSError:  # it has gone; but what it has sent still goes to the server, QUIT above all
+        except OSError:  # it has gone; what it has sent still goes to the server, QUIT above all
             self._client_reads = False
             return True
         del waiting[:sent]
@@ -223,7 +230,7 @@ class Relay:
 
 
 def _send_at_once(descriptor: int) -> None:
-    """Where it is TCP, let the end of an answer not wait until its beginning was acknowledged: that takes 40 ms."""
+    """If it is TCP, send the end of a response before its beginning was acknowledged: waiting for that takes 40 ms."""
     if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
         with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as end:
             end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

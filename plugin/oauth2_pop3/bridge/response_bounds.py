@@ -1,17 +1,17 @@
-"""Where the answers of a POP3 server end, in a stream of octets in blocks of any size (RFC 1939 section 3)."""
+"""Finds where the responses of a POP3 server end, in octets that come in blocks of any size (RFC 1939 section 3)."""
 
 from __future__ import annotations
 
 from oauth2_pop3.errors import Pop3Error
 
 LINE_LIMIT = 65536
-"""Octets of a line: RFC 2449 allows 512, and nobody needs more than this."""
+"""Octets of a line. RFC 2449 allows 512."""
 
 _END = b"\r\n.\r\n"
 
 
-class AnswerBounds:
-    """Follows the stream from answer to answer."""
+class ResponseBounds:
+    """Follows the stream from response to response."""
 
     def __init__(self) -> None:
         self._line = b""
@@ -19,9 +19,10 @@ class AnswerBounds:
         self._tail = b""
 
     def take(self, data: bytes, at: int, *, multiline: bool) -> tuple[int, bool]:
-        """Up to where data, from at on, belongs to the answer that is being read, and whether that is whole then.
+        """Find the end of the current response in data, beginning at `at`.
 
-        multiline: lines follow if it is +OK. Raises Pop3Error for a line without an end.
+        Returns how far the data belongs to the response, and whether the response is then complete.
+        multiline: whether lines follow if the response is +OK. Raises Pop3Error for a line without an end.
         """
         return self._body(data, at) if self._in_body else self._status(data, at, multiline)
 
@@ -34,7 +35,7 @@ class AnswerBounds:
             return end, False
         self._in_body = multiline and self._line.startswith(b"+OK")
         self._line = b""
-        self._tail = b"\r\n"  # lines may be missing: then the end is the very first one
+        self._tail = b"\r\n"  # there may be no lines at all: then the end comes first
         return end, not self._in_body
 
     def _body(self, data: bytes, at: int) -> tuple[int, bool]:

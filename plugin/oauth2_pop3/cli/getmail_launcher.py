@@ -1,4 +1,4 @@
-"""`oauth2-pop3 getmail`: the unmodified getmail where .pth files are not read (PYTHONPATH, pip install --target)."""
+"""Starts the unmodified getmail when Python reads no .pth files (PYTHONPATH, pip install --target)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from oauth2_pop3.errors import ConfigError
 
 
 def getmail_script() -> Path:
-    """The getmail beside this interpreter, beside its getmailcore, or on PATH. Raises ConfigError."""
+    """The getmail script beside this interpreter, beside its getmailcore, or on PATH. Raises ConfigError."""
     places = [Path(sys.executable).parent / "getmail"]
     core = importlib.util.find_spec("getmailcore")
     if core and core.origin:  # pip install --target puts bin beside the packages
@@ -30,11 +30,11 @@ def getmail_script() -> Path:
 
 
 def launch(arguments: list[str]) -> None:
-    """Run getmail in this process with the retriever types registered; it leaves by SystemExit, with its own code."""
+    """Run getmail in this process with our retriever type registered. It ends by SystemExit with its own exit code."""
     script = getmail_script()
     if importlib.util.find_spec("getmailcore") is None:
         raise ConfigError(
-            f"{script} belongs to another Python than {sys.executable}, which has no getmailcore",
+            f"{script} belongs to another Python: {sys.executable} has no getmailcore",
             hint="Run: pip install 'oauth2-pop3[getmail]'",
         )
     startup.install()

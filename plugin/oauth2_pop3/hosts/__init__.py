@@ -1,1 +1,1 @@
-"""The mail retrievers that sign in by way of us: one module a host."""
+"""The mail retrievers that we plug into: one folder for each."""

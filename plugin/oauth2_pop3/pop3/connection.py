@@ -1,7 +1,7 @@
-"""The wire below the POP3 session: a socket, its TLS, lines and multi-line responses (RFC 1939 section 3).
+"""The connection below a POP3 session: a socket, its TLS, lines and multi-line responses (RFC 1939 section 3).
 
-Reads in blocks and bounds everything: a line, a response, and the time in which the server brings nothing. Many
-responses may lie in one block, and one may be larger than many blocks: nothing is moved or copied again for that.
+It reads in blocks and limits everything: the length of a line and of a response, and how long the server may send
+nothing. One block may hold many responses, and one response may fill many blocks, without extra copying.
 """
 
 from __future__ import annotations
@@ -16,22 +16,23 @@ from oauth2_pop3.net import tls
 from oauth2_pop3.pop3.socket import Socket, Wait, wait
 
 LINE_LIMIT = 65536
-"""Octets of a response line: RFC 2449 allows 512, and nobody needs more than this."""
+"""Octets of a response line. RFC 2449 allows 512."""
 MULTILINE_LIMIT = 2 << 30
-"""Octets of a multi-line response: no message is larger."""
+"""Octets of a multi-line response. No message is larger."""
 
 _BUFFER = 262144
-_ROOM = 65536  # octets: where less than this is left behind what came, what nobody has read moves to the front
-_PIECE = _BUFFER - _ROOM  # octets of a response after which what is there is handed on, whatever is still to come
-_LEAST_PER_TIMEOUT = 1024  # octets in each `timeout` seconds; a server that drips more slowly than this has stalled
+_ROOM = 65536  # octets of free space at the end; if there is less, what is unread moves to the front
+_PIECE = _BUFFER - _ROOM  # octets of a response that are handed on before the rest has come
+_LEAST_PER_TIMEOUT = 1024  # octets in each `timeout` seconds; a slower server has stalled
 _END = b"\r\n.\r\n"
 _CR, _DOT = b"\r."
 
 
 class Connection:
-    """A socket to a POP3 server. Every method raises NetworkError where it fails.
+    """A socket to a POP3 server. Every method raises NetworkError if the connection fails.
 
-    host: as it is named in messages. peer: address and port at the other end.
+    host: the server's name in messages.
+    peer: address and port at the other end.
     """
 
     def __init__(self, connected: Socket, host: str) -> None:
@@ -40,12 +41,12 @@ class Connection:
         self._socket = connected
         self._buffer = bytearray(_BUFFER)
         self._view = memoryview(self._buffer)
-        self._start = self._end = 0  # what has come and nobody has read
+        self._start, self._end = 0, 0  # the part of the buffer that is unread
         self._in_step = True
 
     @classmethod
     def open(cls, host: str, port: int, timeout: float, wait: Wait = wait) -> Connection:
-        """Connect. timeout: seconds of silence that are borne. Raises ConfigError where the address is none."""
+        """Connect. timeout: seconds the server may stay silent. Raises ConfigError if the address is not valid."""
         try:
             connected = Socket.open(host, port, timeout, wait)
             try:
@@ -56,23 +57,23 @@ class Connection:
         except OSError as error:
             raise NetworkError(f"no connection to the POP3 server {host}:{port}: {_reason(error)}") from error
         except (UnicodeError, OverflowError) as error:
-            raise ConfigError(f"{host}:{port} cannot be the address of a POP3 server") from error
+            raise ConfigError(f"{host}:{port} is not a valid address of a POP3 server") from error
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the connection."""
         self._socket.close()
 
     def release(self) -> tuple[socket.socket, bytes]:
-        """Hand over the socket, with its TLS, and what has been read ahead."""
+        """Hand over the socket, with its TLS, and what has come that nobody has read."""
         return self._socket.release(), bytes(self._view[self._start : self._end])
 
     @property
     def has_more(self) -> bool:
-        """Whether something has come that nobody has read."""
+        """Whether something has come that nobody has read yet."""
         return self._start < self._end
 
     def has_ended(self) -> bool:
-        """Whether the server has closed the connection, as far as that is known without waiting."""
+        """Whether the server has closed the connection, as far as can be told without waiting."""
         if self.has_more:
             return False
         try:
@@ -85,7 +86,7 @@ class Connection:
         return octet == b""
 
     def start_tls(self, context: ssl.SSLContext, name: str, fingerprints: tuple[str, ...]) -> None:
-        """Shake hands; the certificate must have the name and, if there are any, one of the SHA-256 fingerprints."""
+        """Start TLS. The certificate must have the name and, if any are given, one of the SHA-256 fingerprints."""
         try:
             certificate = self._socket.start_tls(context, name)
         except ssl.SSLEOFError as error:
@@ -96,15 +97,15 @@ class Connection:
         except OSError as error:
             raise NetworkError(f"no TLS connection to {name}: {_reason(error)}") from error
         except ValueError as error:
-            raise ConfigError(f"{name} cannot be the name in a certificate") from error
+            raise ConfigError(f"{name} is not a valid name for a certificate") from error
         if fingerprints and not tls.fingerprint_matches(certificate, fingerprints):
             raise Pop3Error(
                 f"the TLS certificate of {name} has none of the expected fingerprints",
-                hint="Nothing was sent. If the server has a new certificate, put its SHA-256 into the configuration.",
+                hint="Nothing was sent. If the server has a new certificate, configure its SHA-256 fingerprint.",
             )
 
     def send(self, *lines: bytes) -> None:
-        """Send lines, together."""
+        """Send lines in one write."""
         self._step()
         try:
             self._socket.send(b"".join(line + b"\r\n" for line in lines))
@@ -113,7 +114,7 @@ class Connection:
         self._in_step = True
 
     def line(self) -> bytes:
-        """Read a line, without its end."""
+        """Read a line and return it without its line end."""
         self._step()
         pace = _Pace(self._socket.timeout)
         searched = self._start
@@ -129,25 +130,25 @@ class Connection:
         return line
 
     def multiline(self, limit: int) -> bytes:
-        """Read the lines after +OK up to the one with a single dot, with CRLF and without stuffed dots."""
+        """Read the lines after +OK, up to the line with a single dot; returns them with CRLF, and dots unstuffed."""
         pieces: list[bytes] = []
         self.stream(pieces.append, limit)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    def stream(self, write: Callable[[bytes], object], limit: int, *, stuffed: bool = False) -> int:
-        """The same in pieces, none of which ends between CR and LF: one, where it is not large. Returns the octets.
+    def stream(self, write: Callable[[bytes], object], limit: int) -> int:
+        """Read a multi-line response as multiline() does, but give it to `write` in pieces. Returns its octets.
 
-        stuffed: as the server sent it, with its stuffed dots, but without the line that ends it.
+        No piece ends between CR and LF. A response that is not large comes in one piece.
         """
         self._step()
         pace = _Pace(self._socket.timeout)
-        while self._end - self._start < 3:  # the shortest response there is: ".\r\n"
+        while self._end - self._start < 3:  # the shortest possible response is ".\r\n"
             self._fill(pace)
         if self._buffer.startswith(_END[2:], self._start, self._end):
             self._start += 3
             self._in_step = True
             return 0
-        if not stuffed and self._buffer[self._start] == _DOT:
+        if self._buffer[self._start] == _DOT:
             self._start += 1
         octets, searched = 0, self._start
         while (end := self._buffer.find(_END, searched, self._end)) < 0:
@@ -155,29 +156,27 @@ class Connection:
             if octets + waiting > limit:
                 raise Pop3Error(f"the POP3 server {self.host} sent a response of more than {limit} octets")
             if waiting >= _PIECE:
-                octets += self._hand_on(write, self._border(), stuffed)
+                octets += self._hand_on(write, self._border())
                 waiting = self._end - self._start
             searched = self._start + max(0, waiting - len(_END) + 1)
             before = self._start
             self._fill(pace)
             searched += self._start - before
-        octets += self._hand_on(write, end + 2, stuffed)
+        octets += self._hand_on(write, end + 2)
         self._start = end + len(_END)
         self._in_step = True
         return octets
 
     def _border(self) -> int:
-        """How far what has come can be handed on: what may turn out to be the end, or a stuffed dot, stays."""
+        """How far the buffer can be handed on: what may turn out to be the end, or a stuffed dot, stays."""
         border = self._end - len(_END) + 1
         if self._buffer[border - 1] == _CR:
             return border - 1
         return border - 2 if self._buffer[border - 2 : border] == b"\r\n" else border
 
-    def _hand_on(self, write: Callable[[bytes], object], end: int, stuffed: bool) -> int:
-        piece = bytes(self._view[self._start : end])
+    def _hand_on(self, write: Callable[[bytes], object], end: int) -> int:
+        piece = bytes(self._view[self._start : end]).replace(b"\r\n.", b"\r\n")
         self._start = end
-        if not stuffed:
-            piece = piece.replace(b"\r\n.", b"\r\n")
         write(piece)
         return len(piece)
 
@@ -204,10 +203,10 @@ class Connection:
         self._end += octets
 
     def _step(self) -> None:
-        """Begin to send or to read; _in_step says that it came to its end.
+        """Begin to send or to read; the caller sets _in_step again when it is done.
 
-        What was left off in the middle, by a fault or by a signal, leaves a connection that nobody can go on with: what
-        comes next would be taken for something that it is not, a message for a response, or one message for another.
+        If an error or a signal interrupts it, the connection cannot be used any further. What comes next would be taken
+        for something else: a message for a response, or one message for another.
         """
         if not self._in_step:
             raise NetworkError(f"the connection to {self.host} was left in the middle of a response")
@@ -215,7 +214,7 @@ class Connection:
 
 
 class _Pace:
-    """Watches that a server goes on: silence ends a read by itself, dripping octet by octet would not."""
+    """Notices a server that sends octet by octet: the timeout of a single read does not."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -223,7 +222,7 @@ class _Pace:
         self._received = 0
 
     def keeps_up(self, octets: int) -> bool:
-        """Count what came; False where the last `seconds` brought less than _LEAST_PER_TIMEOUT."""
+        """Count what came; False if the last `seconds` brought less than _LEAST_PER_TIMEOUT."""
         self._received += octets
         now = time.monotonic()
         if now - self._began <= self._seconds:
@@ -235,5 +234,5 @@ class _Pace:
 
 def _reason(error: OSError) -> str:
     if isinstance(error, TimeoutError):
-        return "no answer in time"
+        return "no response in time"
     return error.strerror or str(error) or type(error).__name__

@@ -1,4 +1,4 @@
-"""Opening a maildrop with an access token: what the retriever, the check at `login` and others have in common."""
+"""Opening a maildrop with an access token, for the retriever, the bridge, and the check at `login`."""
 
 from __future__ import annotations
 
@@ -15,8 +15,14 @@ from oauth2_pop3.providers.provider import Provider
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pop3Server:
-    """Where a maildrop is and how to get there. timeout, wait: as Session.connect() has them."""
+class MaildropServer:
+    """The POP3 server that has a maildrop, and how to connect to it.
+
+    timeout, wait: see Session.connect().
+    mechanism: the user's choice, or "auto". preferred: the provider's order of mechanisms.
+    initial_response: whether to send the token on the same line as AUTH if it is short enough.
+    allow_insecure_loopback: whether to do without TLS, which is only allowed to a server on this machine.
+    """
 
     host: str
     port: int
@@ -36,8 +42,8 @@ class Pop3Server:
     wait: Wait = wait
 
     @classmethod
-    def of(cls, provider: Provider) -> Pop3Server:
-        """The server that a provider's row names; with TLS always, as nobody has allowed anything else for it."""
+    def of(cls, provider: Provider) -> MaildropServer:
+        """The server of a provider, always with TLS."""
         return cls(
             host=provider.pop3_host,
             port=provider.pop3_port,
@@ -48,11 +54,11 @@ class Pop3Server:
         )
 
     def connect(self) -> Session:
-        """Connect with verified TLS; plain only to a loopback address, and only where that was allowed."""
+        """Connect with verified TLS; without TLS only to a loopback address, and only if that is allowed."""
         if self.allow_insecure_loopback and not is_loopback(self.host):
             raise ConfigError(
                 f"allow_insecure_loopback is set, but {self.host} is not on this machine",
-                hint="Take it out: a bearer token is never sent over the network without verified TLS.",
+                hint="Remove it: a bearer token is never sent over the network without verified TLS.",
             )
         context = None
         if not self.allow_insecure_loopback:
@@ -76,12 +82,15 @@ class Pop3Server:
 
 
 def open_maildrop(
-    server: Pop3Server, mailbox: str, access_token: Callable[[str], str], *, connected: Session | None = None
+    server: MaildropServer, mailbox: str, access_token: Callable[[str], str], *, connected: Session | None = None
 ) -> Session:
-    """Connect and sign in to a mailbox. connected: a session with that server that nobody has signed in to yet.
+    """Connect and sign in to a mailbox.
 
-    access_token: gives a token; it is called with "" at first and, if that token was refused, once more with the
-    refused one, so that it can get another. Raises Pop3Error and its kinds, NetworkError, and what access_token does.
+    access_token: returns a token. It is called with "" first. If that token is refused, it is called once more with the
+    refused token, so that it can get another.
+    connected: a session with the server that is not signed in yet, if there is one.
+
+    Raises Pop3Error and its subclasses, NetworkError, and what access_token raises.
     """
     token = access_token("")
     try:
@@ -93,7 +102,7 @@ def open_maildrop(
     return _sign_in(server, mailbox, another)
 
 
-def _sign_in(server: Pop3Server, mailbox: str, token: str, connected: Session | None = None) -> Session:
+def _sign_in(server: MaildropServer, mailbox: str, token: str, connected: Session | None = None) -> Session:
     session = connected or server.connect()
     try:
         mechanism = sasl.choose(

@@ -1,4 +1,4 @@
-"""What was asked of a POP3 server on one connection and has not come yet: a RETR for each message."""
+"""The messages that were asked for on one connection and have not come yet: a RETR for each."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from oauth2_pop3.pop3.dialogue import WINDOW, Command
 from oauth2_pop3.pop3.session import Session
 
 Id: TypeAlias = str | int
-"""A message's unique-id; its number where unique-ids are not used."""
+"""A message's unique-id; its number if unique-ids are not used."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A message of the list. octets: as LIST has it."""
+    """A message in the list. octets: its size by what LIST says."""
 
     number: int
     unique_id: Id
     octets: int
 
 
-class Requested:
-    """Messages on their way, in the order in which they will come. octets: of all of them, as listed.
+class OutstandingMessages:
+    """Messages in the order in which they will come. octets: of all of them, by what LIST says.
 
     Methods raise what Session raises.
     """
@@ -41,7 +41,7 @@ class Requested:
         return unique_id in self._commands
 
     def send(self, messages: Iterable[Listed]) -> None:
-        """Ask for messages, all at once."""
+        """Ask for messages, all in one write."""
         batch = []
         for message in messages:
             command = Command(f"RETR {message.number}", multiline=True)
@@ -52,7 +52,7 @@ class Requested:
             self._session.dialogue.send(*batch)
 
     def receive(self, unique_id: Id, write: Callable[[bytes], object] | None = None) -> None:
-        """Take what comes for this message; what comes before it is thrown away. Raises Pop3Error for -ERR."""
+        """Receive this message and throw away those that come before it. Raises Pop3Error for -ERR."""
         for name in list(self._commands):
             command, octets = self._commands.pop(name)
             self.octets -= octets
@@ -62,12 +62,12 @@ class Requested:
         raise KeyError(unique_id)
 
     def make_room(self) -> None:
-        """For one command more, where nothing may be on its way before it."""
+        """Throw messages away if the server would not take one more command."""
         if self._commands and (not self._session.dialogue.pipelining or len(self._commands) >= WINDOW - 1):
             self.throw_away()
 
     def throw_away(self) -> None:
-        """Let come what is on its way, for nobody, and see that the server is where we think it is."""
+        """Receive and throw away all messages, and check that the responses still match the commands."""
         if not self._commands:
             return
         try:
@@ -75,6 +75,6 @@ class Requested:
         except (AuthenticationRejected, MaildropLocked, OutOfStep):
             raise
         except Pop3Error:
-            pass  # a refusal of what nobody wants any more
+            pass  # the server refuses a message that is thrown away anyway
         if self._session.dialogue.pipelining:
             self._session.stat()

@@ -1,14 +1,13 @@
-"""A run through a maildrop, from its list to its deletions: what retrievers and the bridge have in common.
+"""A run through a maildrop for a retriever, from the list of messages to their deletion.
 
-Messages are fetched ahead in the order in which they will be asked for; deletions wait and go out together before
-QUIT, which is when a server deletes (RFC 1939 section 6); and a connection that drops is made again.
+Messages are fetched ahead in the order in which they will be asked for. Deletions wait and go out together before QUIT,
+which is when a server deletes (RFC 1939 section 6). If the connection drops, the run goes on in a new one.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from oauth2_pop3.errors import (
@@ -20,48 +19,53 @@ from oauth2_pop3.errors import (
     Pop3Error,
 )
 from oauth2_pop3.pop3.dialogue import WINDOW
-from oauth2_pop3.pop3.outstanding import Id, Listed, Requested
+from oauth2_pop3.pop3.outstanding import Id, Listed, OutstandingMessages
+from oauth2_pop3.pop3.read_ahead import ReadAheadLimits
 from oauth2_pop3.pop3.session import Session
 from oauth2_pop3.pop3.spool import Spool
 
 PAUSES = (1.0, 5.0, 15.0)
-"""Seconds before each attempt to go on in a new connection; there are no more attempts than these in a run."""
-
-
-@dataclass(frozen=True)
-class ReadAhead:
-    """How much may be on its way that nobody has asked for yet: messages (0: none), and octets of them by LIST.
-
-    It waits in the buffers of the two systems while the host delivers; neither a thread nor memory of ours holds it.
-    """
-
-    messages: int = 128
-    octets: int = 16 << 20
+"""Seconds before each attempt to go on in a new connection. There are no more attempts than these in a run."""
 
 
 class Retrieval:
-    """One run. connect: opens the maildrop, signed in; also when a connection has dropped.
+    """One run.
 
-    unique_ids: whether messages are known by them, without which no run goes on in another connection. identify: what
-    a unique-id is called outside. line_feeds, watch: of the spools. tell: is told, in a sentence, of a connection that
-    is made anew. Methods raise what Session raises, NetworkError and AuthenticationRejected only where the run could
-    not go on.
+    connect: opens the maildrop and signs in; it is called again if a connection has dropped.
+    read_ahead: how far ahead messages are asked for. They wait in the buffers of the two systems while the host
+    delivers, and take up neither a thread nor memory of ours.
+    unique_ids: whether messages have unique-ids. Without them no run can go on in another connection.
+    identify: returns the name by which the caller knows a unique-id.
+    line_feeds, watch: see Spool.
+    tell: is called with a sentence before a new connection is made.
+    out_of_step: whether the responses no longer match the commands, so that what was delivered may be wrong.
+
+    Methods raise what Session raises, but NetworkError and AuthenticationRejected only if the run could not go on.
     """
 
     def __init__(
-        self, connect: Callable[[], Session], *, read_ahead: ReadAhead, unique_ids: bool = True,
-        identify: Callable[[str], str] = str, line_feeds: bool = False, watch: Callable[[int], object] = int,
-        tell: Callable[[str], object] = str,
-    ) -> None:  # fmt: skip
+        self,
+        connect: Callable[[], Session],
+        *,
+        read_ahead: ReadAheadLimits,
+        unique_ids: bool = True,
+        identify: Callable[[str], str] = str,
+        line_feeds: bool = False,
+        watch: Callable[[int], object] | None = None,
+        tell: Callable[[str], object] | None = None,
+    ) -> None:
         self.read_ahead = read_ahead
         self.out_of_step = False
-        self._connect, self._unique_ids, self._identify = connect, unique_ids, identify
-        self._spool, self._tell = partial(Spool, line_feeds=line_feeds, watch=watch), tell
+        self._connect = connect
+        self._unique_ids = unique_ids
+        self._identify = identify
+        self._spool = partial(Spool, line_feeds=line_feeds, watch=watch)
+        self._tell = tell or _ignore
         self._attempts = 0
         self._listed: dict[Id, Listed] = {}
         self._order: Sequence[Id] = ()
         self._place: dict[Id, int] = {}
-        self._next = 0  # in the order: what has not been asked of the server
+        self._next = 0  # place in the order of the first message that was not asked for
         self._marked: list[Id] = []
         self._sizes_are_exact: bool | None = None
         self._quit_counts = False
@@ -69,12 +73,12 @@ class Retrieval:
 
     def _begin(self) -> None:
         self.session = self._connect()
-        self._requested = Requested(self.session)
+        self._outstanding = OutstandingMessages(self.session)
 
     # -- the list
 
     def listing(self) -> tuple[list[Listed], list[Listed]]:
-        """Every message by its number; and those whose unique-id another one had before them."""
+        """All messages in the order of their numbers; and separately those that repeat an earlier unique-id."""
         try:
             return self._list()
         except (NetworkError, AuthenticationRejected) as error:
@@ -99,12 +103,12 @@ class Retrieval:
         return list(found.values()), repeated
 
     def expect(self, order: Sequence[Id]) -> None:
-        """Say what will be fetched, in this order; fetch() of something else is slower, not wrong."""
+        """Say what will be fetched, in this order. fetch() of something else is slower, but not wrong."""
         self._order, self._next = order, 0
         self._place = {unique_id: place for place, unique_id in enumerate(order)}
         known = self.session.capabilities
-        if len(order) > 1 and self.read_ahead.messages and not self._requested and "EXPIRE" not in known:
-            try:  # a server may say only to whom it knows what becomes of their messages (RFC 2449 section 6.7)
+        if len(order) > 1 and self.read_ahead.messages and not self._outstanding and "EXPIRE" not in known:
+            try:  # EXPIRE may be told only after the sign-in (RFC 2449 section 6.7)
                 self.session.capabilities = {**known, **self.session.capa()}
             except NetworkError as error:
                 self._resume(error)
@@ -112,7 +116,7 @@ class Retrieval:
     # -- messages
 
     def fetch(self, unique_id: Id) -> Spool:
-        """A whole message. Raises Pop3Error where the server refuses this one; the run can go on."""
+        """Fetch a whole message. Raises Pop3Error if the server refuses this one; the run can go on."""
         self._quit_counts = True
         while True:
             try:
@@ -124,13 +128,13 @@ class Retrieval:
                 raise
 
     def _fetch(self, unique_id: Id) -> Spool:
-        if unique_id not in self._requested:
-            self._requested.make_room()
+        if unique_id not in self._outstanding:
+            self._outstanding.make_room()
             self._send(unique_id)
         self._send_ahead()
         spool = self._spool()
-        pipelined = len(self._requested) > 1
-        self._requested.receive(unique_id, spool.write)
+        pipelined = len(self._outstanding) > 1
+        self._outstanding.receive(unique_id, spool.write)
         if spool.octets == self._listed[unique_id].octets:
             self._sizes_are_exact = self._sizes_are_exact is not False
         elif self._sizes_are_exact and pipelined:
@@ -141,71 +145,72 @@ class Retrieval:
         return spool
 
     def _fetch_again(self, unique_id: Id) -> Spool:
-        """Fetch alone what is not of the size that was listed, on a server whose sizes were right so far.
+        """Fetch a message again, with no other on its way, because it does not have the size that was listed.
 
-        If it is of that size now, the server has left out a response, or sent one too many.
+        This is for a server whose sizes were right so far. If the message has the listed size now, the server has left
+        out a response, or sent one too many.
         """
-        self._requested.throw_away()
+        self._outstanding.throw_away()
         spool = self._spool()
         self._send(unique_id)
-        self._requested.receive(unique_id, spool.write)
+        self._outstanding.receive(unique_id, spool.write)
         if spool.octets == self._listed[unique_id].octets:
             raise OutOfStep(
-                f"the POP3 server {self.session.host} sent another message than it was asked for",
+                f"the POP3 server {self.session.host} sent a different message than it was asked for",
                 hint="Set read_ahead = 0, and tell the server's administrator.",
             )
         self._sizes_are_exact = False
         return spool
 
     def _send(self, unique_id: Id) -> None:
-        """Ask for a message, and go on in the order from there."""
+        """Ask for a message, and read ahead from its place in the order."""
         self._next = self._place.get(unique_id, len(self._order)) + 1
         if unique_id not in self._listed:
             raise Pop3Error(f"the message with the unique-id {unique_id} is no longer in the maildrop")
-        self._requested.send([self._listed[unique_id]])
+        self._outstanding.send([self._listed[unique_id]])
 
     def _may_be_ahead(self) -> int:
-        expire = self.session.capabilities.get("EXPIRE", ())
-        if not self.read_ahead.messages or expire[:1] == ("0",):
-            return 0  # what was retrieved may be gone (RFC 2449 section 6.7): never without need
+        """How many messages may be outstanding before they are fetched."""
+        if not self.read_ahead.allow(self.session.capabilities):
+            return 0
         return min(self.read_ahead.messages, WINDOW) if self.session.dialogue.pipelining else 1
 
     def _send_ahead(self) -> None:
-        """Ask for what comes next, many at a time, as far as it may be ahead."""
+        """Ask for the messages that come next in the order, as far as the limits allow."""
         most = self._may_be_ahead()
-        if len(self._requested) > most - max(1, most // 8):
+        if not self.read_ahead.is_time_to_ask(len(self._outstanding), most):
             return
         batch: list[Listed] = []
-        octets = self._requested.octets
-        while self._next < len(self._order) and len(self._requested) + len(batch) < most:
+        octets = self._outstanding.octets
+        while self._next < len(self._order) and len(self._outstanding) + len(batch) < most:
             message = self._listed.get(self._order[self._next])
-            if message and message.unique_id not in self._requested:
-                octets += message.octets
-                if octets > self.read_ahead.octets and (self._requested or batch):
+            if message and message.unique_id not in self._outstanding:
+                if not self.read_ahead.have_room(message.octets, octets):
                     break
+                octets += message.octets
                 batch.append(message)
             self._next += 1
-        self._requested.send(batch)
+        self._outstanding.send(batch)
 
     def top(self, unique_id: Id) -> bytes:
-        """A message's header."""
-        self._requested.throw_away()
+        """Fetch a message's header."""
+        self._outstanding.throw_away()
         return self.session.top(self._listed[unique_id].number)
 
     # -- the end
 
     def delete(self, unique_id: Id) -> None:
-        """Mark a message for finish()."""
+        """Mark a message, to be deleted by finish()."""
         self._quit_counts = True
         self._marked.append(unique_id)
 
     def delete_number(self, number: int) -> None:
-        """Mark a message that has no unique-id of its own: at once, and for this session alone."""
+        """Mark a message that has no unique-id of its own, at once and only in this session."""
         self._quit_counts = True
         self.session.delete(number)
 
     def finish(self) -> None:
-        """Delete what was marked, and end the session. Raises Pop3Error where the server would not delete something."""
+        """Delete what was marked, and end the session. Raises Pop3Error if the server did not delete everything."""
         while True:
             try:
                 self._finish()
@@ -213,18 +218,18 @@ class Retrieval:
             except (NetworkError, AuthenticationRejected) as error:
                 if not self._marked:
                     self.close()
-                    return  # nothing hangs on it
+                    return  # nothing is lost by it
                 self._resume(error)
 
     def _finish(self) -> None:
         refused: dict[int, Pop3Error] = {}
         if self._marked:
-            self._requested.throw_away()
+            self._outstanding.throw_away()
             numbers = [self._listed[unique_id].number for unique_id in self._marked if unique_id in self._listed]
             refused = self.session.delete_all(numbers)
             if numbers and self.session.dialogue.pipelining:
-                self.session.stat()  # two numbers and nothing else: no response was left out, and none came twice
-        elif self._requested:
+                self.session.stat()  # a check: a valid response shows that none was left out or sent twice
+        elif self._outstanding:
             self.close()
             return
         if self._quit_counts:
@@ -237,13 +242,13 @@ class Retrieval:
             raise Pop3Error(f"{count}: {first.message}", hint=first.hint)
 
     def close(self) -> None:
-        """Let go of the connection; nothing is deleted."""
+        """Close the connection; nothing is deleted."""
         self.session.close()
 
     # -- going on in another connection
 
     def _resume(self, error: OAuth2Pop3Error, *, relist: bool = True) -> None:
-        """Connect again and find the messages by their unique-ids; else raise the error."""
+        """Connect again and find the messages by their unique-ids; raise the error if that is not possible."""
         self.close()
         while True:
             if not self._unique_ids or self._attempts == len(PAUSES):
@@ -259,4 +264,8 @@ class Retrieval:
             except NetworkError as again:
                 error = again
             except MaildropLocked:
-                continue  # by our own session, most likely, which the server has not given up yet: not what went wrong
+                continue  # most likely by our own old session, which the server has not ended yet: keep the first error
+
+
+def _ignore(_sentence: str) -> None:
+    """Tell nobody."""

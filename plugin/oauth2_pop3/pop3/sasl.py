@@ -1,4 +1,4 @@
-"""XOAUTH2 and OAUTHBEARER as pure functions: what the client sends, and what a refusal says.
+"""XOAUTH2 and OAUTHBEARER as functions without input or output: what the client sends, and what a refusal says.
 
 OAUTHBEARER is RFC 7628; XOAUTH2 is Google's and Microsoft's older mechanism
 (https://developers.google.com/workspace/gmail/imap/xoauth2-protocol).
@@ -15,20 +15,23 @@ from oauth2_pop3.errors import ConfigError, Pop3Error
 from oauth2_pop3.providers.provider import MECHANISMS, XOAUTH2
 
 MAY_BE_TOO_LONG = 2900
-"""Characters of an access token: only longer ones can be too long for a program that LONGEST_COMMAND is about."""
+"""Characters of an access token. A shorter one is never too long for the programs that LONGEST_COMMAND describes."""
 LONGEST_COMMAND = 4093
-"""Octets of a line that mpop before 1.4.22 sends; msmtp 1.8.23 sends one more. Found by experiment."""
+"""Octets of the longest line that mpop before 1.4.22 sends. msmtp 1.8.23 sends one more. Found by experiment."""
 
 _SEPARATOR = "\x01"
 
 
 def initial_response(mechanism: str, user: str, access_token: str, *, host: str, port: int) -> bytes:
-    """The client's first message, not yet in base64. user: the mailbox; host, port: the server's, as dialled.
+    """The client's first message, not yet in base64.
 
-    "" and 0 leave them out. Raises ConfigError where one of them holds what would break out of its field.
+    user: the mailbox.
+    host, port: the server that the client has connected to; "" and 0 leave them out.
+
+    Raises ConfigError if a value contains a character that would end its field.
     """
     if any(ord(c) < 32 or ord(c) == 127 or "\ud800" <= c <= "\udfff" for c in user + access_token + host):
-        raise ConfigError("the user name, the host or the access token holds a control character, or is not text")
+        raise ConfigError("the user name, the host or the access token contains a control character, or is not text")
     bearer = f"auth=Bearer {access_token}"
     if mechanism == XOAUTH2:
         parts = [f"user={user}", bearer]
@@ -45,36 +48,41 @@ def encode(message: bytes) -> bytes:
 
 
 def remark_on_length(user: str, access_token: str) -> str:
-    """What to tell a person whose mail program may not be able to send so long a token; "" where all can."""
+    """What to tell a person about a token that some mail programs cannot send because it is too long; else ""."""
     line = encode(initial_response(XOAUTH2, user, access_token, host="", port=0))
     if len(line) <= LONGEST_COMMAND:
         return ""
     return (
         f"the access token has {len(access_token)} characters, {len(line)} when encoded; mpop before 1.4.22 and "
-        f"msmtp 1.8.23 send no more than {LONGEST_COMMAND}, so that they cannot sign in with it"
+        f"msmtp 1.8.23 send no more than {LONGEST_COMMAND}, so they cannot sign in with it"
     )
 
 
-def answer_to_refusal(mechanism: str) -> bytes:
-    """What ends a refused exchange: an empty line for XOAUTH2, %x01 for OAUTHBEARER (RFC 7628 section 3.2.3)."""
+def response_to_refusal(mechanism: str) -> bytes:
+    """What the client sends to end a refused exchange (RFC 7628 section 3.2.3).
+
+    It is an empty line for XOAUTH2, and %x01 for OAUTHBEARER.
+    """
     return b"" if mechanism == XOAUTH2 else _SEPARATOR.encode()
 
 
 def read_refusal(challenge: str) -> dict[str, str]:
-    """The JSON of a refusal: status, scope, openid-configuration ... (RFC 7628 section 3.2.2). {} if it is none."""
+    """The JSON of a refusal: status, scope, openid-configuration ... (RFC 7628 section 3.2.2); {} if it is not JSON."""
     try:
-        answer = json.loads(base64.b64decode(challenge, validate=True))
+        details = json.loads(base64.b64decode(challenge, validate=True))
     except (binascii.Error, ValueError, RecursionError):
         return {}
-    if not isinstance(answer, dict):
+    if not isinstance(details, dict):
         return {}
-    return {str(key): str(value) for key, value in answer.items()}
+    return {str(key): str(value) for key, value in details.items()}
 
 
 def choose(offered: Collection[str], *, wanted: str = "auto", preferred: Sequence[str] = ()) -> str:
-    """The mechanism to use. offered: from CAPA's SASL line, empty where the server does not say.
+    """Choose the mechanism to use. Raises Pop3Error if the server does not offer it.
 
-    wanted: the user's own choice, or "auto". preferred: the provider's order. Raises Pop3Error.
+    offered: the mechanisms in CAPA's SASL line; empty if the server does not say.
+    wanted: the user's own choice, or "auto".
+    preferred: the provider's order.
     """
     names = [name.lower() for name in offered]
     candidates = (wanted,) if wanted != "auto" else tuple(preferred) or MECHANISMS
@@ -90,5 +98,5 @@ def choose(offered: Collection[str], *, wanted: str = "auto", preferred: Sequenc
                 return mechanism
     raise Pop3Error(
         f"the POP3 server does not offer {' or '.join(m.upper() for m in candidates)}, but {' '.join(offered)}",
-        hint="Is it the provider's POP3 server, and is OAuth 2.0 switched on for this mailbox?",
+        hint="Check that this is the provider's POP3 server, and that OAuth 2.0 is switched on for the mailbox.",
     )

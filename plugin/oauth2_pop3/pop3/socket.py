@@ -1,7 +1,7 @@
-"""The socket below a POP3 connection: it connects, shakes hands, reads and sends, and waits for the server to do so.
+"""The socket below a POP3 connection: it connects, starts TLS, reads and sends.
 
-Nothing blocks but the function that is given for waiting, so that whoever waits can look at something else meanwhile:
-the bridge sees to it that its own client is still there.
+Only the function that is given for waiting blocks, so that it can watch something else as well: the bridge watches
+whether its own client is still there.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from typing import TypeAlias, TypeVar
 
 Result = TypeVar("Result")
 Wait: TypeAlias = Callable[[int, int, float], bool]
-"""Waits until a descriptor has events of poll(2); False where that took more than so many seconds."""
+"""Waits until a descriptor has events of poll(2); returns False if that took more than so many seconds."""
 
 
 def wait(descriptor: int, events: int, seconds: float) -> bool:
-    """Wait, as Wait has it, and for nothing else."""
+    """Wait as the type Wait describes, and watch nothing else."""
     poll = select.poll()
     poll.register(descriptor, events)
     return bool(poll.poll(max(0.0, seconds) * 1000))
 
 
 class Socket:
-    """Plain until start_tls(). Methods raise OSError; TimeoutError where one call takes more than timeout seconds."""
+    """A socket without TLS until start_tls(). Methods raise OSError, and TimeoutError after `timeout` seconds."""
 
     def __init__(self, plain: socket.socket, timeout: float, wait: Wait = wait) -> None:
         self.timeout = timeout
@@ -39,21 +39,21 @@ class Socket:
 
     @classmethod
     def open(cls, host: str, port: int, timeout: float, wait: Wait = wait) -> Socket:
-        """Connect to the first address of the host that lets us. Raises UnicodeError, OverflowError for none."""
+        """Connect to the host's first address that accepts. Raises UnicodeError or OverflowError if none is valid."""
         refused: OSError | None = None
         for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
             try:
                 connecting = cls(socket.socket(family, kind, protocol), timeout, wait)
                 try:
                     connecting._connect(address)
-                except BaseException:  # whoever waits with us may have given up
+                except BaseException:  # the function that waits may raise anything
                     connecting.close()
                     raise
             except OSError as error:
                 refused = refused or error
             else:
                 return connecting
-        raise refused or OSError("it has no address")
+        raise refused or OSError("the host has no address")
 
     def _connect(self, address: tuple[object, ...]) -> None:
         code = self._socket.connect_ex(address)
@@ -63,26 +63,28 @@ class Socket:
             code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
             raise OSError(code, os.strerror(code))
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # commands never wait for those before them
+        self._socket.setsockopt(
+            socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
+        )  # send a command at once, even if an earlier one is not acknowledged
 
     def start_tls(self, context: ssl.SSLContext, name: str) -> bytes:
-        """Shake hands with a server of that name; returns its certificate as DER. Raises ValueError for no name."""
+        """Start TLS with a server of that name; returns its certificate in DER. Raises ValueError for a bad name."""
         secured = context.wrap_socket(self._socket, server_hostname=name, do_handshake_on_connect=False)
         self._socket = secured
         self._patiently(secured.do_handshake, select.POLLIN)
         return secured.getpeercert(binary_form=True) or b""
 
     def receive_into(self, space: memoryview) -> int:
-        """Read what is there, as soon as something is; 0 at the end."""
+        """Read what is there, and wait until something is; returns the number of octets, 0 at the end."""
         return self._patiently(partial(self._socket.recv_into, space), select.POLLIN)
 
     def send(self, data: bytes) -> None:
-        """Send all of it."""
+        """Send all the data."""
         while data:
             data = data[self._patiently(partial(self._socket.send, data), select.POLLOUT) :]
 
     def at_once(self) -> bytes | None:
-        """An octet where one is there already, b"" at the end; None where it would have to be waited for."""
+        """An octet if one is there already, b"" at the end; None if it would have to be waited for."""
         try:
             return self._socket.recv(1)
         except (BlockingIOError, ssl.SSLWantReadError):
@@ -95,15 +97,15 @@ class Socket:
         return str(address), int(port)
 
     def release(self) -> socket.socket:
-        """Hand it over, with its TLS; it does not block."""
+        """Hand over the non-blocking socket, with its TLS."""
         return self._socket
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the socket."""
         self._socket.close()
 
     def _patiently(self, call: Callable[[], Result], event: int) -> Result:
-        """Call until it need not wait for the event, or for what TLS needs first, which may be the other one."""
+        """Call until it succeeds, and wait in between for the event, or for the other one if TLS needs that first."""
         deadline = time.monotonic() + self.timeout
         while True:
             try:

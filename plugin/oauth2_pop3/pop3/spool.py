@@ -1,4 +1,4 @@
-"""A message as it comes from the server: in memory where it is small, else in a temporary file without a name."""
+"""A message as it comes from the server: in memory if it is small, else in a temporary file without a name."""
 
 from __future__ import annotations
 
@@ -9,25 +9,28 @@ from typing import IO
 from oauth2_pop3.errors import OAuth2Pop3Error
 
 IN_MEMORY = 1 << 20
-"""Octets of a message that is held in memory; what is larger is held in a file, and only there."""
+"""Octets of the largest message that is held in memory. A larger one is held only in a file."""
 
 
 class Spool:
-    """write() is given pieces that do not end between CR and LF. octets: how many came.
+    """Takes one message in pieces, none of which ends between CR and LF.
 
-    line_feeds: keep LF where CRLF came. has_bare_cr: whether another CR than those was among it then. watch: is told
-    the octets after every piece.
+    line_feeds: whether to turn each CRLF into LF.
+    watch: is called after each piece with the octets so far.
+    octets: how many octets have come, as the server sent them.
+    has_bare_cr: with line_feeds, whether there was a CR without LF.
     """
 
-    def __init__(self, *, line_feeds: bool = False, watch: Callable[[int], object] = int) -> None:
+    def __init__(self, *, line_feeds: bool = False, watch: Callable[[int], object] | None = None) -> None:
         self.octets = 0
         self.has_bare_cr = False
-        self._line_feeds, self._watch = line_feeds, watch
+        self._line_feeds = line_feeds
+        self._watch = watch or _ignore
         self._pieces: list[bytes] = []
         self._file: IO[bytes] | None = None
 
     def write(self, piece: bytes) -> None:
-        """Take a piece. Raises OAuth2Pop3Error where there is no room for it."""
+        """Take a piece. Raises OAuth2Pop3Error if the disk has no room for it."""
         self.octets += len(piece)
         self._watch(self.octets)
         if self._line_feeds:
@@ -48,7 +51,7 @@ class Spool:
             ) from error
 
     def _with_line_feeds(self, piece: bytes) -> bytes:
-        """To take every CR out takes half as long as to look for each CRLF, and most messages have no CR but those."""
+        """The piece with LF for CRLF. Removing every CR is twice as fast, and right unless there is a bare CR."""
         without = piece.replace(b"\r", b"")
         if len(piece) - len(without) == piece.count(b"\r\n"):
             return without
@@ -56,12 +59,16 @@ class Spool:
         return piece.replace(b"\r\n", b"\n")
 
     def file(self) -> IO[bytes] | None:
-        """The file, at its beginning; None where the message is in memory."""
+        """The file, at its beginning; None if the message is in memory."""
         if self._file is not None:
             self._file.seek(0)
         return self._file
 
     def content(self) -> bytes:
-        """All of it."""
+        """The whole message."""
         file = self.file()
         return b"".join(self._pieces) if file is None else file.read()
+
+
+def _ignore(_octets: int) -> None:
+    """Watch nothing."""

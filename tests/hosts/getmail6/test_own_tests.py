@@ -110,9 +110,19 @@ def outcomes(source: Path, python: Path, bench: Path, runner: Runner) -> dict[st
         for path in (directory, *directory.rglob("*")):
             os.chown(path, runner.account.pw_uid, runner.account.pw_gid)
     report = directory / "report.xml"
-    command = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--basetemp={directory}/tmp",
-               f"--junitxml={report}", *(f"--deselect=test/test.py::{name}" for name in LEFT_OUT),
-               "test/test.py", "test/test_mock_servers.py"]  # fmt: skip
+    command = [
+        str(python),
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        f"--basetemp={directory}/tmp",
+        f"--junitxml={report}",
+        *(f"--deselect=test/test.py::{name}" for name in LEFT_OUT),
+        "test/test.py",
+        "test/test_mock_servers.py",
+    ]
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(directory), "TMPDIR": str(directory), "LC_ALL": "C.UTF-8"}
     with (directory / "log").open("wb") as log:
         how: dict[str, Any] = {"cwd": directory, "env": environment, "stdout": log, "stderr": log}

@@ -132,7 +132,7 @@ def test_it_is_gone_before_anything_else_is_written(
             path.fault = Fault("RETR 20", "-ERR it is nowhere to be found")
             getmail.configure(where)
             seen = run(getmail, "-q")
-            assert seen.text.startswith("Retrieval error: the POP3 server localhost answered RETR 20 with")
+            assert seen.text.startswith("Retrieval error: the POP3 server localhost responded to RETR 20 with")
             assert seen.text.endswith("Skipping message...")
             assert [total for _, total in seen.bars] == sorted((total for _, total in seen.bars), reverse=True)
             assert seen.bars[-1][1] == MESSAGES - 1

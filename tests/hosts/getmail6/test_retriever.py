@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -306,7 +307,7 @@ def test_an_authorization_server_that_is_down_is_a_passing_fault(
     getmail.oauth2(dovecot, address)
     result = getmail.run()
     assert result.returncode == OPERATION_FAILED
-    assert "passing fault" in result.stderr
+    assert "temporary problem" in result.stderr
     assert "[SYS/TEMP]" in result.stderr
 
 
@@ -326,6 +327,37 @@ def test_a_fault_of_ours_is_getmails_to_bear(home: Path, monkeypatch: pytest.Mon
         retriever.initialize({})
 
 
+def test_the_account_is_loaded_once(
+    address: str, ready: Callable[..., None], dovecot: Dovecot, product: Product, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once it was loaded three times and more: each time config.toml is read, and its provider is made."""
+    from oauth2_pop3.accounts.config import Config
+    from oauth2_pop3.hosts.getmail6.retriever import OAuth2POP3Retriever
+
+    ready(2)
+    product.expire(address)  # so that the run gets a token too
+    loaded = []
+    load = Config.load
+
+    def counted() -> Config:
+        loaded.append(1)
+        return load()
+
+    monkeypatch.setattr(Config, "load", counted)
+    port = str(dovecot.pop3s_port)
+    retriever = OAuth2POP3Retriever(
+        username=address, server="localhost", port=port, getmaildir=str(product.home), configparser=None
+    )
+    try:
+        retriever.initialize({})
+        assert retriever.conn is not None
+        assert retriever.conn.session.stat()[0] == 2
+        retriever.abort()
+    finally:
+        socket.setdefaulttimeout(None)  # which getmail has set
+    assert len(loaded) == 1
+
+
 # -- nothing secret shows
 
 
@@ -343,7 +375,7 @@ def test_no_secret_in_dump_or_trace(
         for secret in secrets:
             assert secret not in result.stdout + result.stderr
     getmail.oauth2(dovecot, address, "password = hunter2-of-old\n")
-    assert "password is of no use with type = oauth2-pop3" in getmail.run().stderr
+    assert "password has no effect with type = oauth2-pop3" in getmail.run().stderr
 
 
 # -- the other variants of getmail's POP3 types

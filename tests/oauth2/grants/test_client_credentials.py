@@ -27,7 +27,7 @@ from oauth2_pop3.oauth2.client import Client as OurClient
 from oauth2_pop3.oauth2.grants.client_credentials import ClientCredentials
 from oauth2_pop3.oauth2.token import Token
 from oauth2_pop3.pop3 import maildrop
-from oauth2_pop3.pop3.maildrop import Pop3Server
+from oauth2_pop3.pop3.maildrop import MaildropServer
 from oauth2_pop3.providers.provider import Provider
 from servers.authorization_server import (
     NATIVE_CONFIDENTIAL,
@@ -66,7 +66,7 @@ def ask(provider: Provider, client: Client = SERVICE_JWT, *, key_password: str =
 
 def count(token: Token, dovecot: Dovecot, provider: Provider, user: str = SERVICE_USERNAME) -> int:
     """The messages in the maildrop, by POP3."""
-    server = Pop3Server(host="localhost", port=dovecot.pop3s_port, ca_certs=provider.ca_certs, timeout=20)
+    server = MaildropServer(host="localhost", port=dovecot.pop3s_port, ca_certs=provider.ca_certs, timeout=20)
     session = maildrop.open_maildrop(server, user, lambda _: token.access_token)
     try:
         return session.stat()[0]

@@ -1,8 +1,8 @@
-"""Make the password that a client of the bridge must give, where the bridge serves a socket.
+"""Make the password that a client must give to a bridge on a socket.
 
-It is printed this once, and only a salted hash of it is kept; a new one ends the one before. It belongs to the account
-or the mailbox that the client names as its user, opens that one alone, and works on this machine alone: the provider
-does not know it. Exit codes: 0, 77 where nobody has signed in as ACCOUNT, 74.
+The password is printed only now, and only a salted hash of it is kept. It replaces the one before. It belongs to the
+account or mailbox that the client names as its user, opens only that one, and works only on this machine: the provider
+does not know it. Exit codes: 0; 77 if nobody has signed in as ACCOUNT; 74 if the password cannot be saved.
 """
 
 from __future__ import annotations
@@ -14,30 +14,32 @@ from oauth2_pop3.errors import TokenNotFound, UsageError
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """ACCOUNT, or which to list or remove."""
-    parser.add_argument("account", metavar="ACCOUNT", nargs="?", default="", help="the account, or shared mailbox")
-    parser.add_argument("--remove", action="store_true", help="end it: ACCOUNT is not served over a socket any more")
-    parser.add_argument("--list", action="store_true", help="print which accounts have one")
+    """The account, and whether to remove its password or list all."""
+    parser.add_argument("account", metavar="ACCOUNT", nargs="?", default="", help="the account or shared mailbox")
+    parser.add_argument(
+        "--remove", action="store_true", help="remove the password: ACCOUNT is no longer served over a socket"
+    )
+    parser.add_argument("--list", action="store_true", help="list the accounts and mailboxes that have a password")
 
 
 def run(options: Namespace) -> None:
-    """The password and nothing else on standard output."""
+    """Print the password, and nothing else, on standard output."""
     from oauth2_pop3.accounts import account as accounts
-    from oauth2_pop3.bridge import passwords as bridge_password
+    from oauth2_pop3.bridge import passwords
 
     if options.list == bool(options.account) or (options.list and options.remove):
-        raise UsageError("give an ACCOUNT, or --list alone")
+        raise UsageError("give either ACCOUNT or --list")
     if options.list:
-        for name in bridge_password.names():
+        for name in passwords.names():
             print(name)
     elif options.remove:
-        if not bridge_password.remove(options.account):
+        if not passwords.remove(options.account):
             raise TokenNotFound(f"{options.account} has no bridge password")
-        print(f"{options.account} is not served over a socket any more.", file=sys.stderr)
+        print(f"{options.account} is no longer served over a socket.", file=sys.stderr)
     else:
-        accounts.load(options.account)  # a name that was misspelt would never be let in
-        print(bridge_password.make(options.account))
+        accounts.load(options.account)  # raises an error if the name is misspelt, since nobody could sign in by it
+        print(passwords.make(options.account))
         print(
-            f"The password of {options.account} at the bridge, for the client's settings. It is not shown again.",
+            f"This is the bridge password of {options.account}. Enter it in the mail client. It is not shown again.",
             file=sys.stderr,
         )

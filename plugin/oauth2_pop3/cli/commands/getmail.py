@@ -1,7 +1,7 @@
-"""Run getmail with the type oauth2-pop3 known to it.
+"""Run getmail so that it knows the retriever type oauth2-pop3.
 
-Where `getmail` by itself knows the type there is no need for this: it serves installations in which Python reads no
-.pth file (PYTHONPATH, pip install --target). Arguments and exit code are getmail's own.
+You need this only if plain `getmail` does not know the type: in an installation in which Python reads no .pth file
+(PYTHONPATH, pip install --target). Arguments and exit code are getmail's own.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from argparse import REMAINDER, ArgumentParser
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """All of getmail's."""
-    parser.add_argument("arguments", metavar="ARG", nargs=REMAINDER, help="arguments of getmail")
+    """Take whatever getmail takes."""
+    parser.add_argument("arguments", metavar="ARG", nargs=REMAINDER, help="an argument for getmail")
 
 
 def run_with(arguments: list[str]) -> int:
-    """Run getmail; returns only where it does."""
+    """Run getmail, which usually ends the process with its own exit code."""
     if arguments in (["--help"], ["-h"]):
         print(f"usage: oauth2-pop3 getmail [ARG ...]\n\n{(__doc__ or '').strip()}\n\ngetmail's own help:\n")
         sys.stdout.flush()

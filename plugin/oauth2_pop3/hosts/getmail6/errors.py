@@ -1,4 +1,4 @@
-"""What our errors become in getmail: those that it knows are a line and the end of an account, others its own end."""
+"""Turns our errors into getmail's: one line and the end of this account. Any other error would end getmail itself."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from oauth2_pop3.errors import (
 
 @contextlib.contextmanager
 def errors_of_getmail(refused: Callable[[str], Exception] = getmailOperationError) -> Iterator[None]:
-    """Raise what getmail knows, as one line. refused: for a command that the server answered with -ERR."""
+    """Raise errors of getmail's, each one line. refused: the error for a command that the server refuses with -ERR."""
     try:
         yield
     except (AuthenticationRejected, AuthorizationRequired, TokenNotFound) as error:
@@ -35,5 +35,5 @@ def errors_of_getmail(refused: Callable[[str], Exception] = getmailOperationErro
     except getmailError:
         raise
     except Exception as error:
-        # A fault of ours or of a plugin. It must not be the end of the rc files that come after.
+        # A bug of ours or of a plugin. It must not keep getmail from the rc files that come after.
         raise getmailOperationError(one_line(f"unexpected {type(error).__name__}: {error}")) from error

@@ -1,4 +1,4 @@
-"""getmail's Message from what a server has sent, so that a large one is in memory once."""
+"""Makes getmail's Message from what a server has sent, and keeps a large one in memory only once."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from oauth2_pop3.pop3.spool import Spool
 
 
 class FiledMessage(Message):
-    """A large message, parsed from a file, so that it is in memory once."""
+    """A large message, parsed from a file, so that it is in memory only once."""
 
     def __init__(self, file: IO[bytes]) -> None:
         super().__init__(fromfile=file)
         self._file = file
 
     def flatten(self, *arguments: Any, **options: Any) -> bytes:
-        """As getmail delivers it. What its generator cannot write, getmail wraps up, if it has the raw message."""
+        """The message as getmail delivers it. If its generator fails, getmail wraps up the raw message instead."""
         try:
             return bytes(super().flatten(*arguments, **options))
         except getmailDeliveryError:
@@ -29,7 +29,7 @@ class FiledMessage(Message):
 
 
 def message_from(spool: Spool) -> Any:
-    """What getmail makes of it from memory: from a file it would turn a bare CR into LF, and keep a BOM."""
+    """A Message as getmail makes it from memory. From a file, getmail would turn a bare CR into LF, and keep a BOM."""
     file = spool.file()
     if file is not None and not spool.has_bare_cr and file.read(3) != b"\xef\xbb\xbf":
         file.seek(0)

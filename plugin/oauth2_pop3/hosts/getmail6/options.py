@@ -1,6 +1,6 @@
 """The options that a getmailrc's ``[retriever]`` section may have with ``type = oauth2-pop3``.
 
-Named and written as those of getmail's own classes where these have them: true is true, yes, on or 1, a list of
+Options that getmail's own classes have too are named and written as there. True is true, yes, on or 1; a list of
 strings is ``('a', 'b')``.
 """
 
@@ -8,30 +8,35 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from oauth2_pop3.errors import ConfigError
 from oauth2_pop3.pop3.dialogue import WINDOW
-from oauth2_pop3.providers.provider import MECHANISMS
+from oauth2_pop3.pop3.maildrop import MaildropServer
+from oauth2_pop3.pop3.read_ahead import ReadAheadLimits
+from oauth2_pop3.providers.provider import MECHANISMS, Provider
 
 _SUPERFLUOUS = ("password_command", "use_xoauth2", "use_apop", "ssl_version")
-_FILES = ("ca_certs", "certfile", "keyfile")
 _NOT_THE_ENVELOPE = ("to", "cc", "bcc", "received", "resent-to", "resent-cc", "resent-bcc")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What the file says, read.
+    """The options as values.
 
-    username: the mailbox. account: whose token signs in, if not the mailbox's own (a shared mailbox). server, port,
-    starttls: default from the provider. timeout: seconds of silence that are borne. mechanism: auto, xoauth2 or
-    oauthbearer. read_ahead: messages on their way before getmail asks for them; 0: none. unique_ids = false: for
-    servers whose UIDL cannot be relied on; every message is new then.
-    envelope_recipient: FIELD[:NUMBER] that names whom a message of a multidrop maildrop is for.
-    allow_insecure_loopback: no TLS, to a server on this machine alone.
+    username: the mailbox.
+    account: whose token signs in, if not the mailbox's own (a shared mailbox).
+    server, port, starttls: if not set, the provider's.
+    timeout: seconds the server may stay silent.
+    mechanism: auto, xoauth2 or oauthbearer.
+    read_ahead: how many messages are requested before getmail asks for them; 0 turns reading ahead off.
+    unique_ids: set to false if the server's UIDL is not reliable. Then every message is new.
+    envelope_recipient: FIELD[:NUMBER], the header field that names the recipient of a message (multidrop).
+    allow_insecure_loopback: do without TLS; only to a server on this machine.
+    superfluous: options in the file that have no effect here.
     """
 
     username: str
@@ -41,7 +46,7 @@ class Options:
     timeout: int = 180
     mechanism: str = "auto"
     starttls: bool | None = None
-    read_ahead: int = 128
+    read_ahead: int = ReadAheadLimits.messages
     unique_ids: bool = True
     delete_dup_msgids: bool = False
     envelope_recipient: str = ""
@@ -56,59 +61,123 @@ class Options:
 
     @classmethod
     def names(cls) -> list[str]:
-        """Every option's name, those of the stock classes that say nothing here included."""
+        """Every option's name, including those of getmail's own classes that have no effect here."""
         return [f.name for f in fields(cls) if f.name != "superfluous"] + list(_SUPERFLUOUS)
 
     @property
     def envelope_field(self) -> tuple[str, int]:
-        """The field's name in small letters, and which of several, counted from 1."""
+        """The field's name in small letters, and which of several such fields, counted from 1."""
         name, _, number = self.envelope_recipient.partition(":")
         return name.strip().lower(), int(number or 1)
 
+    def maildrop_server(self, provider: Provider) -> MaildropServer:
+        """The server to connect to; what is not set here is the provider's. Raises ConfigError."""
+        host = self.server or provider.pop3_host
+        if not host:
+            raise ConfigError(
+                f"server is not set, and the provider {provider.name} does not name a POP3 server", hint="Set server."
+            )
+        return MaildropServer(
+            host=host,
+            port=self.port or (110 if self.starttls else provider.pop3_port),
+            starttls=provider.starttls if self.starttls is None else self.starttls,
+            timeout=self.timeout,
+            mechanism=self.mechanism,
+            preferred=provider.mechanisms,
+            initial_response=provider.initial_response,
+            ca_certs=self.ca_certs or provider.ca_certs,
+            certfile=self.certfile,
+            keyfile=self.keyfile,
+            ciphers=self.ssl_ciphers,
+            fingerprints=self.ssl_fingerprints,
+            server_hostname=self.ssl_cert_hostname,
+            allow_insecure_loopback=self.allow_insecure_loopback,
+        )
+
 
 def read_options(conf: Mapping[str, Any]) -> Options:
-    """Read what getmail hands over, where everything is text or None. Raises ConfigError that names the option."""
+    """Read the options as getmail hands them over: text or None. Raises a ConfigError that names the option."""
     text = {name: str(conf[name]).strip() for name in Options.names() if str(conf.get(name) or "").strip()}
     if "username" not in text:
         raise ConfigError("username is missing", hint="Set it to the mailbox's address.")
     read: dict[str, Any] = {"account": text["username"]}
-    for option in fields(Options):
-        if option.name in text:
-            read[option.name] = _value(option.name, str(option.type), text[option.name])
+    for name, kind in get_type_hints(Options).items():
+        if name in text:
+            convert = _OWN_CONVERTERS.get(name) or _CONVERTERS[kind]
+            read[name] = convert(name, text[name])
     read["superfluous"] = tuple(name for name in ("password", *_SUPERFLUOUS) if conf.get(name) not in (None, ""))
-    options = Options(**read)
-    _check(options)
-    return options
+    return Options(**read)
 
 
-def _value(name: str, kind: str, text: str) -> object:
-    if name == "read_ahead":
-        if not re.fullmatch("[0-9]{1,3}", text) or int(text) > WINDOW:
-            raise ConfigError(f"{name} = {text} is not a number of messages from 0 to {WINDOW}")
-        return int(text)
-    if kind == "int":
-        if not re.fullmatch("[0-9]{1,5}", text) or not 0 < int(text) < 65536:
-            raise ConfigError(f"{name} = {text} is not a whole number from 1 to 65535")
-        return int(text)
-    if kind.startswith("bool"):
-        if text.lower() in ("true", "yes", "on", "1"):
-            return True
-        if text.lower() in ("false", "no", "off", "0"):
-            return False
-        raise ConfigError(f"{name} = {text} is neither true nor false")
-    if kind.startswith("tuple"):
-        try:
-            strings = ast.literal_eval(text)
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
-            strings = None
-        if not isinstance(strings, tuple | list) or not all(isinstance(item, str) for item in strings):
-            raise ConfigError(f"{name} = {text} is not a list of strings", hint="Write it as ('a', 'b') or ('a',).")
-        return tuple(strings)
-    if name == "mechanism":
-        return text.lower()
-    if name in _FILES and not _is_file(text):
+def _number(name: str, text: str) -> int:
+    if not re.fullmatch("[0-9]{1,5}", text) or not 0 < int(text) < 65536:
+        raise ConfigError(f"{name} = {text} is not a whole number from 1 to 65535")
+    return int(text)
+
+
+def _number_of_messages(name: str, text: str) -> int:
+    if not re.fullmatch("[0-9]{1,3}", text) or int(text) > WINDOW:
+        raise ConfigError(f"{name} = {text} is not a number of messages from 0 to {WINDOW}")
+    return int(text)
+
+
+def _boolean(name: str, text: str) -> bool:
+    if text.lower() in ("true", "yes", "on", "1"):
+        return True
+    if text.lower() in ("false", "no", "off", "0"):
+        return False
+    raise ConfigError(f"{name} = {text} is neither true nor false")
+
+
+def _strings(name: str, text: str) -> tuple[str, ...]:
+    try:
+        strings = ast.literal_eval(text)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        strings = None
+    if not isinstance(strings, tuple | list) or not all(isinstance(item, str) for item in strings):
+        raise ConfigError(f"{name} = {text} is not a list of strings", hint="Write it as ('a', 'b') or ('a',).")
+    return tuple(strings)
+
+
+def _mechanism(name: str, text: str) -> str:
+    mechanism = text.lower()
+    if mechanism not in ("auto", *MECHANISMS):
+        raise ConfigError(f"{name} = {mechanism} is unknown", hint=f"Use auto, {' or '.join(MECHANISMS)}.")
+    return mechanism
+
+
+def _file(name: str, text: str) -> str:
+    if not _is_file(text):
         raise ConfigError(f"{name} = {text}: there is no such file")
     return text
+
+
+def _envelope(name: str, text: str) -> str:
+    if not re.fullmatch(r"[!-9;-~]+\s*(:\s*0*[1-9][0-9]{0,3})?", text):
+        raise ConfigError(f"{name} = {text} is not FIELD or FIELD:NUMBER")
+    if text.partition(":")[0].strip().lower() in _NOT_THE_ENVELOPE:
+        raise ConfigError(
+            f"{name} = {text}: that field does not record the envelope",
+            hint="Use the field that the server writes at delivery, often Delivered-To or X-Envelope-To.",
+        )
+    return text
+
+
+_CONVERTERS: Mapping[object, Callable[[str, str], object]] = {
+    int: _number,
+    bool: _boolean,
+    bool | None: _boolean,
+    tuple[str, ...]: _strings,
+    str: lambda _, text: text,
+}
+"""How an option of each type is read from its name and its text."""
+_OWN_CONVERTERS: Mapping[str, Callable[[str, str], object]] = {
+    "read_ahead": _number_of_messages,
+    "mechanism": _mechanism,
+    "envelope_recipient": _envelope,
+    **dict.fromkeys(("ca_certs", "certfile", "keyfile"), _file),
+}
+"""Options that take less than their type would."""
 
 
 def _is_file(name: str) -> bool:
@@ -116,16 +185,3 @@ def _is_file(name: str) -> bool:
         return Path(name).expanduser().is_file()
     except (OSError, RuntimeError, ValueError):
         return False
-
-
-def _check(options: Options) -> None:
-    if options.mechanism not in ("auto", *MECHANISMS):
-        raise ConfigError(f"mechanism = {options.mechanism} is unknown", hint=f"Use auto, {' or '.join(MECHANISMS)}.")
-    if options.envelope_recipient:
-        if not re.fullmatch(r"[!-9;-~]+\s*(:\s*0*[1-9][0-9]{0,3})?", options.envelope_recipient.strip()):
-            raise ConfigError(f"envelope_recipient = {options.envelope_recipient} is not FIELD or FIELD:NUMBER")
-        if options.envelope_field[0] in _NOT_THE_ENVELOPE:
-            raise ConfigError(
-                f"envelope_recipient = {options.envelope_recipient}: that field does not record the envelope",
-                hint="Use the field that the server writes at delivery, often Delivered-To or X-Envelope-To.",
-            )

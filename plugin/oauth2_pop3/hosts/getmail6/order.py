@@ -1,8 +1,8 @@
-"""Which messages getmail is going to ask for, and in which order: its own main loop, run without messages.
+"""Which messages getmail is going to ask for, and in which order: the rules of its main loop.
 
-As in `go` of getmail6's script, 6.18 to 6.20: by number; seen ones only with read_all; none larger than
-max_message_size, none that would surpass max_bytes_per_session, though smaller ones after it may follow; and none
-after max_messages_per_session. What is not in here is never fetched ahead.
+As in `go` of getmail6's script, 6.18 to 6.20: by number; seen messages only with read_all; none larger than
+max_message_size; none that would exceed max_bytes_per_session, although smaller ones may follow; and no more than
+max_messages_per_session. No other message is ever fetched ahead.
 """
 
 from __future__ import annotations
@@ -21,7 +21,13 @@ def expected(
     retrieved: int = 0,
     octets: int = 0,
 ) -> list[Id]:
-    """The unique-ids. messages: unique-id and octets of what is still to come; retrieved, octets: what has been."""
+    """The unique-ids of the messages that getmail is going to ask for.
+
+    messages: the unique-id and the octets of every message that is still to come.
+    seen: the unique-ids of messages that an earlier run has fetched.
+    options: getmail's own.
+    retrieved, octets: how many messages, and how many octets, this run has fetched so far.
+    """
     if options.get("only_oldmail_file"):
         return []
     order: list[Id] = []

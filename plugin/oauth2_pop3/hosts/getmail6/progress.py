@@ -1,7 +1,7 @@
-"""A bar beside getmail: how many messages have come, how many octets, how fast. The extra `progress` has its library.
+"""A progress bar for getmail: how many messages have come, how many octets, how fast. It needs the extra `progress`.
 
-Only where a person watches, and where getmail's own lines, one a message, go elsewhere (``-q``, ``verbose = 0``, or
-standard output to a file): among them it would be torn, and they say the same.
+There is a bar only if a person watches, and if getmail's own lines, one per message, go elsewhere (``-q``,
+``verbose = 0``, or standard output to a file): they would break up the bar, and they say the same.
 """
 
 from __future__ import annotations
@@ -20,22 +20,28 @@ if TYPE_CHECKING:
 
 FORMAT = "{desc} |{bar}| {n_fmt}/{total_fmt}B, {rate_fmt}, {remaining} left"
 _ROOM = 3
-"""Columns that stay free behind the bar: for the cursor, and for what Ctrl-C shows there."""
+"""Columns that stay free after the bar: for the cursor, and for what Ctrl-C shows there."""
 
 
 class Progress:
-    """Of one run. log: getmail's. name: of the maildrop. Where there is to be no bar, nothing here does anything."""
+    """The bar of one run. If there is no bar, the methods do nothing.
+
+    log: getmail's logger.
+    name: the maildrop's name, which is shown before the bar.
+    """
 
     def __init__(self, log: Any, name: str) -> None:
-        self._log, self._name = log, name
-        self._messages = self._octets = 0
+        self._log = log
+        self._name = name
+        self._messages = 0
+        self._octets = 0
         self._bar: tqdm[Any] | None = None
         self._shown = False
         self._stream = sys.stderr
         self._others = contextlib.ExitStack()
 
     def expect(self, messages: int, octets: int) -> None:
-        """Say how much it will be in all, with what has come already."""
+        """Say how much will come in all, including what has come already."""
         self._messages, self._octets = messages, octets
         if self._bar is not None:
             self._bar.total = octets
@@ -50,15 +56,25 @@ class Progress:
         try:
             from tqdm import tqdm
 
-            tqdm.monitor_interval = 0  # a thread, where getmail forks for every message
-            tqdm.set_lock(threading.RLock())  # its own would be multiprocessing's: a process, in newer Pythons
+            tqdm.monitor_interval = 0  # it would be a thread, but getmail forks for every message
+            tqdm.set_lock(
+                threading.RLock()
+            )  # tqdm's own lock is multiprocessing's, which starts a process in newer Pythons
             self._go_before_others()
             self._shown = True
             self._bar = tqdm(
-                total=octets, file=self._stream, desc=self._description(0), bar_format=FORMAT, unit="B",
-                unit_scale=True, leave=False, miniters=0, ncols=self._columns() - _ROOM, nrows=20,
-            )  # fmt: skip
-        except Exception:  # noqa: BLE001 - not installed, or out of order: no bar is worth a message
+                total=octets,
+                file=self._stream,
+                desc=self._description(0),
+                bar_format=FORMAT,
+                unit="B",
+                unit_scale=True,
+                leave=False,
+                miniters=0,
+                ncols=self._columns() - _ROOM,
+                nrows=20,
+            )
+        except Exception:  # noqa: BLE001 - tqdm is not installed or broken: better no bar than no mail
             self.close()
 
     def _go_before_others(self) -> None:
@@ -70,7 +86,7 @@ class Progress:
                 self._others.callback(handler.update, stream=self._stream)
 
     def advance(self, messages: int, octets: int) -> None:
-        """Say what has come, with the octets of a message that is still coming."""
+        """Say how much has come, including the octets of a message that is still coming."""
         bar = self._bar
         if bar is None:
             return
@@ -81,7 +97,7 @@ class Progress:
             bar.update(min(octets, self._octets) - bar.n)
 
     def clear(self) -> None:
-        """Take it away so that something else can be written; advance() brings it back."""
+        """Remove the bar so that something else can be written; advance() brings it back."""
         if self._shown:
             with self._while_there_is_a_terminal():
                 self._stream.write(f"\r{' ' * (self._columns() - 1)}\r")
@@ -89,7 +105,7 @@ class Progress:
             self._shown = False
 
     def close(self) -> None:
-        """Take it away for good."""
+        """Remove the bar for good."""
         self.clear()
         self._others.close()
         bar, self._bar = self._bar, None
@@ -105,7 +121,7 @@ class Progress:
 
     @contextlib.contextmanager
     def _while_there_is_a_terminal(self) -> Iterator[None]:
-        """A terminal that goes away takes the bar with it, and nothing else."""
+        """If the terminal goes away, end the bar, but raise no error."""
         try:
             yield
         except OSError:
@@ -114,10 +130,11 @@ class Progress:
 
 
 class _Others:
-    """Standard error for all others while there is a bar: it is taken away before they write."""
+    """Standard error for everyone else while there is a bar: the bar is removed before they write."""
 
     def __init__(self, stream: TextIO, clear: Callable[[], None]) -> None:
-        self._stream, self._clear = stream, clear
+        self._stream = stream
+        self._clear = clear
 
     def write(self, text: str) -> int:
         self._clear()
@@ -128,7 +145,7 @@ class _Others:
 
 
 def _is_watched(stream: TextIO | None) -> bool:
-    """Whether it is a terminal that can go back to the beginning of a line, and we are in its foreground."""
+    """Whether it is a terminal that can return to the beginning of a line, and we are in its foreground."""
     try:
         in_front = stream is not None and stream.isatty() and os.tcgetpgrp(stream.fileno()) == os.getpgrp()
     except (OSError, ValueError):

@@ -1,9 +1,9 @@
 """The retriever type ``oauth2-pop3`` of getmail6 (6.18 and later).
 
-getmail asks questions of a retriever and acts on what it raises (hosts of other kinds do the same with exit codes): a
-getmailConfigurationError anywhere, or any error in the constructor, makes it skip every rc file that comes after. So
-options are taken as text here, and looked into in initialize(), where a getmailOperationError is one line on standard
-error, exit code 127, and the next rc file. Only this module and the parts of it beside it touch getmailcore.
+getmail acts on the errors that a retriever raises. A getmailConfigurationError anywhere, or any error in the
+constructor, makes it skip every rc file that comes after. So the constructor takes options as text, and initialize()
+reads them: a getmailOperationError there is one line on standard error and exit code 127, and getmail goes on with the
+next rc file. Only this folder uses getmailcore.
 """
 
 from __future__ import annotations
@@ -19,26 +19,27 @@ from getmailcore.utilities import address_no_brackets, localhostname
 
 from oauth2_pop3.accounts import access
 from oauth2_pop3.accounts import account as accounts
-from oauth2_pop3.errors import AuthenticationRejected, ConfigError, OAuth2Pop3Error, Pop3Error
+from oauth2_pop3.errors import AuthenticationRejected, OAuth2Pop3Error, Pop3Error
 from oauth2_pop3.hosts.getmail6.errors import errors_of_getmail
 from oauth2_pop3.hosts.getmail6.message import message_from
 from oauth2_pop3.hosts.getmail6.options import Options, read_options
 from oauth2_pop3.hosts.getmail6.order import expected
 from oauth2_pop3.hosts.getmail6.progress import Progress
-from oauth2_pop3.pop3.maildrop import Pop3Server, open_maildrop
-from oauth2_pop3.pop3.retrieval import ReadAhead, Retrieval
+from oauth2_pop3.pop3.maildrop import MaildropServer, open_maildrop
+from oauth2_pop3.pop3.read_ahead import ReadAheadLimits
+from oauth2_pop3.pop3.retrieval import Retrieval
 from oauth2_pop3.pop3.session import Session
 
 
 class ConfText(ConfItem):
-    """An option as the user wrote it. getmail's ConfInt and ConfBool eval() it, which may end getmail."""
+    """An option as the user wrote it. getmail's ConfInt and ConfBool would eval() it, which may end getmail."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name, str, default=None, required=False)
 
 
 class OAuth2POP3Retriever(POP3RetrieverBase):
-    """POP3 with OAuth 2.0. options.py lists its options."""
+    """POP3 with OAuth 2.0. options.py lists the options."""
 
     received_from: str | None = None
     received_with = "POP3-SSL"
@@ -46,33 +47,34 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
     _confitems: ClassVar[tuple[Any, ...]] = (
         ConfInstance(name="configparser", required=False),
         ConfDirectory(name="getmaildir", required=False, default="~/.getmail/"),
-        # What the stock classes take and this one does without: known, so that getmail does not print its value.
+        # Not used here, but known, so that getmail does not print its value.
         ConfPassword(name="password", required=False, default=None),
         *(ConfText(name) for name in Options.names()),
     )
 
     def __str__(self) -> str:
-        """As getmail names it in its lines."""
+        """The name by which getmail's messages call this retriever."""
         name = f"oauth2-pop3:{self.conf.get('username') or ''}"
-        server = self.conf.get("server")  # until initialize() asks the provider, the file alone knows
+        server = self.conf.get("server")  # before initialize() asks the provider, only the file can tell
         return f"{name}@{server}:{self.conf.get('port') or ''}" if server else name
 
     def showconf(self) -> None:
-        """For --dump."""
+        """Print the options, for getmail --dump."""
         self.log.info(f"oauth2-pop3({self._confstring()})\n")
 
     # -- signing in
 
     def initialize(self, options: Mapping[str, Any]) -> None:
         """Connect and sign in."""
-        self.mailboxes = (None,)  # POP3 has one
+        self.mailboxes = (None,)  # POP3 has only one
         self._progress = Progress(self.log, str(self.conf.get("username")))
         with errors_of_getmail():
             self._options = read_options(self.conf)
             for name in self._options.superfluous:
-                self.log.warning(f"{self}: {name} is of no use with type = oauth2-pop3; take it out of the file\n")
-            server = self._server()
-            # The name of the seen-file is made of these three: where they are as before, it serves on.
+                self.log.warning(f"{self}: {name} has no effect with type = oauth2-pop3; remove it from the file\n")
+            self._account = accounts.load(self._options.account)
+            server = self._options.maildrop_server(self._account.provider)
+            # The name of the seen-file is made of these three. If they stay the same, getmail goes on using the file.
             self.conf.update(server=server.host, port=server.port, timeout=self._options.timeout)
             RetrieverSkeleton.initialize(self, options)
             self.conn: Retrieval | None = self._retrieval(server)
@@ -80,13 +82,12 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
             self.remoteaddr = "{}:{}".format(*self.conn.session.peer)
             self.received_from = f"{server.host} ({self.remoteaddr})"
 
-    def _retrieval(self, server: Pop3Server) -> Retrieval:
-        provider = accounts.load(self._options.account).provider
+    def _retrieval(self, server: MaildropServer) -> Retrieval:
         return Retrieval(
             lambda: self._open(server),
-            read_ahead=ReadAhead(0 if provider.retrieved_once else self._options.read_ahead),
+            read_ahead=ReadAheadLimits(self._options.read_ahead).for_provider(self._account.provider),
             unique_ids=self._options.unique_ids,
-            # getmail's seen-file keeps no slash: it once meant something there.
+            # getmail's seen-file has no slashes: they once had a meaning there.
             identify=lambda unique_id: unique_id.replace("/", "-"),
             line_feeds=True,
             watch=lambda octets: self._progress.advance(self._retrieved, self._octets + octets),
@@ -94,20 +95,20 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
         )
 
     def _tell(self, text: str) -> None:
-        self._progress.clear()  # a command of the user's may have a question before we are connected again
+        self._progress.clear()  # a command of the user's may ask something before we are connected again
         self.log.info(f"  {text}\n")
 
     def _access_token(self, refused: str) -> str:
         mailbox = "" if self._options.account == self._options.username else self._options.username
-        return access.access_token(accounts.load(self._options.account), mailbox=mailbox, refused=refused)
+        return access.access_token(self._account, mailbox=mailbox, refused=refused)
 
-    def _open(self, server: Pop3Server) -> Session:
-        """Sign in; where somebody else's token was refused, say whose it was."""
+    def _open(self, server: MaildropServer) -> Session:
+        """Sign in. If another person's token was refused, the error says whose it was."""
         mailbox = self._options.username
         try:
             return open_maildrop(server, mailbox, self._access_token)
         except AuthenticationRejected as error:
-            person = accounts.load(self._options.account).address
+            person = self._account.address
             if error.hint or person.lower() == mailbox.lower():
                 raise
             raise AuthenticationRejected(
@@ -115,29 +116,6 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
                 hint=f"It was the token of {person}, who needs full access to {mailbox}. To see which of the two was "
                 f"refused, run: oauth2-pop3 login {person} --mailbox {mailbox}",
             ) from error
-
-    def _server(self) -> Pop3Server:
-        options = self._options
-        provider = accounts.load(options.account).provider
-        server = options.server or provider.pop3_host
-        if not server:
-            raise ConfigError(f"no server is set, and the provider {provider.name} names none", hint="Set server.")
-        return Pop3Server(
-            host=server,
-            port=options.port or (110 if options.starttls else provider.pop3_port),
-            starttls=provider.starttls if options.starttls is None else options.starttls,
-            timeout=options.timeout,
-            mechanism=options.mechanism,
-            preferred=provider.mechanisms,
-            initial_response=provider.initial_response,
-            ca_certs=options.ca_certs or provider.ca_certs,
-            certfile=options.certfile,
-            keyfile=options.keyfile,
-            ciphers=options.ssl_ciphers,
-            fingerprints=options.ssl_fingerprints,
-            server_hostname=options.ssl_cert_hostname,
-            allow_insecure_loopback=options.allow_insecure_loopback,
-        )
 
     # -- the list of messages
 
@@ -157,7 +135,7 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
         self.gotmsglist = True
 
     def _expect(self, number: int) -> None:
-        """Let be fetched ahead what getmail is going to ask for after that message."""
+        """Say which messages getmail is going to ask for after this one, so that they are fetched ahead."""
         coming = ((msgid, self.msgsizes[msgid]) for after, msgid in self.sorted_msgnum_msgid if after > number)
         counts = {"retrieved": self._retrieved, "octets": self._octets}
         with errors_of_getmail():
@@ -169,23 +147,23 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
     def _duplicate(self, number: int, unique_id: str) -> None:
         if not self._options.delete_dup_msgids:
             raise Pop3Error(
-                f"the POP3 server {self._run.session.host} gave the unique-id {unique_id} twice",
-                hint="Set unique_ids = false, or delete_dup_msgids = true to delete what comes twice.",
+                f"the POP3 server {self._run.session.host} used the unique-id {unique_id} twice",
+                hint="Set unique_ids = false, or set delete_dup_msgids = true to delete the second one.",
             )
         self._run.delete_number(number)
 
     def _forget_vanished(self) -> None:
-        """As getmail does: an entry for a message that left the server 30 days ago is dropped."""
+        """Drop entries of messages that left the server over 30 days ago, as getmail's own classes do."""
         for unique_id, seen_at in list(self.oldmail.items()):
             if unique_id not in self.msgsizes and self.timestamp - seen_at > 30 * 86400:
                 del self.oldmail[unique_id]
 
     def oldmail_exists(self, mailbox: None) -> bool:
-        """Without unique-ids there is nothing to know a message by in the next session."""
+        """Whether there is a seen-file. Without unique-ids, no message is recognised in the next session."""
         return self._options.unique_ids and bool(super().oldmail_exists(mailbox))
 
     def write_oldmailfile(self, mailbox: None) -> None:
-        """See oldmail_exists."""
+        """Write the seen-file, unless there are no unique-ids."""
         if self._options.unique_ids:
             super().write_oldmailfile(mailbox)
 
@@ -217,12 +195,12 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
     _delmsgbyid = _flagmsgbyid  # its name before getmail6 6.19
 
     def _recipient(self, message: Any) -> str:
-        """The envelope's recipient, from the header field that the server puts it into (multidrop)."""
+        """The envelope's recipient, from the header field in which the server records it (multidrop)."""
         name, place = self._options.envelope_field
         values = [value.strip() for field, value in message.headers() if field.lower() == name]
         if place > len(values):
             raise getmailRetrievalError(
-                f"the message has no field {self._options.envelope_recipient} to tell whom it is for; "
+                f"the message has no field {self._options.envelope_recipient}, which would name its recipient; "
                 "it stays on the server"
             )
         return str(address_no_brackets(values[place - 1]))
@@ -230,7 +208,7 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
     # -- the end
 
     def quit(self) -> None:
-        """Write the seen-file, then delete and QUIT: whatever becomes of that, nothing is delivered twice."""
+        """Write the seen-file, then delete and QUIT. If these fail, nothing is delivered twice."""
         self._progress.close()
         RetrieverSkeleton.quit(self)
         run, self.conn = self.conn, None
@@ -239,15 +217,15 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
         try:
             run.finish()
         except OAuth2Pop3Error as error:
-            # getmail itself tells nobody of an error here.
+            # getmail itself would not report an error here.
             self.log.error(f"{self}: messages may not have been deleted: {error}\n")
             raise getmailOperationError(str(error)) from None
 
     def abort(self) -> None:
-        """End at once; nothing is deleted on the server, but what was delivered is known next time.
+        """End at once. Nothing is deleted on the server, but the seen-file is written.
 
-        getmail's own abort forgets what it has delivered, and the next run delivers it again. That is right only where
-        nobody knows what was delivered.
+        getmail's own abort does not write it, and the next run delivers the same messages again. That is right only if
+        the responses no longer match the commands, so that something else may have been delivered.
         """
         self._progress.close()
         run, self.conn = self.conn, None

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oauth2_pop3.bridge.read_ahead import MESSAGES, ReadAhead
+from oauth2_pop3.bridge.messages_ahead import BRIDGE_LIMITS
+from oauth2_pop3.bridge.read_ahead_proxy import ReadAheadProxy
 
 
 class Server:
@@ -74,7 +75,7 @@ def stuffed(body: bytes) -> bytes:
 class Conversation:
     """A client, ours between, and the server; the octets of each end come in pieces."""
 
-    def __init__(self, server: Server, between: ReadAhead, seed: int = 0) -> None:
+    def __init__(self, server: Server, between: ReadAheadProxy, seed: int = 0) -> None:
         self.server = server
         self.between = between
         self.received = b""
@@ -150,7 +151,7 @@ def test_the_client_gets_what_the_server_says(
     capa = "PIPELINING" if pipelining else "UIDL"
     direct, server = Server(bodies, capa=capa), Server(bodies, capa=capa)
     expected = direct.answers("".join(f"{line}\r\n" for line in lines).encode()).replace(b"SASL XOAUTH2\r\n", b"")
-    conversation = Conversation(server, ReadAhead(["SASL"]), seed)
+    conversation = Conversation(server, ReadAheadProxy(["SASL"]), seed)
     for line in lines:
         conversation.send(f"{line}\r\n")
         if patience:
@@ -165,7 +166,7 @@ def test_the_client_gets_what_the_server_says(
 def sequential(capa: str, count: int) -> tuple[Server, int]:
     """A client that fetches one message after another; how many had come before they were asked for."""
     server = Server([b"%d" % n for n in range(1, count + 1)], capa=capa)
-    conversation = Conversation(server, ReadAhead())
+    conversation = Conversation(server, ReadAheadProxy())
     ready = 0
     for number in range(1, count + 1):
         conversation.received = b""
@@ -188,7 +189,7 @@ def test_what_the_client_asks_for_next_has_come_already(capa: str) -> None:
 
 @pytest.mark.parametrize("asked", ["", "CAPA", "LIST", "CAPA LIST"])
 def test_a_client_that_pipelines_may_do_so_whatever_it_has_asked_before(asked: str) -> None:
-    server, between = Server([b"m"] * 100), ReadAhead()
+    server, between = Server([b"m"] * 100), ReadAheadProxy()
     round_trips = 0
     for commands in [*(word.encode() for word in asked.split()), b"\r\n".join(b"RETR %d" % n for n in range(1, 101))]:
         between.from_client(commands + b"\r\n")
@@ -210,16 +211,16 @@ def test_nothing_is_read_ahead_where_a_message_may_be_gone_once_it_was_retrieved
 
 def test_no_more_than_the_window_is_asked_for() -> None:
     server = Server([b"m"] * 1000)
-    conversation = Conversation(server, ReadAhead())
+    conversation = Conversation(server, ReadAheadProxy())
     for number in range(1, 20):
         conversation.ask(f"RETR {number}")
         ahead = sum(line.startswith("RETR") for line in server.asked) - number
-        assert ahead <= min(2**number, MESSAGES)
+        assert ahead <= min(2**number, BRIDGE_LIMITS.messages)
 
 
 def test_a_large_message_is_not_read_ahead() -> None:
     server = Server([b"m", b"m" * (3 << 20), b"m"])
-    conversation = Conversation(server, ReadAhead())
+    conversation = Conversation(server, ReadAheadProxy())
     conversation.ask("RETR 1")
     assert "RETR 2" not in server.asked
     assert len(conversation.ask("RETR 2")) > 3 << 20
@@ -228,18 +229,18 @@ def test_a_large_message_is_not_read_ahead() -> None:
 def test_a_message_larger_than_list_says_is_let_go_and_fetched_when_it_is_asked_for() -> None:
     server = Server([b"m", b"m" * (5 << 20), b"m"])
     server.item = lambda verb, number: "1"  # type: ignore[method-assign]
-    between = ReadAhead()
+    between = ReadAheadProxy()
     conversation = Conversation(server, between)
     conversation.ask("RETR 1")
     assert server.asked[-1] == "RETR 2"
-    assert sum(len(block) for exchange in between._ahead.values() for block in exchange.blocks) == 0
+    assert sum(len(block) for exchange in between._ahead._exchanges.values() for block in exchange.blocks) == 0
     assert len(conversation.ask("RETR 2")) > 5 << 20
     assert server.asked.count("RETR 2") == 2
 
 
 def test_a_deletion_that_fails_is_told_at_quit() -> None:
     server = Server([b"m"] * 5, refuses=frozenset([2]))
-    conversation = Conversation(server, ReadAhead())
+    conversation = Conversation(server, ReadAheadProxy())
     for number in range(1, 4):
         conversation.ask(f"RETR {number}")
         assert conversation.ask(f"DELE {number}") == b"+OK marked to be deleted\r\n"
@@ -248,20 +249,20 @@ def test_a_deletion_that_fails_is_told_at_quit() -> None:
 
 def test_it_stops_guessing_where_it_guesses_wrong() -> None:
     server = Server([b"m"] * 100)
-    conversation = Conversation(server, ReadAhead())
+    conversation = Conversation(server, ReadAheadProxy())
     for number in range(50, 0, -1):
         conversation.ask(f"RETR {number}")
     assert len([line for line in server.asked if line.startswith("RETR")]) <= 54
 
 
 def test_a_last_word_of_the_server_reaches_the_client() -> None:
-    between = ReadAhead()
+    between = ReadAheadProxy()
     between.from_server(b"-ERR [SYS/TEMP] good night\r\n")
     assert between.for_client == b"-ERR [SYS/TEMP] good night\r\n"
 
 
 def test_a_client_that_pipelines_without_end_is_made_to_wait() -> None:
-    between = ReadAhead()
+    between = ReadAheadProxy()
     sent = 0
     while between.takes_from_client:
         between.from_client(b"NOOP\r\n" * 1000)
@@ -270,7 +271,7 @@ def test_a_client_that_pipelines_without_end_is_made_to_wait() -> None:
 
 
 def test_what_has_come_is_given_though_the_server_has_gone() -> None:
-    conversation = Conversation(Server([b"1", b"2", b"3"]), ReadAhead())
+    conversation = Conversation(Server([b"1", b"2", b"3"]), ReadAheadProxy())
     conversation.ask("RETR 1")
     between = conversation.between
     assert between.can_do_without_server
@@ -278,3 +279,28 @@ def test_what_has_come_is_given_though_the_server_has_gone() -> None:
     assert between.for_client == b"+OK\r\n2\r\n.\r\n"
     between.from_client(b"STAT\r\n")
     assert not between.can_do_without_server
+
+
+@pytest.mark.parametrize("last", ["QUIT", "quit now", "XTND XMIT"])
+def test_the_client_is_not_expected_to_fetch_anything_more(last: str) -> None:
+    """Once: after QUIT the relay waited 900 seconds for it to do so. After an unknown command it could not any more."""
+    server = Server([b"m"] * 8)
+    conversation = Conversation(server, ReadAheadProxy())
+    for number in range(1, 4):
+        conversation.ask(f"RETR {number}")
+    assert conversation.between.can_do_without_server
+    conversation.ask(last)
+    assert not conversation.between.can_do_without_server
+
+
+@pytest.mark.parametrize("words", [(b"-ERR Disconnected for inactivity.\r\n",), (b"-ERR Disconnected", b"\r\n")])
+def test_a_last_word_of_the_server_is_not_taken_for_a_response(words: tuple[bytes, ...]) -> None:
+    """Once the client took it for the response to RETR 2, and each message for the one after it."""
+    conversation = Conversation(Server([b"1", b"2", b"3"]), ReadAheadProxy())
+    conversation.ask("RETR 1")
+    between = conversation.between
+    between.from_server(words[0])
+    between.from_client(b"RETR 2\r\n")
+    for rest in words[1:]:
+        between.from_server(rest)
+    assert between.for_client == b"+OK\r\n2\r\n.\r\n"

@@ -1,0 +1,44 @@
+"""The -ERR response by which a client does the right thing after an error of ours."""
+
+from __future__ import annotations
+
+from oauth2_pop3.errors import (
+    AuthenticationRejected,
+    AuthorizationRequired,
+    MaildropLocked,
+    NetworkError,
+    OAuth2Pop3Error,
+    StateLocked,
+    TokenNotFound,
+)
+
+TEMPORARY = "SYS/TEMP"
+"""The response code for a temporary problem (RFC 3206)."""
+
+_LIMIT = 510  # octets of a response without its line end (RFC 2449 section 4)
+_LOCKED = ("lock", "Lock", "LOCK", "wait")  # to fetchmail, each means that another session has the maildrop
+
+
+def error_response(error: OAuth2Pop3Error) -> str:
+    """-ERR with a response code and a text, as much as fits into one response.
+
+    fetchmail looks for words in the text. It takes "service" together with "unavailable" for a temporary problem, but
+    [SYS/TEMP] without them for a wrong password; and it finds the words of _LOCKED even inside an address.
+    """
+    code, text = _response_code(error), str(error)
+    is_ours = code not in error.message  # else the server itself has said it
+    if code in ("AUTH", "SYS/PERM", TEMPORARY) and any(word in text for word in (*_LOCKED, "unavailable")):
+        text = "the bridge says more on its standard error"
+    if code == TEMPORARY and is_ours:
+        text = f"service unavailable: {text}"
+    line = f"-ERR [{code}] {text}"
+    return line.encode("utf-8", "backslashreplace")[:_LIMIT].decode("utf-8", "ignore")
+
+
+def _response_code(error: OAuth2Pop3Error) -> str:
+    """The code in brackets (RFC 2449 section 8, RFC 3206)."""
+    if isinstance(error, AuthenticationRejected | AuthorizationRequired | TokenNotFound):
+        return "AUTH"
+    if isinstance(error, MaildropLocked):
+        return "LOGIN-DELAY" if "LOGIN-DELAY" in error.message else "IN-USE"
+    return TEMPORARY if isinstance(error, NetworkError | StateLocked) else "SYS/PERM"
