@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from oauth2_pop3.accounts.account import load, make
+from oauth2_pop3.accounts.account import load_account, make_account
 from oauth2_pop3.accounts.config import Config
 from oauth2_pop3.errors import ConfigError
-from oauth2_pop3.providers import provider as providers
 from oauth2_pop3.providers.provider import Provider
 from oauth2_pop3.providers.tables import Place
 from support.product import Product
@@ -25,7 +23,7 @@ import importlib.metadata, sys
 def entry_points(**_):
     raise SystemExit("looked for plugins")
 importlib.metadata.entry_points = entry_points
-from oauth2_pop3.accounts.account import load
+from oauth2_pop3.accounts.account import load_account
 {action}
 """
 
@@ -33,9 +31,9 @@ from oauth2_pop3.accounts.account import load
 @pytest.mark.parametrize(
     "action",
     [
-        "load('ann@gmail.com')",
-        "load('sales@gmail.com').store",
-        "load('ann@gmail.com').client()",
+        "load_account('ann@gmail.com')",
+        "load_account('sales@gmail.com').store",
+        "load_account('ann@gmail.com').client()",
         "from oauth2_pop3.accounts.status import all_accounts; all_accounts()",
         "from oauth2_pop3.cli import main; sys.exit(main(['status']))",
     ],
@@ -51,7 +49,7 @@ def test_no_plugin_is_looked_for_while_ours_will_do(product: Product, action: st
 def test_a_plugin_is_looked_for_where_ours_will_not_do(product: Product) -> None:
     """The negative control."""
     product.configure(BUILT_IN.replace("google", "somebody-s"))
-    code = LOOKS_FOR_PLUGINS.format(action="load('ann@gmail.com')")
+    code = LOOKS_FOR_PLUGINS.format(action="load_account('ann@gmail.com')")
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "looked for plugins" in result.stderr
 
@@ -59,14 +57,14 @@ def test_a_plugin_is_looked_for_where_ours_will_not_do(product: Product) -> None
 def test_each_provider_is_built_once(product: Product, monkeypatch: pytest.MonkeyPatch) -> None:
     product.configure(BUILT_IN)
     built: list[str] = []
-    original = providers.provider
+    check = Provider.check
 
-    def counted(name: str, table: Mapping[str, object], place: Place) -> Provider:
-        built.append(name)
-        return original(name, table, place)
+    def counted(self: Provider, place: Place) -> None:
+        built.append(self.name)
+        check(self, place)
 
-    monkeypatch.setattr(providers, "provider", counted)
-    load("ann@gmail.com")
+    monkeypatch.setattr(Provider, "check", counted)
+    load_account("ann@gmail.com")
     assert built == ["google"]
 
 
@@ -76,14 +74,14 @@ def test_a_fault_is_told_at_the_place_where_it_stands(home: Path) -> None:
     path.parent.mkdir(parents=True)
     path.write_text('[providers.google]\npop3_port = 0\n[accounts."ann@gmail.com"]\nprovider = "google"\n')
     with pytest.raises(ConfigError, match=r"config.toml:2: \[providers.google\] pop3_port"):
-        load("ann@gmail.com")
+        load_account("ann@gmail.com")
     path.write_text('[providers.google]\nnote = "x"\n[accounts."ann@gmail.com"]\nprovider = "google"\npop3_port = 0\n')
     with pytest.raises(ConfigError, match=r"config.toml:5: \[accounts.ann@gmail.com\] pop3_port"):
-        load("ann@gmail.com")
+        load_account("ann@gmail.com")
 
 
 def test_what_is_asked_for_goes_before_what_was_written(home: Path) -> None:
     config = Config(home / "config.toml", accounts={"ann@gmail.com": {"client_id": "old", "token_store": "file"}})
-    account = make("ann@gmail.com", "google", config, {"client_id": "new"})
+    account = make_account("ann@gmail.com", "google", config, {"client_id": "new"})
     assert (account.provider.client_id, account.token_store_name) == ("new", "file")
     assert account.config is config

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from oauth2_pop3.accounts import account as accounts
 from oauth2_pop3.accounts import user_command
+from oauth2_pop3.accounts.account import load_account, make_account
 from oauth2_pop3.accounts.config import Config, config_file
 from oauth2_pop3.errors import ConfigError, OAuth2Pop3Error, StateLocked
 from oauth2_pop3.files import state_files
@@ -161,14 +161,14 @@ def test_a_file_that_cannot_be_read(home: Path) -> None:
 def test_the_line_is_named(home: Path, text: str, line: int, hint: str) -> None:
     path = written(text)
     with pytest.raises(ConfigError) as caught:
-        accounts.load("ann@example.org", Config.load())
+        load_account("ann@example.org", Config.load())
     assert f"{path}:{line}: " in caught.value.message
     assert hint in caught.value.hint
 
 
 def test_an_account_is_found_in_any_case(home: Path) -> None:
     written(PROVIDER + ACCOUNT)
-    assert accounts.load("ANN@Example.org").key == "ann@example.org"
+    assert load_account("ANN@Example.org").key == "ann@example.org"
 
 
 # -- what `login` writes
@@ -271,7 +271,7 @@ def test_no_text_makes_another_error_than_ours(home: Path, text: str) -> None:
     try:
         config = Config.load()
         for address in config.accounts:
-            accounts.make(address, "google", config)
+            make_account(address, "google", config)
         config.save_account("bob@example.org", {"provider": "google"})
         assert Config.load().accounts["bob@example.org"]["provider"] == "google"
     except OAuth2Pop3Error:

@@ -13,8 +13,14 @@ from hypothesis import strategies as st
 
 from oauth2_pop3.errors import ConfigError
 from oauth2_pop3.net import https
-from oauth2_pop3.providers import provider as providers
-from oauth2_pop3.providers.provider import Provider, built_in_rows, domain_of, for_domain, for_mx, provider
+from oauth2_pop3.providers.provider import (
+    Provider,
+    built_in_rows,
+    domain_of,
+    make_provider,
+    row_for_domain,
+    row_for_mx,
+)
 from oauth2_pop3.providers.tables import Place
 
 ROWS = built_in_rows()
@@ -33,7 +39,7 @@ LEAST = {"authorization_endpoint": "https://a.example.org/", "token_endpoint": "
 
 
 def built_in(name: str) -> Provider:
-    return provider(name, ROWS[name], Place("providers.toml", "", name))
+    return make_provider(name, ROWS[name], Place("providers.toml", "", name))
 
 
 def test_both_kinds_are_there() -> None:
@@ -107,7 +113,7 @@ def test_microsoft(name: str) -> None:
     assert row.client_secret_policy == "forbidden"
     assert not row.initial_response, "two steps only"
     assert not row.issuer, "its metadata name {tenantid}"
-    own = provider(name, {**ROWS[name], "tenant": "example.org"}, PLACE)
+    own = make_provider(name, {**ROWS[name], "tenant": "example.org"}, PLACE)
     assert "/example.org/" in own.token_endpoint
 
 
@@ -116,12 +122,12 @@ def test_microsoft(name: str) -> None:
     [("gmail.com", "google"), ("GMAIL.com", "google"), ("outlook.de", "outlook"), ("ymail.com", "yahoo")],
 )
 def test_a_domain_is_found(domain: str, name: str) -> None:
-    assert for_domain(ROWS, domain) == name
+    assert row_for_domain(ROWS, domain) == name
 
 
 @pytest.mark.parametrize("domain", ["", "com", "xgmail.com", "gmail.com.evil.example", "mail.gmail.com"])
 def test_a_domain_that_only_looks_like_it(domain: str) -> None:
-    assert for_domain(ROWS, domain) is None
+    assert row_for_domain(ROWS, domain) is None
 
 
 @pytest.mark.parametrize(
@@ -140,14 +146,14 @@ def test_a_domain_that_only_looks_like_it(domain: str) -> None:
     ],
 )
 def test_a_mail_exchange_is_found(exchange: str, name: str | None) -> None:
-    assert for_mx(ROWS, [exchange]) == name
+    assert row_for_mx(ROWS, [exchange]) == name
 
 
 def test_the_longest_suffix_wins_in_either_order() -> None:
     rows: dict[str, dict[str, object]] = {"a": {"mx": ["example.org"]}, "b": {"mx": ["mx.example.org"]}}
     for order in (rows, dict(reversed(rows.items()))):
-        assert for_mx(order, ["1.mx.example.org"]) == "b"
-        assert for_mx(order, ["1.example.org", "1.mx.example.org"]) == "b"
+        assert row_for_mx(order, ["1.mx.example.org"]) == "b"
+        assert row_for_mx(order, ["1.example.org", "1.mx.example.org"]) == "b"
 
 
 @pytest.mark.parametrize(
@@ -194,7 +200,7 @@ def test_what_is_an_address() -> None:
 )
 def test_a_row_that_cannot_be_worked_with(row: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(message)):
-        provider("x", row, PLACE)
+        make_provider("x", row, PLACE)
 
 
 # Once: they are written over state, code_challenge and redirect_uri
@@ -203,7 +209,7 @@ def test_authorization_parameters_do_not_replace_those_of_the_grant() -> None:
     from oauth2_pop3.oauth2.grants.authorization_code import AuthorizationRequest
 
     parameters = {"state": "fixed", "code_challenge_method": "plain", "prompt": "consent"}
-    row = provider("x", {**LEAST, "authorization_parameters": parameters}, PLACE)
+    row = make_provider("x", {**LEAST, "authorization_parameters": parameters}, PLACE)
     request = AuthorizationRequest.prepare(Client(row, account="a@b"), redirect_uri="http://127.0.0.1:1/")
     assert "state=fixed" not in request.url
     assert "code_challenge_method=S256" in request.url
@@ -211,7 +217,7 @@ def test_authorization_parameters_do_not_replace_those_of_the_grant() -> None:
 
 
 def test_no_secret_in_its_repr() -> None:
-    assert "hush" not in repr(provider("x", {**LEAST, "client_secret": "hush"}, PLACE))
+    assert "hush" not in repr(make_provider("x", {**LEAST, "client_secret": "hush"}, PLACE))
 
 
 values = st.one_of(
@@ -230,7 +236,7 @@ keys = st.one_of(st.sampled_from([field.name for field in fields(Provider)]), st
 def test_no_row_makes_another_error_than_ours(row: dict[str, object]) -> None:
     message = "providers.x"
     try:
-        providers.provider("x", {**LEAST, **row}, Place("config.toml", '[providers."x"]\nscope = 1\n', "providers.x"))
+        make_provider("x", {**LEAST, **row}, Place("config.toml", '[providers."x"]\nscope = 1\n', "providers.x"))
     except ConfigError as error:
         message = str(error)
     assert "providers.x" in message

@@ -21,7 +21,8 @@ from oauth2_pop3.dialects.mpoprc import MpopRc
 from oauth2_pop3.dialects.source_text import Edit, SourceText, commented_passwords
 from oauth2_pop3.errors import ConfigError, OAuth2Pop3Error, UsageError
 from oauth2_pop3.oauth2.token import Token
-from oauth2_pop3.providers import provider as providers
+from oauth2_pop3.providers.provider import Provider
+from oauth2_pop3.providers.tables import Place
 from oauth2_pop3.translation.decisions import Decision
 from oauth2_pop3.translation.translate import TranslatedFile, Translator
 from oauth2_pop3_hooks import manager
@@ -211,13 +212,13 @@ def test_only_the_providers_that_are_needed_are_built(
     """Once, each provider was built for each run, and the account's own five times."""
     configure(home, config)
     built: list[str] = []
-    build = providers.provider
+    check = Provider.check
 
-    def counted(name: str, *rest: Any) -> providers.Provider:
-        built.append(name)
-        return build(name, *rest)
+    def counted(self: Provider, place: Place) -> None:
+        built.append(self.name)
+        check(self, place)
 
-    monkeypatch.setattr(providers, "provider", counted)
+    monkeypatch.setattr(Provider, "check", counted)
     translator = Translator(dialect="lines")
     for _ in range(2):
         assert translator.translate("rc", f"{GMAIL}\n".encode()).decisions[0].outcome == "translated"

@@ -100,7 +100,7 @@ class Account:
         return first_line(command, what="client_private_key_password_command") if command else ""
 
 
-def load(address: str, config: Config | None = None) -> Account:
+def load_account(address: str, config: Config | None = None) -> Account:
     """The account that the config has under this address. Raises TokenNotFound if there is none, ConfigError.
 
     A row with `account` is a mailbox that another account's token opens: the result is that account with this mailbox.
@@ -110,11 +110,11 @@ def load(address: str, config: Config | None = None) -> Account:
     if row is None:
         raise TokenNotFound(f"nobody has signed in as {address} yet", hint=f"Run: oauth2-pop3 login {address}")
     if "account" in row:
-        return replace(load(_person(address, row["account"], config), config), mailbox=address)
+        return replace(load_account(_person(address, row["account"], config), config), mailbox=address)
     name = row.get("provider")
     if not isinstance(name, str) or not name:
         name = provider_registry.name_for(address, config)
-    return make(address, name, config)
+    return make_account(address, name, config)
 
 
 def _person(mailbox: str, person: object, config: Config) -> str:
@@ -127,7 +127,7 @@ def _person(mailbox: str, person: object, config: Config) -> str:
     return person
 
 
-def make(address: str, provider: str, config: Config, overrides: Mapping[str, object] | None = None) -> Account:
+def make_account(address: str, provider: str, config: Config, overrides: Mapping[str, object] | None = None) -> Account:
     """Make an account of an address and a provider's name.
 
     overrides: keys of the account that go before those of the config, as `login` has them before it writes them. Any

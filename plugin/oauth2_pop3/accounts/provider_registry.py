@@ -6,8 +6,7 @@ from collections.abc import Mapping
 
 from oauth2_pop3.accounts.config import Config
 from oauth2_pop3.errors import ConfigError
-from oauth2_pop3.providers import provider as providers
-from oauth2_pop3.providers.provider import Provider
+from oauth2_pop3.providers.provider import Provider, domain_of, make_provider, row_for_domain, row_for_mx
 from oauth2_pop3.providers.tables import Place
 from oauth2_pop3_hooks import manager
 
@@ -35,9 +34,9 @@ def provider(name: str, config: Config, own: Mapping[str, object], place: Place)
         known = sorted({*manager.providers(), *config.providers})
         raise place.error("provider", f"there is no provider {name}", f"There are {', '.join(known)}.")
     try:
-        return providers.provider(name, {**found, **own}, place)
+        return make_provider(name, {**found, **own}, place)
     except ConfigError:
-        providers.provider(name, found, _place(name, config))
+        make_provider(name, found, _place(name, config))
         raise
 
 
@@ -48,7 +47,7 @@ def all_providers(config: Config) -> dict[str, Provider]:
     for name in {**known, **config.providers}:
         keys = {**known.get(name, {}), **config.providers.get(name, {})}
         try:
-            found[name] = providers.provider(name, keys, _place(name, config))
+            found[name] = make_provider(name, keys, _place(name, config))
         except ConfigError as error:
             if name in config.providers:
                 raise
@@ -68,9 +67,9 @@ def name_for(address: str, config: Config) -> str:
 
     Raises ConfigError if none does, NetworkError if the MX record cannot be looked up.
     """
-    domain = providers.domain_of(address)
+    domain = domain_of(address)
     for rows in (config.providers, manager.built_in_providers(), manager.providers()):
-        name = providers.for_domain(rows, domain)
+        name = row_for_domain(rows, domain)
         if name:
             return name
     from oauth2_pop3.providers.mx import mail_exchanges
@@ -78,7 +77,7 @@ def name_for(address: str, config: Config) -> str:
     exchanges = mail_exchanges(domain)
     known = manager.providers()
     names = {**known, **config.providers}
-    name = providers.for_mx({name: row(name, config) or {} for name in names}, exchanges)
+    name = row_for_mx({name: row(name, config) or {} for name in names}, exchanges)
     if name:
         return name
     found = f"its mail goes to {', '.join(exchanges[:3])}" if exchanges else "it has no MX record"

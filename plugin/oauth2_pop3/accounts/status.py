@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 
-from oauth2_pop3.accounts import account as accounts
+from oauth2_pop3.accounts.account import load_account
 from oauth2_pop3.accounts.config import Config
 from oauth2_pop3.accounts.forecast import forecast
 from oauth2_pop3.accounts.last_fault import last_fault
@@ -53,7 +53,7 @@ def status(address: str, config: Config) -> AccountStatus:
     """The state of one account, from the config, the store and the last fault."""
     provider = str(config.accounts.get(address.lower(), {}).get("provider", ""))
     try:
-        account = accounts.load(address, config)
+        account = load_account(address, config)
         provider = account.provider.name
         token = account.store.load(account.key)
     except TokenNotFound as error:

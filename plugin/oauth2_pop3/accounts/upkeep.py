@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from oauth2_pop3.accounts import access
-from oauth2_pop3.accounts.account import Account, load
+from oauth2_pop3.accounts.account import Account, load_account
 from oauth2_pop3.accounts.checks import check_maildrop
 from oauth2_pop3.accounts.config import Config
 from oauth2_pop3.accounts.forecast import forecast
@@ -37,7 +37,7 @@ def check_account(address: str, config: Config, *, days: float, connect: bool) -
     server.
     """
     try:
-        account = load(address, config)
+        account = load_account(address, config)
         token = access.access_token(account)
     except OAuth2Pop3Error as error:  # access_token has told the person already
         return Finding(address, error)
@@ -69,7 +69,7 @@ def refresh_account(address: str, config: Config, *, jitter: float) -> Finding:
     """Use the refresh token, after a random pause of up to `jitter` seconds, so that it does not end unused."""
     time.sleep(random.uniform(0, jitter))  # noqa: S311 - it spreads load and hides nothing
     try:
-        access.renew(load(address, config))
+        access.renew(load_account(address, config))
     except OAuth2Pop3Error as error:
         return Finding(address, error)
     return Finding(address)

@@ -18,8 +18,7 @@ from dataclasses import replace
 from functools import partial
 
 from oauth2_pop3.accounts import access
-from oauth2_pop3.accounts import account as accounts
-from oauth2_pop3.accounts.account import Account
+from oauth2_pop3.accounts.account import Account, load_account
 from oauth2_pop3.bridge.client import Client, ClientGone
 from oauth2_pop3.bridge.error_response import TEMPORARY, error_response
 from oauth2_pop3.bridge.messages_ahead import BRIDGE_LIMITS
@@ -201,7 +200,7 @@ class Bridge:
         self._has_token = False
         person = self._account or user
         mailbox = "" if person.lower() == user.lower() else user
-        account = accounts.load(person)
+        account = load_account(person)
         provider = account.provider
         self._limits = self._limits.for_provider(provider)
         server = replace(self._server, preferred=provider.mechanisms, initial_response=provider.initial_response)

@@ -69,9 +69,9 @@ def print_token(account: str, min_validity: float) -> int:
         gc.disable()  # so many imports would make it run often, and so short a process leaves it nothing to find
         try:
             from oauth2_pop3.accounts.access import access_token
-            from oauth2_pop3.accounts.account import load
+            from oauth2_pop3.accounts.account import load_account
 
-            token = access_token(load(account), min_validity=min_validity)
+            token = access_token(load_account(account), min_validity=min_validity)
             if sys.stderr.isatty():
                 from oauth2_pop3.cli.remark import remark_on_length
 

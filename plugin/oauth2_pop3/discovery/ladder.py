@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from oauth2_pop3.discovery.finding import Attempt, Finding, FoundProvider, ascii_domain
 from oauth2_pop3.discovery.verification import Verifier, known_provider
 from oauth2_pop3.errors import ConfigError, NetworkError, OAuth2Pop3Error, one_line
-from oauth2_pop3.providers import provider as providers
+from oauth2_pop3.providers.provider import domain_of, row_for_domain, row_for_mx
 from oauth2_pop3_hooks import manager
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class _Ladder:
         self._config = config
         self._resolver = resolver
         self._ca_certs = ca_certs
-        self._domain = ascii_domain(providers.domain_of(address))
+        self._domain = ascii_domain(domain_of(address))
         known = manager.providers()
         # Key by key: a row in the user's config with only a client_id must not hide the issuer and the POP3 server.
         self._rows = {
@@ -73,13 +73,13 @@ class _Ladder:
     # -- what is known on this machine, by domain and by MX
 
     def _known_by_domain(self) -> FoundProvider | None:
-        domain = providers.domain_of(self._address)
+        domain = domain_of(self._address)
         for source, rows, trust in (
             ("your config", self._config.providers, "you wrote it"),
             ("built-in table", manager.built_in_providers(), "it comes with oauth2-pop3"),
             ("plugins", manager.providers(), "an installed plugin says so"),
         ):
-            if name := providers.for_domain(rows, domain):
+            if name := row_for_domain(rows, domain):
                 self._note(source, "found", f"provider {name}")
                 return known_provider(self._address, name, self._config, source, trust)
             self._note(source, "absent", "the domain is not listed")
@@ -95,7 +95,7 @@ class _Ladder:
             self._note("MX", "fault", error.message)
             return None
         goes_to = f"mail goes to {', '.join(self._exchanges[:3])}" if self._exchanges else "there is no MX record"
-        if name := providers.for_mx(self._rows, self._exchanges):
+        if name := row_for_mx(self._rows, self._exchanges):
             self._note("MX", "found", f"{goes_to}: provider {name}")
             trust = f"{goes_to} (DNSSEC is not checked); the rest was known already"
             return known_provider(self._address, name, self._config, "MX", trust)

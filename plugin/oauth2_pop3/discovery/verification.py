@@ -10,12 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from oauth2_pop3.accounts import account as accounts
+from oauth2_pop3.accounts.account import make_account
 from oauth2_pop3.discovery.finding import Finding, FoundProvider, authority
 from oauth2_pop3.errors import OAuth2Pop3Error, OAuthError
-from oauth2_pop3.providers import provider as providers
 from oauth2_pop3.providers import scopes
-from oauth2_pop3.providers.provider import Provider
+from oauth2_pop3.providers.provider import Provider, make_provider
 
 if TYPE_CHECKING:
     from oauth2_pop3.accounts.config import Config
@@ -27,7 +26,7 @@ _Said = TypeVar("_Said")
 
 def known_provider(address: str, name: str, config: Config, source: str, trust: str) -> FoundProvider:
     """The found provider for a row that exists already. Raises ConfigError if the row has a mistake."""
-    provider = accounts.make(address, name, config).provider
+    provider = make_account(address, name, config).provider
     return FoundProvider(address, provider, True, source, trust, note=provider.unsupported or provider.note)
 
 
@@ -67,7 +66,7 @@ class Verifier:
             values |= {**endpoints, "issuer": ""}
         values = {key: value for key, value in values.items() if value}
         name = self._free_name()
-        row = providers.provider(name, values, self._config.place("providers", name))
+        row = make_provider(name, values, self._config.place("providers", name))
         return FoundProvider(self._address, row, False, finding.source, trust, values, finding.username, finding.note)
 
     def _values(self, finding: Finding, document: Mapping[str, object]) -> dict[str, object]:

@@ -160,7 +160,7 @@ def _scheme(url: str) -> str:
     return parts.scheme
 
 
-def provider(name: str, table: Mapping[str, object], place: Place) -> Provider:
+def make_provider(name: str, table: Mapping[str, object], place: Place) -> Provider:
     """Make a provider of a table, checked. Raises ConfigError."""
     row = build(Provider, table, place, name=name)
     row.check(place)
@@ -173,12 +173,12 @@ def built_in_rows() -> Mapping[str, Mapping[str, object]]:
     return tomllib.loads(Path(__file__).with_name("providers.toml").read_text("utf-8"))
 
 
-def for_domain(rows: Mapping[str, Mapping[str, object]], domain: str) -> str | None:
+def row_for_domain(rows: Mapping[str, Mapping[str, object]], domain: str) -> str | None:
     """The name of the row that lists the domain."""
     return next((name for name, row in rows.items() if domain.lower() in _strings(row.get("domains"))), None)
 
 
-def for_server(rows: Mapping[str, Mapping[str, object]], host: str) -> list[str]:
+def rows_for_server(rows: Mapping[str, Mapping[str, object]], host: str) -> list[str]:
     """The names of the rows that have this POP3 server; or else of those that have a domain which the host is in."""
     host = host.lower().rstrip(".")
     exact = [name for name, row in rows.items() if str(row.get("pop3_host", "")).lower() == host]
@@ -191,7 +191,7 @@ def for_server(rows: Mapping[str, Mapping[str, object]], host: str) -> list[str]
     ]
 
 
-def for_mx(rows: Mapping[str, Mapping[str, object]], exchanges: Iterable[str]) -> str | None:
+def row_for_mx(rows: Mapping[str, Mapping[str, object]], exchanges: Iterable[str]) -> str | None:
     """The name of the row that hosts the domain: the one with the longest fitting `mx` suffix."""
     best = ("", "")
     for exchange in exchanges:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from oauth2_pop3.accounts import access
-from oauth2_pop3.accounts import account as accounts
-from oauth2_pop3.accounts.account import Account
+from oauth2_pop3.accounts.account import Account, load_account, make_account
 from oauth2_pop3.accounts.checks import check_maildrop
 from oauth2_pop3.accounts.config import Config
 from oauth2_pop3.errors import AuthorizationRequired, ConfigError, TokenNotFound, UsageError
@@ -55,7 +54,7 @@ def _with_present_token(request: SignInRequest, config: Config) -> SignedIn | No
     if request.grant or request.names_client or request.also is not None:
         return None
     try:
-        account = accounts.load(request.address, config)
+        account = load_account(request.address, config)
         token = access.access_token(account)
     except (TokenNotFound, AuthorizationRequired):
         return None
@@ -83,13 +82,13 @@ def _account(request: SignInRequest, config: Config, person: Person) -> tuple[Ac
     if not provider:
         provider, config = _discovered(request.address, config, person)
     settings: dict[str, object] = {"provider": provider, **request.settings}
-    account = accounts.make(request.address, provider, config, settings)
+    account = make_account(request.address, provider, config, settings)
     wanted = request.grant
     if not wanted and request.no_browser and own.get("grant") == "device_code":
         wanted = "authorization_code"  # --no-browser asks for a URL to open elsewhere, not for last time's code
     grant = client_choice.choose_grant(account.provider, wanted=wanted, screen=request.no_browser or request.screen)
     settings["grant"] = "" if grant == "authorization_code" else grant
-    account = accounts.make(request.address, provider, config, settings)
+    account = make_account(request.address, provider, config, settings)
     if request.also is None:
         return account, settings
     if request.also and not account.provider.needs_person:
@@ -99,7 +98,7 @@ def _account(request: SignInRequest, config: Config, person: Person) -> tuple[Ac
         )
     before = account.also if request.also else ()
     settings["also"] = [protocol for protocol in OTHER_PROTOCOLS if protocol in {*before, *request.also}]
-    return accounts.make(request.address, provider, config, settings), settings
+    return make_account(request.address, provider, config, settings), settings
 
 
 def _discovered(address: str, config: Config, person: Person) -> tuple[str, Config]:
@@ -127,7 +126,7 @@ def _with_client(
         person.say(f"{account.provider.display_name} has registered this program by itself: no client_id is needed.")
     elif not account.provider.client_id and account.grant.needs_client_id:
         settings["client_id"] = person.client_id(account.provider)
-        account = accounts.make(account.address, account.provider.name, account.config, settings)
+        account = make_account(account.address, account.provider.name, account.config, settings)
         secret = client_choice.asked_secret(account, person)
     elif not _changes_client(request, account.config):
         secret = client_choice.stored_secret(account)

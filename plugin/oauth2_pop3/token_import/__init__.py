@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from oauth2_pop3.accounts import access, provider_registry
-from oauth2_pop3.accounts import account as accounts
-from oauth2_pop3.accounts.account import Account
+from oauth2_pop3.accounts.account import Account, make_account
 from oauth2_pop3.accounts.checks import check_maildrop, check_scope
 from oauth2_pop3.accounts.config import Config
 from oauth2_pop3.accounts.user_command import whole_output
@@ -26,7 +25,7 @@ from oauth2_pop3.errors import (
 from oauth2_pop3.files import host_file
 from oauth2_pop3.files.state_files import StateLock
 from oauth2_pop3.oauth2.token import Token
-from oauth2_pop3.providers.provider import Provider, domain_of, for_domain
+from oauth2_pop3.providers.provider import Provider, domain_of, row_for_domain
 from oauth2_pop3.token_import import (
     emailproxy,
     fetchmail_oauth2,
@@ -182,7 +181,7 @@ def _account(imported: ImportedToken, settings: Mapping[str, str], config: Confi
     name = settings.get("provider") or str(config.accounts.get(address.lower(), {}).get("provider", ""))
     name = name or _provider(address, imported, config)
     values = {"provider": name}
-    provider = accounts.make(address, name, config).provider
+    provider = make_account(address, name, config).provider
     if provider.unsupported:
         raise ConfigError(provider.unsupported.strip().rstrip("."))
     client_id = settings.get("client_id") or imported.client_id or provider.client_id
@@ -205,14 +204,14 @@ def _account(imported: ImportedToken, settings: Mapping[str, str], config: Confi
     tenant = re.search(r"://login\.[a-z.]+/([^/]+)/oauth2/", imported.token_endpoint)
     if tenant and tenant[1] not in ("common", "organizations", "consumers", provider.tenant):
         values.setdefault("tenant", tenant[1])
-    return accounts.make(address, name, config, values), values
+    return make_account(address, name, config, values), values
 
 
 def _provider(address: str, imported: ImportedToken, config: Config) -> str:
     """The provider: by the address's domain, by the server that gave the token, or by the domain's MX record."""
     known = provider_registry.all_providers(config)
     domain = domain_of(address)
-    by_domain = for_domain({name: {"domains": row.domains} for name, row in known.items()}, domain)
+    by_domain = row_for_domain({name: {"domains": row.domains} for name, row in known.items()}, domain)
     if by_domain:
         return by_domain
     host = urlsplit(imported.token_endpoint).hostname

@@ -13,8 +13,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Literal
 
-from oauth2_pop3.accounts import account as accounts
-from oauth2_pop3.accounts.account import Account
+from oauth2_pop3.accounts.account import Account, load_account, make_account
 from oauth2_pop3.accounts.config import Config
 from oauth2_pop3.dialects import DialectAccount, SignIn
 from oauth2_pop3.errors import OAuth2Pop3Error
@@ -103,7 +102,7 @@ class Decider:
         if key not in self._accounts:
             named = row and ("provider" in row or "account" in row)
             self._accounts[key] = (
-                accounts.load(address, self._config) if named else accounts.make(address, provider, self._config)
+                load_account(address, self._config) if named else make_account(address, provider, self._config)
             )
         return self._accounts[key] if row else replace(self._accounts[key], address=address)
 

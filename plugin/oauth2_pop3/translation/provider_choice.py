@@ -9,7 +9,7 @@ from oauth2_pop3.accounts import provider_registry
 from oauth2_pop3.accounts.config import Config
 from oauth2_pop3.dialects import DialectAccount
 from oauth2_pop3.net.loopback import is_loopback
-from oauth2_pop3.providers import provider as providers
+from oauth2_pop3.providers.provider import row_for_domain, rows_for_server
 from oauth2_pop3_hooks import manager
 
 
@@ -22,8 +22,8 @@ class ProviderChoice:
             provider_registry.provider(name, config, {}, config.place("providers", name))
         known, own = manager.providers(), config.providers
         self._rows = {name: {**known.get(name, {}), **own.get(name, {})} for name in {**known, **own}}
-        self._for_server = cache(partial(providers.for_server, self._rows))
-        self._for_domain = cache(partial(providers.for_domain, self._rows))
+        self._for_server = cache(partial(rows_for_server, self._rows))
+        self._for_domain = cache(partial(row_for_domain, self._rows))
 
     def by_domain(self, address: str) -> str | None:
         """The provider that lists the domain of an address."""

@@ -315,14 +315,13 @@ def test_a_fault_of_ours_is_getmails_to_bear(home: Path, monkeypatch: pytest.Mon
     """getmail ends, and skips all accounts that come after, where a retriever raises what it does not know."""
     from getmailcore.exceptions import getmailOperationError
 
-    from oauth2_pop3.accounts import account as accounts
-    from oauth2_pop3.hosts.getmail6.retriever import OAuth2POP3Retriever
+    from oauth2_pop3.hosts.getmail6 import retriever as module
 
     def fault(*_: object) -> None:
         raise RuntimeError("nobody thought of\nthis")
 
-    monkeypatch.setattr(accounts, "load", fault)
-    retriever = OAuth2POP3Retriever(username="ann@example.org", getmaildir=str(home))
+    monkeypatch.setattr(module, "load_account", fault)
+    retriever = module.OAuth2POP3Retriever(username="ann@example.org", getmaildir=str(home))
     with pytest.raises(getmailOperationError, match="unexpected RuntimeError: nobody thought of this"):
         retriever.initialize({})
 

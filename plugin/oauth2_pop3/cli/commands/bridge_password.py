@@ -24,7 +24,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> None:
     """Print the password, and nothing else, on standard output."""
-    from oauth2_pop3.accounts import account as accounts
+    from oauth2_pop3.accounts.account import load_account
     from oauth2_pop3.bridge import passwords
 
     if options.list == bool(options.account) or (options.list and options.remove):
@@ -37,7 +37,7 @@ def run(options: Namespace) -> None:
             raise TokenNotFound(f"{options.account} has no bridge password")
         print(f"{options.account} is no longer served over a socket.", file=sys.stderr)
     else:
-        accounts.load(options.account)  # raises an error if the name is misspelt, since nobody could sign in by it
+        load_account(options.account)  # raises an error if the name is misspelt, since nobody could sign in by it
         print(passwords.make(options.account))
         print(
             f"This is the bridge password of {options.account}. Enter it in the mail client. It is not shown again.",

@@ -61,11 +61,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> None:
     """Print it."""
     from oauth2_pop3.accounts import access
-    from oauth2_pop3.accounts.account import load
+    from oauth2_pop3.accounts.account import load_account
 
     if options.format not in ("xoauth2", "oauthbearer") and (options.host or options.port):
         raise UsageError("--host and --port are for --format oauthbearer")
-    account = load(options.account)
+    account = load_account(options.account)
     if options.protocol != "pop3":
         access.require_protocol(account, options.protocol)
     token = access.access_token(account, mailbox=options.mailbox or "", min_validity=options.min_validity)

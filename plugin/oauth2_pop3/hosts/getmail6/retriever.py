@@ -18,7 +18,7 @@ from getmailcore.message import Message
 from getmailcore.utilities import address_no_brackets, localhostname
 
 from oauth2_pop3.accounts import access
-from oauth2_pop3.accounts import account as accounts
+from oauth2_pop3.accounts.account import load_account
 from oauth2_pop3.errors import AuthenticationRejected, OAuth2Pop3Error, Pop3Error
 from oauth2_pop3.hosts.getmail6.errors import errors_of_getmail
 from oauth2_pop3.hosts.getmail6.message import message_from
@@ -72,7 +72,7 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
             self._options = read_options(self.conf)
             for name in self._options.superfluous:
                 self.log.warning(f"{self}: {name} has no effect with type = oauth2-pop3; remove it from the file\n")
-            self._account = accounts.load(self._options.account)
+            self._account = load_account(self._options.account)
             server = self._options.maildrop_server(self._account.provider)
             # The name of the seen-file is made of these three. If they stay the same, getmail goes on using the file.
             self.conf.update(server=server.host, port=server.port, timeout=self._options.timeout)
