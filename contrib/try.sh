@@ -16,19 +16,20 @@ find_python() {
 }
 
 if ! find_python; then
+    needed="Python 3.11 or later with its venv module is needed."
+    old=$(python3 -c 'import sys; sys.version_info < (3, 11) and print(sys.version.split()[0])' 2>/dev/null) || :
     if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
         echo "Installing python3 and python3-venv ..."
         export DEBIAN_FRONTEND=noninteractive
         apt-get update -qq -o DPkg::Lock::Timeout=300
         apt-get install -qq -y --no-install-recommends -o DPkg::Lock::Timeout=300 python3 python3-venv >/dev/null
-    elif command -v apt-get >/dev/null; then
-        echo "Python 3.11 or later with its venv module is needed. Run this as root, and then try again:" >&2
+    elif command -v apt-get >/dev/null && [ -z "$old" ]; then
+        echo "$needed Run this as root, and then try again:" >&2
         echo "    apt-get install python3 python3-venv" >&2
         exit 1
     fi
     find_python || {
-        version=$(python3 -c 'import platform; print("This python3 is", platform.python_version() + ".")' 2>/dev/null) || :
-        echo "Python 3.11 or later with its venv module is needed.${version:+ $version} Install it, and run this again." >&2
+        echo "$needed${old:+ This python3 is $old.} Install it, and run this again." >&2
         echo "If it has another name than python3, say so: PYTHON=/path/to/python3.11 sh contrib/try.sh" >&2
         exit 1
     }
