@@ -42,7 +42,7 @@ trap 'exit 130' INT TERM
 echo "Installing into $directory ..."
 "$python" -m venv "$directory/venv"
 "$directory/venv/bin/python" -m pip install --quiet --disable-pip-version-check "$checkout[sandbox]" || {
-    echo "pip could not install oauth2-pop3 and what it needs. It must be able to reach the Python package index." >&2
+    echo "pip could not install oauth2-pop3. Its reason is above; it must be able to reach the Python package index." >&2
     exit 1
 }
 "$directory/venv/bin/oauth2-pop3" sandbox "$@"
