@@ -1,7 +1,7 @@
 """The README as the package index shows it. A build hook of hatchling, named in pyproject.toml.
 
-The project has no public address, so the README's links into the repository lead nowhere on the index's page. There they
-become the names of the files, which the source distribution has. Links within the page and to other sites stay.
+The project has no public address, so the README's links into the repository would lead nowhere on the index's page.
+There they become the names of the files, which the source distribution has. Other links stay as they are.
 """
 
 from __future__ import annotations

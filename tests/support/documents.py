@@ -83,7 +83,9 @@ def commands() -> list[Command]:
         for line in filter(None, map(str.strip, text.splitlines())):
             command = line.split(None, 5)[5] if block.language == "crontab" else line
             found += (Command(str(block), part) for part in pipeline(command))
-    for file in sorted(path for path in CONTRIB.rglob("*") if path.is_file() and path.suffix != ".md"):
+    for file in sorted(
+        path for path in CONTRIB.rglob("*") if path.is_file() and path.suffix not in (".md", ".py", ".pyc")
+    ):
         found += (
             Command(str(file.relative_to(ROOT)), match["command"])
             for match in _COMMAND_IN_A_SAMPLE.finditer(file.read_text())
