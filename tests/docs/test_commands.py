@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import os
 import pkgutil
+import random
 import re
 import shlex
 import shutil
@@ -26,7 +27,7 @@ from docs.conftest import ACCOUNTS, Playground, configuration, login
 from oauth2_pop3.cli import main
 from support import ROOT
 from support.documents import Command, all_blocks, commands, documents, inline_code, pipeline
-from support.hosts import free_port, said
+from support.hosts import said
 from support.product import Product, run
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -102,14 +103,16 @@ def bridges(words: list[str], playground: Playground, product: Product) -> None:
         result = product.run("bridge", *there, *words[4:], stdin=dialogue, check=True)
         assert result.stdout.count("+OK") == 5, said(result)
         return
-    port = str(free_port())
-    options = [port if word == "1110" else word for word in words[4:]]
-    with subprocess.Popen([product.command, "bridge", *there, *options], stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        try:
-            assert port in process.stderr.readline()
-        finally:
+    for port in (str(random.randint(20_000, 30_000)) for _ in range(5)):
+        options = [port if word == "1110" else word for word in words[4:]]
+        command = [product.command, "bridge", *there, *options]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stderr is not None
+            first = process.stderr.readline()
             process.kill()
+        if "in use" not in first:  # somebody else listens there
+            break
+    assert port in first
 
 
 def demonstrates(words: list[str], _playground: Playground, product: Product) -> None:

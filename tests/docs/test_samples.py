@@ -16,10 +16,15 @@ from support import CONTRIB
 from support.documents import GUIDES, Block, all_blocks, blocks
 from support.product import Getmail, Product, run
 
+NEEDS_USERS = ("multidrop",)
+"""A sample that delivers to users of a machine. tests/hosts/getmail6 has a multidrop maildrop."""
 
-def samples(*languages: str) -> pytest.MarkDecorator:
-    """Parametrize by the blocks in these languages."""
-    return pytest.mark.parametrize("block", all_blocks(*languages), ids=str)
+
+def samples(language: str, folder: str = "") -> pytest.MarkDecorator:
+    """Parametrize by the blocks in a language, and by the files of a folder of contrib."""
+    files = sorted((CONTRIB / folder).iterdir()) if folder else []
+    found = [Block(file, 1, language, file.read_text()) for file in files if file.name not in NEEDS_USERS]
+    return pytest.mark.parametrize("block", [*all_blocks(language), *found], ids=str)
 
 
 # --- ours
@@ -53,20 +58,20 @@ def test_a_wrong_key_is_found(table: str, product: Product) -> None:
 # --- getmail, fetchmail, mpop
 
 
-@samples("ini")
+@samples("ini", "getmailrc")
 def test_getmailrc(block: Block, getmail: Getmail) -> None:
     text = block.text
     if "[destination]" not in text:
         text += f"[destination]\ntype = Maildir\npath = {getmail.maildir}/\n"
     rc = getmail.configure("")
-    rc.write_text(text.replace("~/Maildir/", f"{getmail.maildir}/"))
+    rc.write_text(re.sub(r"~/Maildir[a-z-]*/", f"{getmail.maildir}/", text))
     result = getmail.run("--dump")
     assert result.returncode == 0, result.stderr
     assert re.search(r"^  retriever:  oauth2-pop3\(", result.stdout, re.MULTILINE)
     assert result.stderr == ""
 
 
-@samples("fetchmailrc")
+@samples("fetchmailrc", "fetchmailrc")
 def test_fetchmailrc(block: Block, home: Path) -> None:
     rc = home / ".fetchmailrc"
     rc.write_text(block.text)
@@ -88,7 +93,7 @@ def test_fetchmail_warns_of_port_995(home: Path) -> None:
     assert "port 995" in (GUIDES / "fetchmail.md").read_text()
 
 
-@samples("mpoprc")
+@samples("mpoprc", "mpoprc")
 def test_mpoprc(block: Block, playground: Playground, lived_in: Product) -> None:
     rc = lived_in.home / ".mpoprc"
     rc.write_text(block.text)
@@ -99,7 +104,12 @@ def test_mpoprc(block: Block, playground: Playground, lived_in: Product) -> None
     assert playground.sandboxes
 
 
-# --- systemd and cron
+# --- systemd, cron, shell
+
+
+@pytest.mark.parametrize("script", sorted(CONTRIB.rglob("*.sh")), ids=lambda path: path.name)
+def test_a_script(script: Path) -> None:
+    run("sh", "-n", str(script), check=True)
 
 
 @pytest.mark.parametrize("unit", sorted((CONTRIB / "systemd").iterdir()), ids=lambda path: path.name)
