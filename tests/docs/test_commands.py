@@ -76,7 +76,7 @@ def signs_in(words: list[str], playground: Playground, product: Product) -> None
     else:
         result = login(product, sandbox, address, *options)
     assert result.returncode == 0, said(result)
-    assert "is ready" in result.stdout
+    product.run("token", options[-1] if "--mailbox" in options else address, check=True)
 
 
 def sign_nobody_in(product: Product, playground: Playground) -> None:
