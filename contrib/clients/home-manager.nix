@@ -1,4 +1,4 @@
-# home-manager: its passwordCommand is what the programs that it configures run. Text, not tried.
+# home-manager: its passwordCommand is what the programs that it configures run. Not tried.
 # First: oauth2-pop3 login you@gmail.com --also imap,smtp
 { pkgs, ... }:
 {
@@ -8,7 +8,7 @@
     userName = "you@gmail.com";
     realName = "You";
     flavor = "gmail.com";
-    # One sign-in serves IMAP and SMTP, so that one command without --for does for both.
+    # One sign-in serves IMAP and SMTP, so one command without --for is enough for both.
     passwordCommand = "oauth2-pop3 token you@gmail.com";
     msmtp = {
       enable = true;
