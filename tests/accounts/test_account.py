@@ -12,7 +12,7 @@ from oauth2_pop3.accounts.account import load_account, make_account
 from oauth2_pop3.accounts.config import Config
 from oauth2_pop3.errors import ConfigError
 from oauth2_pop3.providers.provider import Provider
-from oauth2_pop3.providers.tables import Place
+from oauth2_pop3.providers.tables import TableLocation
 from support.product import Product
 
 BUILT_IN = '[accounts."ann@gmail.com"]\nprovider = "google"\nclient_id = "1234"\n'
@@ -59,9 +59,9 @@ def test_each_provider_is_built_once(product: Product, monkeypatch: pytest.Monke
     built: list[str] = []
     check = Provider.check
 
-    def counted(self: Provider, place: Place) -> None:
+    def counted(self: Provider, location: TableLocation) -> None:
         built.append(self.name)
-        check(self, place)
+        check(self, location)
 
     monkeypatch.setattr(Provider, "check", counted)
     load_account("ann@gmail.com")

@@ -235,7 +235,7 @@ def test_so_many_at_once_and_no_more() -> None:
     at_work, most = 0, 0
     lock = threading.Lock()
 
-    def act(address: str) -> upkeep.Finding:
+    def act(address: str) -> upkeep.AccountResult:
         nonlocal at_work, most
         with lock:
             at_work += 1
@@ -243,7 +243,7 @@ def test_so_many_at_once_and_no_more() -> None:
         time.sleep(0.01)
         with lock:
             at_work -= 1
-        return upkeep.Finding(address)
+        return upkeep.AccountResult(address)
 
     addresses = [f"{number}@example.org" for number in range(30)]
     assert [finding.account for finding in upkeep.for_each_account(addresses, act, at_once=3)] == addresses

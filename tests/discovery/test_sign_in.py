@@ -13,7 +13,7 @@ from oauth2_pop3.discovery.finding import FoundProvider
 from oauth2_pop3.errors import OAuth2Pop3Error
 from oauth2_pop3.providers.provider import Provider
 from oauth2_pop3.sign_in.login import login
-from oauth2_pop3.sign_in.person import Person
+from oauth2_pop3.sign_in.person import LoginPerson
 from oauth2_pop3.sign_in.request import SignInRequest
 from support.discovery import ADDRESS, DOMAIN, PACC, Names, Site, digest, pacc_document
 
@@ -25,7 +25,7 @@ class SentToTheBrowser(OAuth2Pop3Error):
     """Ends the sign-in where a person would go on."""
 
 
-class Somebody(Person):
+class Somebody(LoginPerson):
     """Has registered a client by hand, and types what they are asked for."""
 
     terminal = True
@@ -70,7 +70,7 @@ def web(names: Names, site: Site) -> Site:
     return site
 
 
-def sign_in(person: Person, **request: object) -> None:
+def sign_in(person: LoginPerson, **request: object) -> None:
     with pytest.raises(SentToTheBrowser):
         login(SignInRequest(address=ADDRESS, screen=True, **request), Config.load(), person)  # type: ignore[arg-type]
 

@@ -21,7 +21,7 @@ from oauth2_pop3.providers.provider import (
     row_for_domain,
     row_for_mx,
 )
-from oauth2_pop3.providers.tables import Place
+from oauth2_pop3.providers.tables import TableLocation
 
 ROWS = built_in_rows()
 SUPPORTED = sorted(name for name, row in ROWS.items() if "unsupported" not in row)
@@ -34,12 +34,12 @@ ENDPOINTS = (
     "revocation_endpoint",
 )
 HOST = re.compile(r"(?!-)[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})+")
-PLACE = Place("config.toml", "", "providers.x")
+PLACE = TableLocation("config.toml", "", "providers.x")
 LEAST = {"authorization_endpoint": "https://a.example.org/", "token_endpoint": "https://a.example.org/token"}
 
 
 def built_in(name: str) -> Provider:
-    return make_provider(name, ROWS[name], Place("providers.toml", "", name))
+    return make_provider(name, ROWS[name], TableLocation("providers.toml", "", name))
 
 
 def test_both_kinds_are_there() -> None:
@@ -236,7 +236,9 @@ keys = st.one_of(st.sampled_from([field.name for field in fields(Provider)]), st
 def test_no_row_makes_another_error_than_ours(row: dict[str, object]) -> None:
     message = "providers.x"
     try:
-        make_provider("x", {**LEAST, **row}, Place("config.toml", '[providers."x"]\nscope = 1\n', "providers.x"))
+        make_provider(
+            "x", {**LEAST, **row}, TableLocation("config.toml", '[providers."x"]\nscope = 1\n', "providers.x")
+        )
     except ConfigError as error:
         message = str(error)
     assert "providers.x" in message

@@ -15,13 +15,13 @@ import pytest
 from oauth2_pop3.errors import ConfigError
 from oauth2_pop3.providers import scopes
 from oauth2_pop3.providers.provider import MAIL_SCOPE, Provider, built_in_rows, make_provider
-from oauth2_pop3.providers.tables import Place
+from oauth2_pop3.providers.tables import TableLocation
 from servers.authorization_server import SCOPE, SERVICE_SECRET, AuthorizationServer
 from servers.dovecot import Dovecot
 from support.product import ADDRESS, Product
 
 ROWS = {
-    name: make_provider(name, row, Place("providers.toml", "", name))
+    name: make_provider(name, row, TableLocation("providers.toml", "", name))
     for name, row in built_in_rows().items()
     if "unsupported" not in row
 }

@@ -22,7 +22,7 @@ from oauth2_pop3.dialects.source_text import Edit, SourceText, commented_passwor
 from oauth2_pop3.errors import ConfigError, OAuth2Pop3Error, UsageError
 from oauth2_pop3.oauth2.token import Token
 from oauth2_pop3.providers.provider import Provider
-from oauth2_pop3.providers.tables import Place
+from oauth2_pop3.providers.tables import TableLocation
 from oauth2_pop3.translation.decisions import Decision
 from oauth2_pop3.translation.translate import TranslatedFile, Translator
 from oauth2_pop3_hooks import manager
@@ -214,9 +214,9 @@ def test_only_the_providers_that_are_needed_are_built(
     built: list[str] = []
     check = Provider.check
 
-    def counted(self: Provider, place: Place) -> None:
+    def counted(self: Provider, location: TableLocation) -> None:
         built.append(self.name)
-        check(self, place)
+        check(self, location)
 
     monkeypatch.setattr(Provider, "check", counted)
     translator = Translator(dialect="lines")

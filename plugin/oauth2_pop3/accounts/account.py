@@ -16,7 +16,7 @@ from oauth2_pop3.oauth2.grants.grant import Grant
 from oauth2_pop3.oauth2.token import Token
 from oauth2_pop3.providers import scopes
 from oauth2_pop3.providers.provider import Provider
-from oauth2_pop3.providers.tables import Place
+from oauth2_pop3.providers.tables import TableLocation
 from oauth2_pop3.stores import TokenStore
 from oauth2_pop3_hooks import manager
 
@@ -119,11 +119,11 @@ def load_account(address: str, config: Config | None = None) -> Account:
 
 def _person(mailbox: str, person: object, config: Config) -> str:
     """The address of the account whose token opens a mailbox."""
-    place = config.place("accounts", mailbox)
+    location = config.location("accounts", mailbox)
     if not isinstance(person, str) or not person:
-        raise place.error("account", "account must be an address")
+        raise location.error("account", "account must be an address")
     if "account" in config.accounts.get(person.lower(), {}):
-        raise place.error("account", f"{person} is itself a mailbox that another account opens")
+        raise location.error("account", f"{person} is itself a mailbox that another account opens")
     return person
 
 
@@ -133,23 +133,23 @@ def make_account(address: str, provider: str, config: Config, overrides: Mapping
     overrides: keys of the account that go before those of the config, as `login` has them before it writes them. Any
     key of a provider may be among them. Raises ConfigError.
     """
-    place = config.place("accounts", address)
+    location = config.location("accounts", address)
     settings = {**config.accounts.get(address.lower(), {}), **(overrides or {})}
     token_store = settings.get("token_store", config.token_store)
     if not isinstance(token_store, str):
-        raise place.error("token_store", "token_store must be a string")
+        raise location.error("token_store", "token_store must be a string")
     own = {key: value for key, value in settings.items() if key not in _ACCOUNT_KEYS}
-    found = provider_registry.provider(provider, config, own, place)
-    also = _also(settings.get("also", []), place)
+    found = provider_registry.provider(provider, config, own, location)
+    also = _also(settings.get("also", []), location)
     if also and not found.unsupported and found.needs_person:
         found = scopes.with_protocols(found, also)
     return Account(address, _with_registration(found), config, token_store, also=also)
 
 
-def _also(value: object, place: Place) -> tuple[str, ...]:
+def _also(value: object, location: TableLocation) -> tuple[str, ...]:
     """The account's key `also`: protocols beside POP3 that its sign-in asks for."""
     if not isinstance(value, list | tuple) or any(protocol not in scopes.OTHER_PROTOCOLS for protocol in value):
-        raise place.error("also", f"also must be a list of {', '.join(scopes.OTHER_PROTOCOLS)}")
+        raise location.error("also", f"also must be a list of {', '.join(scopes.OTHER_PROTOCOLS)}")
     return tuple(value)
 
 

@@ -25,7 +25,7 @@ from pathlib import Path
 from oauth2_pop3.errors import ConfigError, StateError
 from oauth2_pop3.files import state_files
 from oauth2_pop3.files.private_file import read_regular, require_mode, require_owner
-from oauth2_pop3.providers.tables import Place
+from oauth2_pop3.providers.tables import TableLocation
 
 _TOP_LEVEL = ("accounts", "notify_command", "notify_every", "providers", "token_store")
 DEFAULT_TOKEN_STORE = "file"
@@ -88,9 +88,9 @@ class Config:
             require_mode(str(path), status, ConfigError, 0o077, holds="a client_secret")
         return config
 
-    def place(self, kind: str, name: str) -> Place:
+    def location(self, kind: str, name: str) -> TableLocation:
         """Return the place of a provider's or an account's table, for messages."""
-        return Place(str(self.path), self.text, f"{kind}.{name}")
+        return TableLocation(str(self.path), self.text, f"{kind}.{name}")
 
     def _has_secret(self) -> bool:
         return any("client_secret" in row for rows in (self.providers, self.accounts) for row in rows.values())

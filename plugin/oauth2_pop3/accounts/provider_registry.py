@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from oauth2_pop3.accounts.config import Config
 from oauth2_pop3.errors import ConfigError
 from oauth2_pop3.providers.provider import Provider, domain_of, make_provider, row_for_domain, row_for_mx
-from oauth2_pop3.providers.tables import Place
+from oauth2_pop3.providers.tables import TableLocation
 from oauth2_pop3_hooks import manager
 
 
@@ -23,20 +23,20 @@ def row(name: str, config: Config) -> dict[str, object] | None:
     return None if base is None and own is None else {**(base or {}), **(own or {})}
 
 
-def provider(name: str, config: Config, own: Mapping[str, object], place: Place) -> Provider:
+def provider(name: str, config: Config, own: Mapping[str, object], location: TableLocation) -> Provider:
     """The provider of that name with an account's own keys over its row.
 
-    place: where the account's own keys stand. A fault is reported where it stands: in the row or at the account.
+    location: where the account's own keys stand. A fault is reported where it stands: in the row or at the account.
     Raises ConfigError.
     """
     found = row(name, config)
     if found is None:
         known = sorted({*manager.providers(), *config.providers})
-        raise place.error("provider", f"there is no provider {name}", f"There are {', '.join(known)}.")
+        raise location.error("provider", f"there is no provider {name}", f"There are {', '.join(known)}.")
     try:
-        return make_provider(name, {**found, **own}, place)
+        return make_provider(name, {**found, **own}, location)
     except ConfigError:
-        make_provider(name, found, _place(name, config))
+        make_provider(name, found, _location(name, config))
         raise
 
 
@@ -47,7 +47,7 @@ def all_providers(config: Config) -> dict[str, Provider]:
     for name in {**known, **config.providers}:
         keys = {**known.get(name, {}), **config.providers.get(name, {})}
         try:
-            found[name] = make_provider(name, keys, _place(name, config))
+            found[name] = make_provider(name, keys, _location(name, config))
         except ConfigError as error:
             if name in config.providers:
                 raise
@@ -55,11 +55,11 @@ def all_providers(config: Config) -> dict[str, Provider]:
     return found
 
 
-def _place(name: str, config: Config) -> Place:
+def _location(name: str, config: Config) -> TableLocation:
     """Where a provider's row stands: in the user's config, or in a plugin."""
     if name in config.providers:
-        return config.place("providers", name)
-    return Place(f"the plugin {manager.provider_plugin(name)}", "", f"providers.{name}")
+        return config.location("providers", name)
+    return TableLocation(f"the plugin {manager.provider_plugin(name)}", "", f"providers.{name}")
 
 
 def name_for(address: str, config: Config) -> str:

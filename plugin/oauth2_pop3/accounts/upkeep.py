@@ -18,7 +18,7 @@ from oauth2_pop3.oauth2.client_assertion import warning
 
 
 @dataclass(frozen=True)
-class Finding:
+class AccountResult:
     """What is wrong with an account; error is None if nothing is."""
 
     account: str
@@ -30,7 +30,7 @@ class Finding:
         return self.error.exit_code if self.error else 0
 
 
-def check_account(address: str, config: Config, *, days: float, connect: bool) -> Finding:
+def check_account(address: str, config: Config, *, days: float, connect: bool) -> AccountResult:
     """Get a token, sign in to the mailbox, and look how long the sign-in will last.
 
     days: a sign-in that is expected to end within so many days is a finding. connect: whether to sign in to the POP3
@@ -40,7 +40,7 @@ def check_account(address: str, config: Config, *, days: float, connect: bool) -
         account = load_account(address, config)
         token = access.access_token(account)
     except OAuth2Pop3Error as error:  # access_token has told the person already
-        return Finding(address, error)
+        return AccountResult(address, error)
     try:
         if connect and account.provider.pop3_host:
             check_maildrop(account, token)
@@ -48,8 +48,8 @@ def check_account(address: str, config: Config, *, days: float, connect: bool) -
     except OAuth2Pop3Error as error:
         if error.exit_code == AuthorizationRequired.exit_code:
             access.tell_person(account, error.message)
-        return Finding(address, error)
-    return Finding(address)
+        return AccountResult(address, error)
+    return AccountResult(address)
 
 
 def _require_time_left(account: Account, days: float) -> None:
@@ -65,18 +65,20 @@ def _require_time_left(account: Account, days: float) -> None:
         )
 
 
-def refresh_account(address: str, config: Config, *, jitter: float) -> Finding:
+def refresh_account(address: str, config: Config, *, jitter: float) -> AccountResult:
     """Use the refresh token, after a random pause of up to `jitter` seconds, so that it does not end unused."""
     time.sleep(random.uniform(0, jitter))  # noqa: S311 - it spreads load and hides nothing
     try:
         access.renew(load_account(address, config))
     except OAuth2Pop3Error as error:
-        return Finding(address, error)
-    return Finding(address)
+        return AccountResult(address, error)
+    return AccountResult(address)
 
 
-def for_each_account(addresses: Iterable[str], act: Callable[[str], Finding], *, at_once: int) -> list[Finding]:
-    """Call `act` with every address, at most `at_once` at the same time. The findings are in the order of addresses."""
+def for_each_account(
+    addresses: Iterable[str], act: Callable[[str], AccountResult], *, at_once: int
+) -> list[AccountResult]:
+    """Call `act` with every address, at most `at_once` at the same time. The results are in the order of addresses."""
     with ThreadPoolExecutor(max_workers=at_once) as pool:
         return list(pool.map(act, addresses))
 
@@ -92,7 +94,7 @@ def selected_accounts(named: Sequence[str], config: Config, *, mailboxes: bool =
     return list(named) or [row for row in sorted(config.accounts) if mailboxes or "account" not in config.accounts[row]]
 
 
-def exit_code(findings: Iterable[Finding]) -> int:
+def exit_code(findings: Iterable[AccountResult]) -> int:
     """The exit code for cron: 77 if a person must act, else one that is not temporary, else 75, else 0."""
     codes = {finding.exit_code for finding in findings} - {0}
     for code in (77, *sorted(codes - {75, 77}), 75):

@@ -163,7 +163,7 @@ def _parser(names: list[str]) -> ArgumentParser:
     """Make the parser of these commands. No other is loaded, because fetchmail starts a bridge at each poll."""
     import argparse
 
-    class Parser(argparse.ArgumentParser):
+    class CommandParser(argparse.ArgumentParser):
         def error(self, message: str) -> None:  # type: ignore[override]
             """Exit code 64 (EX_USAGE) and not argparse's 2."""
             self.print_usage(sys.stderr)
@@ -176,7 +176,7 @@ def _parser(names: list[str]) -> ArgumentParser:
             print(f"oauth2-pop3 {version('oauth2-pop3')}")
             parser.exit()
 
-    parser = Parser(prog="oauth2-pop3", description="OAuth 2.0 for POP3 mail retrievers.")
+    parser = CommandParser(prog="oauth2-pop3", description="OAuth 2.0 for POP3 mail retrievers.")
     parser.add_argument("--version", action=Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in names:

@@ -9,14 +9,14 @@ import webbrowser
 from typing import TYPE_CHECKING
 
 from oauth2_pop3.errors import UsageError
-from oauth2_pop3.sign_in.person import Person
+from oauth2_pop3.sign_in.person import LoginPerson
 
 if TYPE_CHECKING:
     from oauth2_pop3.discovery.finding import FoundProvider
     from oauth2_pop3.providers.provider import Provider
 
 
-class TerminalPerson(Person):
+class TerminalPerson(LoginPerson):
     """browser: whether to open one, if there is a screen. password_command: prints the password; "" to ask for it."""
 
     def __init__(self, *, browser: bool = True, password_command: str = "") -> None:

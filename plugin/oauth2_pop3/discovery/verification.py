@@ -66,7 +66,7 @@ class Verifier:
             values |= {**endpoints, "issuer": ""}
         values = {key: value for key, value in values.items() if value}
         name = self._free_name()
-        row = make_provider(name, values, self._config.place("providers", name))
+        row = make_provider(name, values, self._config.location("providers", name))
         return FoundProvider(self._address, row, False, finding.source, trust, values, finding.username, finding.note)
 
     def _values(self, finding: Finding, document: Mapping[str, object]) -> dict[str, object]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from oauth2_pop3.errors import ConfigError
-from oauth2_pop3.providers.tables import Place, build
+from oauth2_pop3.providers.tables import TableLocation, build
 
 XOAUTH2 = "xoauth2"
 OAUTHBEARER = "oauthbearer"
@@ -119,22 +119,22 @@ class Provider:
         """Whether a person signs in. Otherwise an app signs in by itself, without a refresh token."""
         return self.grant not in _APP_GRANTS
 
-    def check(self, place: Place) -> None:
+    def check(self, location: TableLocation) -> None:
         """Raise ConfigError if something in the row is missing or wrong."""
         if self.unsupported:
             return
         if not self.issuer and not self.token_endpoint:  # which others are needed, the grant says
-            raise place.error("", "needs issuer, or authorization_endpoint and token_endpoint")
+            raise location.error("", "needs issuer, or authorization_endpoint and token_endpoint")
         for key in ("issuer", *ENDPOINTS):
             if getattr(self, key) and _scheme(getattr(self, key)) not in ("https", "http"):
-                raise place.error(key, f"{key} must be an https:// URL")
+                raise location.error(key, f"{key} must be an https:// URL")
         if not _scheme(self.redirect_uri):
-            raise place.error("redirect_uri", "redirect_uri must be a URL such as http://127.0.0.1/callback")
+            raise location.error("redirect_uri", "redirect_uri must be a URL such as http://127.0.0.1/callback")
         if not 0 < self.pop3_port < 65536:
-            raise place.error("pop3_port", "pop3_port must be from 1 to 65535")
+            raise location.error("pop3_port", "pop3_port must be from 1 to 65535")
         for mechanism in self.mechanisms:
             if mechanism not in MECHANISMS:
-                raise place.error("mechanisms", f"has an unknown mechanism {mechanism}", f"Use {MECHANISMS}.")
+                raise location.error("mechanisms", f"has an unknown mechanism {mechanism}", f"Use {MECHANISMS}.")
         for key, allowed in (
             ("client_secret_policy", ("required", "optional", "forbidden")),
             (
@@ -144,10 +144,10 @@ class Provider:
             ("grant", ("", *GRANTS)),
         ):
             if getattr(self, key) not in allowed:
-                raise place.error(key, f"{key} must be one of {', '.join(filter(None, allowed))}")
+                raise location.error(key, f"{key} must be one of {', '.join(filter(None, allowed))}")
         for grant in self.grants:
             if grant not in GRANTS:
-                raise place.error("grants", f"has an unknown grant {grant}", f"Use {', '.join(GRANTS)}.")
+                raise location.error("grants", f"has an unknown grant {grant}", f"Use {', '.join(GRANTS)}.")
 
 
 def _scheme(url: str) -> str:
@@ -160,10 +160,10 @@ def _scheme(url: str) -> str:
     return parts.scheme
 
 
-def make_provider(name: str, table: Mapping[str, object], place: Place) -> Provider:
+def make_provider(name: str, table: Mapping[str, object], location: TableLocation) -> Provider:
     """Make a provider of a table, checked. Raises ConfigError."""
-    row = build(Provider, table, place, name=name)
-    row.check(place)
+    row = build(Provider, table, location, name=name)
+    row.check(location)
     return row
 
 

@@ -20,7 +20,7 @@ _KINDS: dict[object, str] = {
 
 
 @dataclass(frozen=True)
-class Place:
+class TableLocation:
     """Where a table stands: the file's name and text, and the table's dotted header."""
 
     file: str
@@ -46,7 +46,7 @@ class Place:
         return 0
 
 
-def build(row: type[Row], table: Mapping[str, object], place: Place, **given: object) -> Row:
+def build(row: type[Row], table: Mapping[str, object], location: TableLocation, **given: object) -> Row:
     """Make a dataclass of a table: every key known, every value of its field's type. Raises ConfigError.
 
     given: fields that do not come from the table.
@@ -60,11 +60,11 @@ def build(row: type[Row], table: Mapping[str, object], place: Place, **given: ob
 
             near = difflib.get_close_matches(key, keys, n=1)
             hint = f"Did you mean {near[0]}?" if near else f"Known keys: {', '.join(sorted(keys))}."
-            raise place.error(key, f"has an unknown key {key}", hint)
+            raise location.error(key, f"has an unknown key {key}", hint)
         try:
             values[key] = _converted(value, hints[key])
         except TypeError as error:
-            raise place.error(key, f"{key} {error}") from None
+            raise location.error(key, f"{key} {error}") from None
     return row(**given, **values)
 
 

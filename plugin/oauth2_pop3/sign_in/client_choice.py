@@ -9,7 +9,7 @@ from oauth2_pop3.accounts.account import Account
 from oauth2_pop3.errors import ConfigError, StateError
 from oauth2_pop3.oauth2 import metadata, registration
 from oauth2_pop3.providers.provider import Provider
-from oauth2_pop3.sign_in.person import Person
+from oauth2_pop3.sign_in.person import LoginPerson
 
 
 def choose_grant(provider: Provider, *, wanted: str, screen: bool) -> str:
@@ -72,7 +72,7 @@ def stored_secret(account: Account) -> str:
         return ""
 
 
-def needed_secret(account: Account, secret: str, person: Person) -> str:
+def needed_secret(account: Account, secret: str, person: LoginPerson) -> str:
     """`secret`; or what the person types if the grant cannot do without one and the config names none."""
     provider = account.provider
     if secret or provider.client_secret or provider.client_secret_command or not account.grant.needs_secret(provider):
@@ -80,7 +80,7 @@ def needed_secret(account: Account, secret: str, person: Person) -> str:
     return person.client_secret(provider, required=True)
 
 
-def asked_secret(account: Account, person: Person) -> str:
+def asked_secret(account: Account, person: LoginPerson) -> str:
     """Ask for the secret of a client_id that was just typed, if this client may have one."""
     provider = account.provider
     if provider.client_private_key or provider.client_secret or provider.client_secret_command:

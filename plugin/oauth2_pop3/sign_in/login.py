@@ -13,7 +13,7 @@ from oauth2_pop3.oauth2.token import Token
 from oauth2_pop3.providers.provider import domain_of
 from oauth2_pop3.providers.scopes import OTHER_PROTOCOLS
 from oauth2_pop3.sign_in import client_choice
-from oauth2_pop3.sign_in.person import Person
+from oauth2_pop3.sign_in.person import LoginPerson
 from oauth2_pop3.sign_in.request import SignInRequest
 from oauth2_pop3.sign_in.sign_in import sign_in
 
@@ -26,7 +26,7 @@ class SignedIn:
     token: Token | None
 
 
-def login(request: SignInRequest, config: Config, person: Person) -> SignedIn:
+def login(request: SignInRequest, config: Config, person: LoginPerson) -> SignedIn:
     """Sign in to an account and write it to config.toml, so that mail can be fetched without a person from then on.
 
     Raises every kind of OAuth2Pop3Error that signing in can end with. config.toml is not changed by a failure, except
@@ -71,7 +71,7 @@ def _save_mailbox(account: Account) -> None:
         account.config.save_account(account.mailbox, {"account": account.address})
 
 
-def _account(request: SignInRequest, config: Config, person: Person) -> tuple[Account, dict[str, object]]:
+def _account(request: SignInRequest, config: Config, person: LoginPerson) -> tuple[Account, dict[str, object]]:
     """The account as the request and the config say, and the settings to write once it has signed in.
 
     Its config is the one to go on with: it has in it what discovery has written.
@@ -101,7 +101,7 @@ def _account(request: SignInRequest, config: Config, person: Person) -> tuple[Ac
     return make_account(request.address, provider, config, settings), settings
 
 
-def _discovered(address: str, config: Config, person: Person) -> tuple[str, Config]:
+def _discovered(address: str, config: Config, person: LoginPerson) -> tuple[str, Config]:
     """The provider's name, and the config that has it. One that was not known is shown, and written to config.toml."""
     from oauth2_pop3.discovery.ladder import discover
 
@@ -114,7 +114,7 @@ def _discovered(address: str, config: Config, person: Person) -> tuple[str, Conf
 
 
 def _with_client(
-    account: Account, settings: dict[str, object], request: SignInRequest, person: Person
+    account: Account, settings: dict[str, object], request: SignInRequest, person: LoginPerson
 ) -> tuple[Account, str]:
     """The account with a client, and the client's secret, if it was typed now or at an earlier sign-in.
 

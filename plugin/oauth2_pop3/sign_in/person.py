@@ -1,18 +1,18 @@
-"""Person: how a sign-in reaches the person, beyond what a grant asks of them."""
+"""LoginPerson: how a sign-in reaches the person, beyond what a grant asks of them."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from typing import TYPE_CHECKING
 
-from oauth2_pop3.oauth2.grants import grant
+from oauth2_pop3.oauth2.grants.grant import Person
 
 if TYPE_CHECKING:
     from oauth2_pop3.discovery.finding import FoundProvider
     from oauth2_pop3.providers.provider import Provider
 
 
-class Person(grant.Person):
+class LoginPerson(Person):
     """What `login` asks and shows. The command line implements it for a terminal."""
 
     @abstractmethod

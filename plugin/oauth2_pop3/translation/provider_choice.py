@@ -19,7 +19,7 @@ class ProviderChoice:
     def __init__(self, config: Config) -> None:
         self._config = config
         for name in config.providers:  # all of them: one with an error would otherwise be passed over in silence
-            provider_registry.provider(name, config, {}, config.place("providers", name))
+            provider_registry.provider(name, config, {}, config.location("providers", name))
         known, own = manager.providers(), config.providers
         self._rows = {name: {**known.get(name, {}), **own.get(name, {})} for name in {**known, **own}}
         self._for_server = cache(partial(rows_for_server, self._rows))

@@ -21,7 +21,7 @@ from oauth2_pop3.dialects.fetchmailrc.bridge_command import (
 )
 from oauth2_pop3.dialects.fetchmailrc.edits import PASSWORD, Editor
 from oauth2_pop3.dialects.fetchmailrc.records import Record, port, records
-from oauth2_pop3.dialects.fetchmailrc.syntax import Option, Parser
+from oauth2_pop3.dialects.fetchmailrc.syntax import FetchmailOption, Parser
 from oauth2_pop3.dialects.fetchmailrc.vocabulary import SECRETS
 from oauth2_pop3.dialects.source_text import Edit, SourceText, readable
 
@@ -134,7 +134,7 @@ class FetchmailFile(DialectFile):
     @cached_property
     def _editor(self) -> Editor:
         first = self._entries[0] if self._entries else None
-        options: list[Option] = []
+        options: list[FetchmailOption] = []
         if first and first.name == "defaults":
             options = [*first.options, *(first.users[0].options if first.users else [])]
         last = {option.name: option.value for option in options}
@@ -160,9 +160,9 @@ class FetchmailFile(DialectFile):
     def _plugin(self, number: int, sign_ins: Mapping[int, SignIn]) -> str:
         return command_line(self._records[number], sign_ins[number], self.source.file)
 
-    def _leaving(self, chosen: set[int]) -> set[Option]:
+    def _leaving(self, chosen: set[int]) -> set[FetchmailOption]:
         """The passwords of `defaults` that only accounts use which are translated."""
-        inherited: dict[bool, set[Option]] = {True: set(), False: set()}
+        inherited: dict[bool, set[FetchmailOption]] = {True: set(), False: set()}
         for number, record in enumerate(self._records):
             password = record.settings.get("password")
             if password and "password" not in record.own:

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from oauth2_pop3.dialects.fetchmailrc.bridge_command import BRIDGE_OPTIONS
 from oauth2_pop3.dialects.fetchmailrc.lexer import Word, quoted
 from oauth2_pop3.dialects.fetchmailrc.records import Record
-from oauth2_pop3.dialects.fetchmailrc.syntax import Entry, Option
+from oauth2_pop3.dialects.fetchmailrc.syntax import Entry, FetchmailOption
 from oauth2_pop3.dialects.source_text import Edit, SourceText
 
 PASSWORD = "oauth2-pop3"
@@ -35,7 +35,7 @@ class Editor:
             missing.append("auth password")
         return [*edits, self._behind_the_server(record.entry, missing)]
 
-    def of_user(self, record: Record, leaving: Collection[Option]) -> list[Edit]:
+    def of_user(self, record: Record, leaving: Collection[FetchmailOption]) -> list[Edit]:
         """Take TLS away from fetchmail, and the user's password out of the file.
 
         leaving: the passwords of `defaults` that are replaced as well.
@@ -43,7 +43,7 @@ class Editor:
         options = record.user.options if record.user else []
         last = {option.name: option for option in options}
         edits = [self.without_password(option) for option in options if option.name == "password"]
-        out: list[Option] = []
+        out: list[FetchmailOption] = []
         for option in options:
             if option.name in _TLS:
                 changed = self._turned_off(option) if option is last[option.name] else None
@@ -59,7 +59,7 @@ class Editor:
             edits.append(Edit(at, at, "".join(f" {text}" for text in missing) + self._space(at)))
         return edits
 
-    def _turned_off(self, option: Option) -> list[Edit] | None:
+    def _turned_off(self, option: FetchmailOption) -> list[Edit] | None:
         """The edits that make a TLS setting say that there is no TLS; None if it is to be removed."""
         if option.name == "sslproto":
             return [self._replaced(option.values[0], "''")]
@@ -69,11 +69,11 @@ class Editor:
             return [Edit(option.start, option.end, "no ssl")]
         return None
 
-    def without_password(self, option: Option) -> Edit:
+    def without_password(self, option: FetchmailOption) -> Edit:
         """Replace the password of an option."""
         return self._replaced(option.values[-1], f"'{PASSWORD}'")
 
-    def _missing(self, record: Record, own: Collection[str], leaving: Collection[Option]) -> list[str]:
+    def _missing(self, record: Record, own: Collection[str], leaving: Collection[FetchmailOption]) -> list[str]:
         """The options that the user needs and does not have. own: the names of those that it has."""
         missing = [] if "sslproto" in own else ["sslproto ''"]
         if "ssl" not in own and self._ssl_by_default:
@@ -102,7 +102,7 @@ class Editor:
         separator = f"{self._source.line_end}{self._source.text[indent:start]}" if own_line else " "
         return Edit(last.end, last.end, "".join(separator + text for text in texts) + self._space(last.end))
 
-    def _stretches(self, options: list[Option]) -> list[tuple[int, int]]:
+    def _stretches(self, options: list[FetchmailOption]) -> list[tuple[int, int]]:
         """The places of options; those that follow each other directly are one stretch."""
         found: list[tuple[int, int]] = []
         for option in options:

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from oauth2_pop3.dialects.fetchmailrc.syntax import Entry, Option, User
+from oauth2_pop3.dialects.fetchmailrc.syntax import Entry, FetchmailOption, User
 from oauth2_pop3.dialects.source_text import SourceText, readable
 
 
@@ -19,8 +19,8 @@ class Record:
 
     entry: Entry
     user: User | None
-    own: dict[str, Option]
-    settings: dict[str, Option]
+    own: dict[str, FetchmailOption]
+    settings: dict[str, FetchmailOption]
 
     def get(self, name: str) -> str:
         """The value of an option, "" if it is not set."""
@@ -30,7 +30,7 @@ class Record:
 def records(source: SourceText, entries: list[Entry]) -> list[Record]:
     """Find the records of a file, with `defaults` merged in. Raises DialectError at what fetchmail would refuse."""
     found: list[Record] = []
-    defaults: dict[str, Option] | None = None
+    defaults: dict[str, FetchmailOption] | None = None
     for entry in entries:
         for user, own in _users(entry):
             if entry.name == "defaults" and defaults is None and not found:
@@ -45,7 +45,7 @@ def records(source: SourceText, entries: list[Entry]) -> list[Record]:
     return found
 
 
-def _users(entry: Entry) -> Iterator[tuple[User | None, dict[str, Option]]]:
+def _users(entry: Entry) -> Iterator[tuple[User | None, dict[str, FetchmailOption]]]:
     """The users of an entry, and the options of each with those of its server; one None for an entry without users."""
     server = _by_name(entry.options)
     if not entry.users:
@@ -96,7 +96,7 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def _by_name(options: list[Option]) -> dict[str, Option]:
+def _by_name(options: list[FetchmailOption]) -> dict[str, FetchmailOption]:
     """Options by name; the last one counts. `is NAME there` names the user, and `service` means `port`."""
     found = {}
     for option in options:

@@ -21,7 +21,7 @@ from oauth2_pop3.dialects.source_text import SourceText, readable
 
 
 @dataclass(eq=False, slots=True)
-class Option:
+class FetchmailOption:
     """An option of a server or a user.
 
     words: all its words. values: those of its value. negated: whether `no` stands before it.
@@ -52,8 +52,8 @@ class Option:
 class User:
     """One user of an entry. definition: `user NAME [there]`; None if the entry has a user's options but no user."""
 
-    definition: Option | None
-    options: list[Option] = field(default_factory=list)
+    definition: FetchmailOption | None
+    options: list[FetchmailOption] = field(default_factory=list)
 
 
 @dataclass(eq=False)
@@ -62,7 +62,7 @@ class Entry:
 
     name: str
     head: tuple[Word, ...]
-    options: list[Option] = field(default_factory=list)
+    options: list[FetchmailOption] = field(default_factory=list)
     users: list[User] = field(default_factory=list)
 
     @property
@@ -123,7 +123,7 @@ class Parser:
             )
         return entry
 
-    def _user(self) -> Option:
+    def _user(self) -> FetchmailOption:
         first = self._at
         self._next()
         name = self._take("string", after="user")
@@ -137,7 +137,7 @@ class Parser:
         self._take("here", after="the local names")
         return self._made("local", first, ())
 
-    def _options(self, names: frozenset[str], negatable: frozenset[str]) -> list[Option]:
+    def _options(self, names: frozenset[str], negatable: frozenset[str]) -> list[FetchmailOption]:
         """Read the options that come next, as long as they are among these names.
 
         negatable: the names that `no` may stand before.
@@ -157,7 +157,7 @@ class Parser:
                 values = tuple(self._values(name))
             elif kinds:
                 values = (self._take(*kinds, after=name),)
-            found.append(Option(name, tuple(words[first : self._at]), values, negated))
+            found.append(FetchmailOption(name, tuple(words[first : self._at]), values, negated))
         return found
 
     def _values(self, name: str) -> Iterator[Word]:
@@ -213,8 +213,8 @@ class Parser:
             raise self._unexpected(f"{' or '.join(kinds)} after {after}")
         return self._next()
 
-    def _made(self, name: str, first: int, values: tuple[Word, ...]) -> Option:
-        return Option(name, tuple(self.words[first : self._at]), values)
+    def _made(self, name: str, first: int, values: tuple[Word, ...]) -> FetchmailOption:
+        return FetchmailOption(name, tuple(self.words[first : self._at]), values)
 
     def _unexpected(self, expected: str) -> Exception:
         word = self._peek()

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from oauth2_pop3.dialects import Dialect, DialectAccount, DialectFile, SignIn, Translation, is_our_command
-from oauth2_pop3.dialects.getmailrc.syntax import Option, check, parse
+from oauth2_pop3.dialects.getmailrc.syntax import GetmailOption, check, parse
 from oauth2_pop3.dialects.source_text import Edit, SourceText, as_source, readable
 
 _OUR_TYPE = "oauth2-pop3"
@@ -62,7 +62,7 @@ class GetmailFile(DialectFile):
         ]
 
     @staticmethod
-    def _text_of(options: Mapping[str, Option], name: str) -> str:
+    def _text_of(options: Mapping[str, GetmailOption], name: str) -> str:
         return options[name].value if name in options else ""
 
     def _get(self, name: str) -> str:
@@ -93,7 +93,7 @@ class GetmailFile(DialectFile):
         return 995 if tls_at_once and not port else 110
 
     @staticmethod
-    def _is_our_command(option: Option | None) -> bool:
+    def _is_our_command(option: GetmailOption | None) -> bool:
         try:
             command = ast.literal_eval(option.value) if option else ()
         except (ValueError, SyntaxError, MemoryError, RecursionError):

@@ -52,7 +52,7 @@ _OPTION = re.compile(r"([^=:]*)[=:]\s*(.*)$", re.DOTALL | re.ASCII)
 
 
 @dataclass(eq=False)
-class Option:
+class GetmailOption:
     """An option.
 
     lines: the place of each of its lines, with its line end.
@@ -73,14 +73,14 @@ class Option:
         return "\n".join(self.parts).rstrip(SPACE)
 
 
-Sections = dict[str, dict[str, Option]]
+Sections = dict[str, dict[str, GetmailOption]]
 
 
 def parse(source: SourceText) -> Sections:
     """Read the sections and their options, by name. Raises DialectError at what RawConfigParser refuses."""
     sections: Sections = {}
-    section: dict[str, Option] | None = None
-    option: Option | None = None
+    section: dict[str, GetmailOption] | None = None
+    option: GetmailOption | None = None
     text = source.text
     at, indent = 0, 0
     while at < len(text):
@@ -113,7 +113,7 @@ def parse(source: SourceText) -> Sections:
     return sections
 
 
-def _section(source: SourceText, header: str, at: int, sections: Sections) -> dict[str, Option]:
+def _section(source: SourceText, header: str, at: int, sections: Sections) -> dict[str, GetmailOption]:
     if header in sections and header != "DEFAULT":
         raise source.error(at, f"the section [{readable(header)}] is there twice", directive=header)
     return sections.setdefault(header, {})
@@ -141,7 +141,7 @@ def check(source: SourceText, sections: Sections) -> None:
             raise _wrong_value(source, option, "a whole number") from None
 
 
-def _wrong_value(source: SourceText, option: Option, expected: str) -> DialectError:
+def _wrong_value(source: SourceText, option: GetmailOption, expected: str) -> DialectError:
     return source.error(option.values[0][0], f"{option.name}: {expected} is expected", directive=option.name)
 
 
@@ -163,11 +163,11 @@ def _required_of_a_retriever(sections: Sections) -> list[str]:
     return [*required, "envelope_recipient"] if kind.startswith("Multidrop") else required
 
 
-def _options(sections: Sections, section: str, names: Collection[str]) -> list[Option]:
+def _options(sections: Sections, section: str, names: Collection[str]) -> list[GetmailOption]:
     return [option for name, option in sections.get(section, {}).items() if name in names]
 
 
-def _option(source: SourceText, bare: str, first: int, line: tuple[int, int]) -> Option:
+def _option(source: SourceText, bare: str, first: int, line: tuple[int, int]) -> GetmailOption:
     match = _OPTION.match(bare)
     name = match[1].rstrip(SPACE).lower() if match else ""
     if not match or not name:
@@ -177,4 +177,6 @@ def _option(source: SourceText, bare: str, first: int, line: tuple[int, int]) ->
         )
     value = match[2].strip(SPACE)
     begin = first + match.start(2)
-    return Option(name, [line], [(begin, begin + len(value))], (first + len(match[1].rstrip(SPACE)), begin), [value])
+    return GetmailOption(
+        name, [line], [(begin, begin + len(value))], (first + len(match[1].rstrip(SPACE)), begin), [value]
+    )

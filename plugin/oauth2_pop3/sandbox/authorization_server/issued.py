@@ -26,7 +26,7 @@ class Consent:
 
 
 @dataclass
-class AuthorizationCode:
+class IssuedCode:
     """An authorization code, and what it is bound to (RFC 6749 section 4.1.2, RFC 7636 section 4.4)."""
 
     consent: Consent
@@ -56,7 +56,7 @@ class IssuedTokens:
         self.act = act
         self.access_token_lifetime = act.access_token_lifetime
         self.refresh_token_lifetime = act.refresh_token_lifetime
-        self._codes: dict[str, AuthorizationCode] = {}
+        self._codes: dict[str, IssuedCode] = {}
         self._access_tokens: dict[str, IssuedToken] = {}
         self._refresh_tokens: dict[str, IssuedToken] = {}
         self._lock = threading.RLock()
@@ -73,14 +73,14 @@ class IssuedTokens:
         """Remember an authorization code."""
         expires_at = time.monotonic() + CODE_LIFETIME
         with self._lock:
-            self._codes[code] = AuthorizationCode(consent, redirect_uri, code_challenge, expires_at)
+            self._codes[code] = IssuedCode(consent, redirect_uri, code_challenge, expires_at)
 
-    def code(self, code: str) -> AuthorizationCode | None:
+    def code(self, code: str) -> IssuedCode | None:
         """Find an authorization code, used or not."""
         with self._lock:
             return self._codes.get(code)
 
-    def usable_code(self, code: str, client_id: str) -> AuthorizationCode | None:
+    def usable_code(self, code: str, client_id: str) -> IssuedCode | None:
         """Find a code to exchange. A code that is used twice revokes its consent (RFC 6749 section 4.1.2)."""
         with self._lock:
             found = self._codes.get(code)
@@ -150,6 +150,6 @@ class IssuedTokens:
                 if token.consent.account == account.lower():
                     token.expires_at = float("-inf")
 
-    def _of(self, account: str, *holders: dict[str, AuthorizationCode] | dict[str, IssuedToken]) -> list[Consent]:
+    def _of(self, account: str, *holders: dict[str, IssuedCode] | dict[str, IssuedToken]) -> list[Consent]:
         found = [held.consent for holder in holders for held in holder.values()]
         return [consent for consent in found if consent.account == account.lower()]
