@@ -30,6 +30,12 @@ ENDPOINTS = (
     "registration_endpoint",
 )
 """The endpoints that a row may name; the others come from the issuer's metadata."""
+_WORDS = {
+    "client_secret_policy": ("required", "optional", "forbidden"),
+    "token_endpoint_auth_method": ("", "client_secret_post", "client_secret_basic", "private_key_jwt", "none"),
+    "grant": ("", *GRANTS),
+}
+"""Keys that take only these words."""
 _APP_GRANTS = ("client_credentials", "jwt_bearer")
 
 
@@ -123,7 +129,7 @@ class Provider:
         """Raise ConfigError if something in the row is missing or wrong."""
         if self.unsupported:
             return
-        if not self.issuer and not self.token_endpoint:  # which others are needed, the grant says
+        if not self.issuer and not self.token_endpoint:  # which others are needed depends on the grant
             raise location.error("", "needs issuer, or authorization_endpoint and token_endpoint")
         for key in ("issuer", *ENDPOINTS):
             if getattr(self, key) and _scheme(getattr(self, key)) not in ("https", "http"):
@@ -132,22 +138,16 @@ class Provider:
             raise location.error("redirect_uri", "redirect_uri must be a URL such as http://127.0.0.1/callback")
         if not 0 < self.pop3_port < 65536:
             raise location.error("pop3_port", "pop3_port must be from 1 to 65535")
-        for mechanism in self.mechanisms:
-            if mechanism not in MECHANISMS:
-                raise location.error("mechanisms", f"has an unknown mechanism {mechanism}", f"Use {MECHANISMS}.")
-        for key, allowed in (
-            ("client_secret_policy", ("required", "optional", "forbidden")),
-            (
-                "token_endpoint_auth_method",
-                ("", "client_secret_post", "client_secret_basic", "private_key_jwt", "none"),
-            ),
-            ("grant", ("", *GRANTS)),
-        ):
+        self._check_words(location)
+
+    def _check_words(self, location: TableLocation) -> None:
+        for key, allowed in _WORDS.items():
             if getattr(self, key) not in allowed:
                 raise location.error(key, f"{key} must be one of {', '.join(filter(None, allowed))}")
-        for grant in self.grants:
-            if grant not in GRANTS:
-                raise location.error("grants", f"has an unknown grant {grant}", f"Use {', '.join(GRANTS)}.")
+        for key, kind, known in (("mechanisms", "mechanism", MECHANISMS), ("grants", "grant", GRANTS)):
+            for name in getattr(self, key):
+                if name not in known:
+                    raise location.error(key, f"has an unknown {kind} {name}", f"Use {', '.join(known)}.")
 
 
 def _scheme(url: str) -> str:

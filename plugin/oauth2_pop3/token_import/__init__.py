@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -12,7 +11,6 @@ from oauth2_pop3.accounts import access, provider_registry
 from oauth2_pop3.accounts.account import Account, make_account
 from oauth2_pop3.accounts.checks import check_maildrop, check_scope
 from oauth2_pop3.accounts.config import Config
-from oauth2_pop3.accounts.user_command import whole_output
 from oauth2_pop3.errors import (
     AuthorizationRequired,
     ConfigError,
@@ -22,23 +20,11 @@ from oauth2_pop3.errors import (
     TokenNotFound,
     UsageError,
 )
-from oauth2_pop3.files import host_file
 from oauth2_pop3.files.state_files import StateLock
 from oauth2_pop3.oauth2.token import Token
 from oauth2_pop3.providers.provider import Provider, domain_of, row_for_domain
-from oauth2_pop3.token_import import (
-    emailproxy,
-    fetchmail_oauth2,
-    getmail_gmail_xoauth_tokens,
-    mutt_oauth2,
-    sasl_xoauth2,
-)
-from oauth2_pop3.token_import.imported_token import SIZE_LIMIT, ImportedToken
-
-_FORMATS: tuple[tuple[str, Callable[[bytes], bool], Callable[[bytes], list[ImportedToken]]], ...] = tuple(
-    (module.PROGRAM, module.recognises, module.read)
-    for module in (getmail_gmail_xoauth_tokens, mutt_oauth2, sasl_xoauth2, fetchmail_oauth2)
-)
+from oauth2_pop3.token_import.formats import read_tokens
+from oauth2_pop3.token_import.imported_token import ImportedToken
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +74,7 @@ def import_file(
     name: "-" is standard input. password: asks for emailproxy's password for an address.
     """
     try:
-        tokens = read(name, decryption_command=request.decryption_command, password=password)
+        tokens = read_tokens(name, decryption_command=request.decryption_command, password=password)
     except OAuth2Pop3Error as error:
         yield NotImported(error)
         return
@@ -100,30 +86,6 @@ def import_file(
             yield import_token(token, request, config, address=whose)
         except OAuth2Pop3Error as error:
             yield NotImported(error, token.address)
-
-
-def read(name: str, *, decryption_command: str = "", password: Callable[[str], str]) -> list[ImportedToken]:
-    """The tokens in a file. name: "-" is standard input. decryption_command: reads it and prints what is in it.
-
-    password: asks for the password of an address, if the file is encrypted with it. Raises ConfigError if the file
-    cannot be read, or if no program that is known here has written it.
-    """
-    content = sys.stdin.buffer.read(SIZE_LIMIT + 1) if name == "-" else host_file.HostFile.read(name).content
-    if len(content) > SIZE_LIMIT:
-        raise ConfigError(f"{name} is larger than 1 MiB: it is no file of tokens")
-    if decryption_command:
-        content = whole_output(decryption_command, what="the decryption command", stdin=content)
-    try:
-        for _, recognises, read_content in _FORMATS:
-            if recognises(content):
-                return read_content(content)
-        if emailproxy.recognises(content):
-            return emailproxy.read(content, password)
-    except ConfigError as error:
-        raise ConfigError(f"{name}: {error.message}", hint=error.hint) from error
-    known = ", ".join([*(program for program, *_ in _FORMATS), emailproxy.PROGRAM])
-    hint = "If it is encrypted, give --decryption-command, such as 'gpg --decrypt'."
-    raise ConfigError(f"{name} is not a file of {known}", hint=hint)
 
 
 def import_token(imported: ImportedToken, request: ImportRequest, config: Config, *, address: str = "") -> Imported:

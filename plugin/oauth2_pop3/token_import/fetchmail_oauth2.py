@@ -18,7 +18,7 @@ def recognises(content: bytes) -> bool:
     return "refresh_token_file" in _settings(content)
 
 
-def read(content: bytes) -> list[ImportedToken]:
+def read(content: bytes, _password: object) -> list[ImportedToken]:
     """Its one account, whose address it does not know. Raises ConfigError."""
     settings = _settings(content)
     refresh_token, _ = _first_line(settings["refresh_token_file"])

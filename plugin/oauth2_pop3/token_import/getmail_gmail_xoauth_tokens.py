@@ -12,7 +12,7 @@ def recognises(content: bytes) -> bool:
     return "token_uri" in json_object(content)
 
 
-def read(content: bytes) -> list[ImportedToken]:
+def read(content: bytes, _password: object) -> list[ImportedToken]:
     """Its one account. Raises ConfigError."""
     document = json_object(content)
     refresh_token = text(document, "refresh_token")

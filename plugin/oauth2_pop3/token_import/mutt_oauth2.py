@@ -22,7 +22,7 @@ def recognises(content: bytes) -> bool:
     return {"registration", "access_token_expiration"} <= json_object(content).keys()
 
 
-def read(content: bytes) -> list[ImportedToken]:
+def read(content: bytes, _password: object) -> list[ImportedToken]:
     """Its one account. Raises ConfigError."""
     document = json_object(content)
     registration = document["registration"]

@@ -21,7 +21,7 @@ def recognises(content: bytes) -> bool:
     return "refresh_token" in keys and not keys & {"token_uri", "registration"}
 
 
-def read(content: bytes) -> list[ImportedToken]:
+def read(content: bytes, _password: object) -> list[ImportedToken]:
     """Its one account. Raises ConfigError."""
     document = json_object(content)
     for_all = _config()
