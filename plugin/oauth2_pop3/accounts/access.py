@@ -38,6 +38,7 @@ def access_token(
         if cached and cached != refused:
             return cached
         token = _stored(account)
+        written = ""
         if token.valid_for() <= min_validity or token.access_token == refused:
             try:
                 token = _renewed(account, token)
@@ -47,7 +48,8 @@ def access_token(
                 if not temporary or token.valid_for() <= 0 or token.access_token == refused:
                     raise
                 return token.access_token
-        if access_token_cache.read(name, 0) != token.access_token:  # a refresh has written only the account's own
+            written = account.key
+        if name.lower() != written:  # a shared mailbox, or a cached copy that was lost
             write_cache(account, token, name=name)
         return token.access_token
 

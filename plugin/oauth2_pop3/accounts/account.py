@@ -44,7 +44,7 @@ class Account:
         """How the account signs in and how its token is renewed."""
         return grant_of(self.provider)
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The name of its state: the address in small letters, or the client if one token opens all mailboxes."""
         if self.grant.opens_every_mailbox:
