@@ -1,4 +1,4 @@
-"""retrieval.Retrieval against servers that do what no server should; Dovecot's part is in test_getmail.py."""
+"""Retrieval against servers that do what no server should. hosts/getmail6/test_retriever.py tries it with Dovecot."""
 
 from __future__ import annotations
 

@@ -28,9 +28,6 @@ from oauth2_pop3.errors import (
     Pop3Error,
 )
 from oauth2_pop3.net import tls
-from oauth2_pop3.pop3 import connection as pop3_connection
-from oauth2_pop3.pop3 import dialogue as pop3_dialogue
-from oauth2_pop3.pop3 import session as pop3
 from oauth2_pop3.pop3.connection import Connection
 from oauth2_pop3.pop3.dialogue import Command
 from oauth2_pop3.pop3.maildrop import MaildropServer, open_maildrop
@@ -512,19 +509,19 @@ def test_what_capa_says_does_not_reach_the_terminal_raw() -> None:
 
 
 def test_a_line_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pop3_connection, "LINE_LIMIT", 1000)
+    monkeypatch.setattr("oauth2_pop3.pop3.connection.LINE_LIMIT", 1000)
     with Peer(b"+OK " + b"x" * 2000, None) as server, pytest.raises(Pop3Error, match="without an end"):
         server.connect()
 
 
 def test_capabilities_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pop3, "LINE_LIMIT", 1000)
+    monkeypatch.setattr("oauth2_pop3.pop3.session.LINE_LIMIT", 1000)
     with Peer(b"+OK\r\n", "CAPA", b"+OK\r\n" + b"X\r\n" * 2000, None) as server, pytest.raises(Pop3Error, match="1000"):
         server.connect()
 
 
 def test_a_message_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pop3_dialogue, "MULTILINE_LIMIT", 100_000)
+    monkeypatch.setattr("oauth2_pop3.pop3.dialogue.MULTILINE_LIMIT", 100_000)
     with (
         peer("RETR 1", b"+OK\r\n" + b"line\r\n" * 40_000, None) as session,
         pytest.raises(Pop3Error, match="more than 100000 octets"),

@@ -13,8 +13,7 @@ from typing import Any
 
 import pytest
 
-from oauth2_pop3.pop3 import socket as pop3_socket
-from oauth2_pop3.pop3.socket import Socket
+from oauth2_pop3.pop3.socket import Socket, wait
 from servers.certificates import Certificates
 from support.hosts import free_port
 
@@ -91,11 +90,11 @@ def test_everything_is_sent_to_a_server_that_reads_late(
     reader.start()
     waited: list[int] = []
 
-    def wait(descriptor: int, events: int, seconds: float) -> bool:
+    def noted(descriptor: int, events: int, seconds: float) -> bool:
         waited.append(events)
-        return pop3_socket.wait(descriptor, events, seconds)
+        return wait(descriptor, events, seconds)
 
-    connected = Socket.open("localhost", listener.getsockname()[1], 30, wait)
+    connected = Socket.open("localhost", listener.getsockname()[1], 30, noted)
     if tls:
         context = ssl.create_default_context(cafile=str(certificates.ca_file))
         assert connected.start_tls(context, "localhost")
@@ -112,18 +111,18 @@ def test_what_the_wait_raises_comes_out(listener: socket.socket) -> None:
     class EnoughError(Exception):
         pass
 
-    def wait(*_: Any) -> bool:
+    def gives_up(*_: Any) -> bool:
         raise EnoughError
 
-    connected = Socket(socket.create_connection(listener.getsockname()), 30, wait)
+    connected = Socket(socket.create_connection(listener.getsockname()), 30, gives_up)
     with pytest.raises(EnoughError):
         connected.receive_into(memoryview(bytearray(10)))
     assert connected.at_once() is None
     far, _ = listener.accept()
     far.send(b"+")
     far.close()
-    pop3_socket.wait(connected.release().fileno(), select.POLLIN, 5)
+    wait(connected.release().fileno(), select.POLLIN, 5)
     assert connected.at_once() == b"+"
-    pop3_socket.wait(connected.release().fileno(), select.POLLIN, 5)
+    wait(connected.release().fileno(), select.POLLIN, 5)
     assert connected.at_once() == b""
     connected.close()
