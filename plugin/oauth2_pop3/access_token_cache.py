@@ -25,7 +25,7 @@ _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789@._+-")
 def state_directory() -> str:
     """The directory for everything that changes: ``$XDG_STATE_HOME/oauth2-pop3``; "" if there is no home directory."""
     base = os.environ.get("XDG_STATE_HOME", "")
-    if not base.startswith("/"):  # the XDG specification: a relative path is to be ignored
+    if not base.startswith("/"):  # the XDG specification says to ignore a relative path
         home = os.path.expanduser("~")
         if not home.startswith("/") or os.environ.get("HOME") == "":
             return ""

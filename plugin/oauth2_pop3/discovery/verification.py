@@ -124,7 +124,7 @@ class Verifier:
         return said  # type: ignore[no-any-return]
 
     def _known_row(self, pop3_host: str, urls: list[str]) -> str:
-        """The known provider to which these URLs and this POP3 server belong; "" if nobody knows the URLs.
+        """The known provider to which these URLs and this POP3 server belong; "" if they are not known.
 
         Raises OAuthError if the authorization server is known and the POP3 server belongs to somebody else. Anybody
         can publish such a pair, and would be sent tokens that open mailboxes of that provider.

@@ -68,7 +68,7 @@ def fetch(provider: Provider) -> Mapping[str, object]:
 
 
 def forget() -> None:
-    """Fetch every document anew from now on."""
+    """Forget all documents, so that each is fetched again."""
     _fetch.cache_clear()
 
 

@@ -28,7 +28,7 @@ def recognises(content: bytes) -> bool:
 
 
 def read(content: bytes, password: Callable[[str], str]) -> list[ImportedToken]:
-    """Its accounts, but for those that no person signs in for. password: asked for each. Raises ConfigError."""
+    """Return the accounts for which a person signs in. password: is called for each of them. Raises ConfigError."""
     parser = configparser.ConfigParser(interpolation=None, strict=False)
     try:
         parser.read_string(content.decode())
