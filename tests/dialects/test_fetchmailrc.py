@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -23,6 +24,8 @@ from oauth2_pop3.translation.unified_diff import unified_diff
 from servers import programs
 
 Dump = dict[str, Any]
+_CONTROL = re.compile(r"(?<!\\)((?:\\\\)*)\\0x([0-9a-f]{2})")
+"""fetchmail prints a control character as \\0x04, which Python reads as NUL and x04."""
 SERVER = {"plugin", "auth"}
 USER = {"password", "ssl", "sslproto", "sslkey", "sslcert", "sslcertck", "sslcertfile", "sslcertpath",
         "sslcommonname", "sslfingerprint"}  # fmt: skip
@@ -46,7 +49,7 @@ def dump(fetchmail: str, content: bytes, directory: Path) -> list[Dump] | str:
     if result.returncode:
         return result.stderr.decode("iso-8859-1") or "refused"
     found: dict[str, Any] = {}
-    exec(result.stdout.decode("iso-8859-1"), found)  # it prints Python
+    exec(_CONTROL.sub(r"\1\\x\2", result.stdout.decode("iso-8859-1")), found)  # it prints Python
     entries = []
     for server in found["fetchmailrc"]["servers"]:
         entries += [{**server, **user} for user in server.pop("users")]
