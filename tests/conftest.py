@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -19,6 +20,17 @@ from servers.certificates import Certificates
 from servers.dovecot import Dovecot
 from servers.smtp_sink import SmtpSink
 from support.product import ADDRESS, Getmail, Product
+
+MADE_ONCE = ("_workshop", "others")
+"""Fixtures that take long to make: the tests that use one all run in one worker of pytest-xdist."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for name in MADE_ONCE:
+            if name in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.xdist_group(name))
 
 
 @pytest.fixture(scope="session")
@@ -154,11 +166,21 @@ def debian_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for program in ("/usr/bin/python3", "/usr/bin/getmail"):
         if not Path(program).exists():
             programs.missing(f"Debian's getmail6 needs {program}")
-    base = tmp_path_factory.mktemp("user-base")
+    directory = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        directory = directory.parent  # of all workers; made by the one that comes first
+    base = directory / "user-base"
+    with (directory / "user-base.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not base.exists():
+            _install_beside_debians_getmail(base)
+    return base
+
+
+def _install_beside_debians_getmail(base: Path) -> None:
     environment = {**os.environ, "PYTHONUSERBASE": str(base)}
     pip = [sys.executable, "-m", "pip", "--python", "/usr/bin/python3", "install", "--user", "--quiet"]
     subprocess.run([*pip, "--break-system-packages", str(Path(__file__).parent.parent)], env=environment, check=True)
-    return base
 
 
 @pytest.fixture(params=["PyPI", "Debian"])
