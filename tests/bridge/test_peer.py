@@ -20,11 +20,11 @@ import pytest
 from oauth2_pop3.bridge import passwords
 from oauth2_pop3.bridge.error_response import error_response
 from oauth2_pop3.errors import NetworkError
-from servers import programs
+from servers import ports, programs
 from servers.authorization_server import AuthorizationServer
 from servers.dovecot import Dovecot
 from support import CONTRIB
-from support.hosts import Mpop, free_port
+from support.hosts import Mpop
 from support.product import ADDRESS, Product, run
 
 OTHER = "bob@example.org"
@@ -58,7 +58,7 @@ def start(
     with ExitStack() as stack:
 
         def start_one(kind: str, *options: str, pop3: Dovecot = dovecot) -> int:
-            port = free_port()
+            port = ports.free()
             arguments = [str(pop3.pop3s_port), "--ca-certs", str(authorization_server.ca_file), *options]
             bridging = [signed_in.command, "bridge", "localhost", *arguments]
             ours = {"pop.gmail.com 995": " ".join(bridging[2:]), "127.0.0.1:1110": f"127.0.0.1:{port}"}
@@ -235,7 +235,7 @@ def test_a_socket_that_is_not_standard_input(
     authorization_server: AuthorizationServer,
 ) -> None:
     """sd_listen_fds(3): a unit without StandardInput=socket, or one with Accept=no."""
-    port = free_port()
+    port = ports.free()
     passed = [f"--setenv={name}" for name in ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "PATH")]
     activate = [programs.find("systemd-socket-activate"), *accept, *passed, "-l", f"127.0.0.1:{port}"]
     command = [signed_in.command, "bridge", "localhost", str(dovecot.pop3s_port)]
@@ -349,7 +349,7 @@ def test_sigterm_and_addresses(signed_in: Product, password: str, dovecot: Dovec
     for address in ("0.0.0.0:1110", "[::]:1110", "192.0.2.1:1110", ":"):
         result = signed_in.run("bridge", "localhost", "995", "--listen", address)
         assert result.returncode == 64, address
-    port = free_port()
+    port = ports.free()
     command = [signed_in.command, "bridge", "localhost", str(dovecot.pop3s_port), "--listen", f"127.0.0.1:{port}"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None

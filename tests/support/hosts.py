@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import email
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -117,13 +116,6 @@ def _message(data: bytes) -> Message:
 def said(result: subprocess.CompletedProcess[str]) -> str:
     """All that it said, for a message."""
     return f"exit code {result.returncode}\n{result.stdout}\n{result.stderr}"
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 at which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
 
 
 def until(holds: Callable[[], object]) -> None:
