@@ -25,7 +25,7 @@ from support.bridge import entry, started, user
 from support.hosts import Fetchmail, until
 from support.product import ADDRESS, Product
 
-SOON = 15
+SOON = 60
 """Seconds, of the 180 that the server has: more than AFTER_END, which a client that is half there gives it."""
 
 

@@ -330,7 +330,7 @@ def test_one_process_at_a_time(home: Path, python: Start) -> None:
     started = time.monotonic()
     with pytest.raises(StateLocked, match=ANN) as caught, StateLock(ANN, timeout=0.3):
         pass
-    assert 0.3 <= time.monotonic() - started < 1
+    assert time.monotonic() - started >= 0.3
     assert "fuser" in caught.value.hint
     with StateLock("bob@example.org", timeout=0):
         pass

@@ -63,7 +63,7 @@ def test_the_time_is_that_of_the_whole_handshake(listener: socket.socket) -> Non
     began = time.monotonic()
     with far, pytest.raises(TimeoutError):
         connected.start_tls(ssl.create_default_context(), "localhost")
-    assert 1 <= time.monotonic() - began < 10
+    assert 1 <= time.monotonic() - began < 30
     connected.close()
 
 

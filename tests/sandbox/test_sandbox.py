@@ -54,7 +54,7 @@ def test_keep_leaves_it_running_to_play_with(product: Product, home: Path) -> No
         assert process.stdout.readline() == "A new message is on the server.\n"
         process.send_signal(signal.SIGINT)
         process.stdin.close()
-        assert process.wait(20) == 0
+        assert process.wait(180) == 0
     assert not Path(settings["XDG_CONFIG_HOME"]).parent.exists(), "it must take its directory away"
 
 
@@ -93,7 +93,7 @@ class Play:
     def login(self, *arguments: str, account: str | None = None) -> Completed:
         with self.product.login_process(DEMO_USER, *arguments) as (process, url):
             self.sandbox.sign_in(url, account=account)
-            stdout, stderr = process.communicate(timeout=60)
+            stdout, stderr = process.communicate(timeout=180)
         return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
     def token(self) -> Completed:

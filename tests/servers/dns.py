@@ -76,7 +76,7 @@ class NameServer:
         command += ["--no-hosts", f"--listen-address={HOST}", "--bind-interfaces", "--no-ping", "--pid-file="]
         command += ["--user=", f"--port={self.resolver.port}", *(f"--local=/{name}/" for name in _LOCAL)]
         self._process = subprocess.Popen([*command, *self._records], stderr=subprocess.PIPE)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 180
         while self._process.poll() is None and time.monotonic() < deadline:
             if self._listens():
                 return True

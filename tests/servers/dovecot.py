@@ -300,7 +300,7 @@ class Dovecot:
         with self._log_file.open("ab") as log:
             command = [programs.find("dovecot"), "-F", "-c", str(configuration)]
             self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 180
         while self._process.poll() is None:
             if self._greets():
                 return True

@@ -67,7 +67,7 @@ domains = ["example.org"]
                 self.config_file.read_text().replace("domains =", f'client_secret_command = "cat {secret}"\ndomains =')
             )
 
-    def run(self, *arguments: str, stdin: str | None = None, check: bool = False, timeout: float = 60) -> Completed:
+    def run(self, *arguments: str, stdin: str | None = None, check: bool = False, timeout: float = 180) -> Completed:
         """Run `oauth2-pop3 ARGUMENTS` to its end."""
         return run(self.command, *arguments, stdin=stdin, check=check, timeout=timeout)
 
@@ -108,7 +108,7 @@ domains = ["example.org"]
         """Sign in by plain HTTP, as a person would in a browser on this machine."""
         with self.login_process(address, *arguments) as (process, url):
             server.sign_in(url, username or address, consent=consent)
-            stdout, stderr = process.communicate(timeout=60)
+            stdout, stderr = process.communicate(timeout=180)
         return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
     def expire(self, account: str = ADDRESS, seconds: float = -1) -> None:
@@ -172,7 +172,7 @@ class Getmail:
         """A [retriever] section's lines."""
         return f"type = {kind}\nserver = localhost\nport = {pop3.pop3s_port}\nusername = {address}\n{more}"
 
-    def run(self, *arguments: str, timeout: float = 120) -> Completed:
+    def run(self, *arguments: str, timeout: float = 180) -> Completed:
         """Run it with every rc file."""
         files = [word for name in self._rc_files for word in ("--rcfile", name)]
         return run(*self.command, "--getmaildir", str(self.directory), *files, *arguments, timeout=timeout)
@@ -199,7 +199,7 @@ class Getmail:
         return sorted(path.name for path in self.directory.glob("oldmail-*"))
 
 
-def run(*arguments: str, stdin: str | None = None, check: bool = False, timeout: float = 60) -> Completed:
+def run(*arguments: str, stdin: str | None = None, check: bool = False, timeout: float = 180) -> Completed:
     """Run a command to its end; with check, fail and show its standard error where it fails."""
     result = subprocess.run(
         arguments,

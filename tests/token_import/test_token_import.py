@@ -210,7 +210,7 @@ delete_account_token_on_password_error = False
             url = ""
             client.sock.settimeout(30)
             client._putcmd(f"PASS {PASSWORD}")  # type: ignore[attr-defined]
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 180
             while not url and time.monotonic() < deadline:
                 found = re.search(r"following URL to authenticate account .*: (\S+)", log.read_text())
                 url = found[1] if found else ""
@@ -218,7 +218,7 @@ delete_account_token_on_password_error = False
             stack.sign_in(url, ADDRESS)
             client._getresp()  # type: ignore[attr-defined]
             client.quit()
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 180
             while "token_salt" not in config.read_text() and time.monotonic() < deadline:
                 time.sleep(0.05)
         finally:
@@ -236,7 +236,7 @@ delete_account_token_on_password_error = False
 
 
 def connect(port: int) -> poplib.POP3:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 180
     while True:
         try:
             return poplib.POP3("127.0.0.1", port, timeout=5)
