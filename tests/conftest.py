@@ -21,16 +21,38 @@ from servers.dovecot import Dovecot
 from servers.smtp_sink import SmtpSink
 from support.product import ADDRESS, Getmail, Product
 
-MADE_ONCE = ("_workshop", "others")
+MADE_ONCE = {"_workshop", "others"}
 """Fixtures that take long to make: the tests that use one all run in one worker of pytest-xdist."""
+NOT_QUICK = MADE_ONCE | {
+    "authorization_server", "any_getmail", "browser", "debian_packages", "dovecot", "dovecot_factory",
+    "fetchmail", "getmail", "mail_server", "mpop", "play", "program", "sandbox",
+}  # fmt: skip
+"""Fixtures that start a server, a browser or a host: no test that uses one runs with --quick.
+
+What else comes to need a program is skipped then (programs.allowed), and what is marked slow is left out.
+"""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quick", action="store_true", help="run only what needs no server, browser or other program")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    programs.allowed = not config.getoption("quick")
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
-        for name in MADE_ONCE:
-            if name in getattr(item, "fixturenames", ()):
-                item.add_marker(pytest.mark.xdist_group(name))
+        for name in MADE_ONCE.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group(name))
+    if config.getoption("quick"):
+        quick, others = [], []
+        for item in items:
+            needs = NOT_QUICK.intersection(getattr(item, "fixturenames", ()))
+            (others if needs or item.get_closest_marker("slow") else quick).append(item)
+        config.hook.pytest_deselected(items=others)
+        items[:] = quick
 
 
 @pytest.fixture(scope="session")

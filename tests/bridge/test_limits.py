@@ -223,6 +223,7 @@ def short_times(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(relay, name, seconds)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("short_times")
 @pytest.mark.parametrize(("said", "gone"), [(b"DELE 1\r\nQUIT\r\n", True), (b"DELE 1\r\nquit \r\n", False)])
 def test_a_server_that_deletes_is_waited_for(said: bytes, gone: bool) -> None:

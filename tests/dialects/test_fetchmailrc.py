@@ -229,6 +229,7 @@ def test_no_tls_setting_is_dropped() -> None:
     assert b'bridge %h 995 --ca-certs /d --ca-certs /f --certfile /k"' in translated(text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [b"# " * 150_000, b"poll x user y " + b"pass z " * 50_000])
 def test_no_quadratic_time(content: bytes) -> None:
     """Minutes, once."""
@@ -273,10 +274,12 @@ def test_quoted_and_unescaped(text: str) -> None:
     assert unescaped(written[1:-1]) == text
 
 
+@pytest.mark.slow
 def test_fuzz() -> None:
     fuzz(seed=1, count=2000)
 
 
+@pytest.mark.slow
 def test_one_megabyte() -> None:
     one = b'poll pop.gmail.com proto pop3 user "a@gmail.com" password "x" is ann here ssl keep # a comment\n'
     code = (

@@ -124,12 +124,14 @@ def test_most_of_the_corpus_is_translated() -> None:
     assert len(changed) > 30
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(files())
 def test_random_files(tmp_path: Path, content: bytes) -> None:
     differs_as_it_must(content, tmp_path)
 
 
+@pytest.mark.slow
 @settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
 @given(nearly_files())
 def test_what_the_parser_refuses_is_refused_and_what_it_takes_is_read_alike(content: bytes) -> None:
@@ -179,6 +181,7 @@ def test_an_option_that_would_come_to_mean_something(option: str) -> None:
     assert option.split()[0] in account.obstacle
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [b"[x]\na" + b" " * 300_000 + b"y\n", b"[x]\n" + b"[" * 300_000])
 def test_no_quadratic_time(content: bytes) -> None:
     """Minutes, once."""
@@ -252,10 +255,12 @@ def test_recognised() -> None:
         assert not dialect.recognises("/home/ann/.getmail/oldmail-x", other)
 
 
+@pytest.mark.slow
 def test_fuzz() -> None:
     fuzz(seed=1, count=2000)
 
 
+@pytest.mark.slow
 def test_one_megabyte() -> None:
     content = (CORPUS / "plain.rc").read_bytes() + b"".join(
         b"[section-%d]\nname = value\n  and more of it\n# a comment\n" % number for number in range(24_000)

@@ -22,6 +22,7 @@ from support.sandbox import throttle
 OPERATION_FAILED = 127
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("act", ["plain", "google", "microsoft"])
 def test_the_demonstration(act: str, product: Product) -> None:
     result = product.run("sandbox", "--act", act, check=True)
@@ -33,6 +34,7 @@ def test_the_demonstration(act: str, product: Product) -> None:
     assert not product.state.exists()
 
 
+@pytest.mark.slow
 def test_keep_leaves_it_running_to_play_with(product: Product, home: Path) -> None:
     with subprocess.Popen(
         [product.command, "sandbox", "--keep"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
