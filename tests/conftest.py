@@ -47,7 +47,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for name in MADE_ONCE.intersection(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.xdist_group(name))
     if config.getoption("quick"):
-        quick, others = [], []
+        quick: list[pytest.Item] = []
+        others: list[pytest.Item] = []
         for item in items:
             needs = NOT_QUICK.intersection(getattr(item, "fixturenames", ()))
             (others if needs or item.get_closest_marker("slow") else quick).append(item)

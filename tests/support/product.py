@@ -21,6 +21,8 @@ from servers.authorization_server import NATIVE_PUBLIC, SCOPE, AuthorizationServ
 from servers.dovecot import Dovecot
 
 ADDRESS = "ann@example.org"
+BUILT_IN = "fastmail"
+"""The built-in provider with the fewest keys that are its own business."""
 Completed = subprocess.CompletedProcess[str]
 
 
@@ -66,6 +68,29 @@ domains = ["example.org"]
             self.configure(
                 self.config_file.read_text().replace("domains =", f'client_secret_command = "cat {secret}"\ndomains =')
             )
+
+    def use_built_in(self, server: AuthorizationServer, pop3: Dovecot, *addresses: str) -> None:
+        """As `login` with a built-in provider leaves it: a table for each account, none for the provider.
+
+        Keys of the accounts lead to the real servers.
+        """
+        self.configure(
+            "".join(
+                f'''\
+[accounts."{address}"]
+provider = "{BUILT_IN}"
+issuer = "{server.issuer}"
+authorization_endpoint = "{server.issuer}/auth"
+token_endpoint = "{server.issuer}/token"
+scope = "{SCOPE}"
+ca_certs = "{server.ca_file}"
+client_id = "{NATIVE_PUBLIC.client_id}"
+pop3_host = "localhost"
+pop3_port = {pop3.pop3s_port}
+'''
+                for address in addresses
+            )
+        )
 
     def run(self, *arguments: str, stdin: str | None = None, check: bool = False, timeout: float = 180) -> Completed:
         """Run `oauth2-pop3 ARGUMENTS` to its end."""
