@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs
 
 import pytest
 
@@ -18,6 +14,7 @@ from oauth2_pop3.oauth2.token import Token
 from oauth2_pop3.providers.provider import Provider
 from servers.authorization_server import NATIVE_BASIC, NATIVE_CONFIDENTIAL, NATIVE_PUBLIC, AuthorizationServer, Client
 from servers.dovecot import Dovecot
+from servers.stub import Answer, Request, stub
 from support.product import ADDRESS, Product
 
 Stack = tuple[Product, AuthorizationServer]
@@ -119,8 +116,8 @@ def test_a_server_that_refuses_to(signed_in: Stack) -> None:
 class Revocation:
     """A revocation_endpoint on plain HTTP. answers: by token_type_hint; requests: the forms that came."""
 
-    def __init__(self, port: int) -> None:
-        self.url = f"http://127.0.0.1:{port}/revoke"
+    def __init__(self, url: str) -> None:
+        self.url = f"{url}/revoke"
         self.answers: dict[str, tuple[int, dict[str, str]]] = {}
         self.requests: list[dict[str, str]] = []
 
@@ -129,6 +126,11 @@ class Revocation:
         token = Token("at", int(time.time()) + (-1 if access_token_ended else 100), refresh_token)
         return revoke(OurClient(provider, account=ADDRESS, client_secret="s"), token)
 
+    def answer(self, request: Request) -> Answer:
+        self.requests.append(request.form)
+        status, document = self.answers.get(request.form["token_type_hint"], (200, {}))
+        return Answer(status, document or b"")
+
     @property
     def hints(self) -> list[str]:
         return [form["token_type_hint"] for form in self.requests]
@@ -136,26 +138,9 @@ class Revocation:
 
 @pytest.fixture
 def endpoint() -> Iterator[Revocation]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            text = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            form = {key: values[0] for key, values in parse_qs(text, keep_blank_values=True).items()}
-            revocation.requests.append(form)
-            status, answer = revocation.answers.get(form["token_type_hint"], (200, {}))
-            body = json.dumps(answer).encode() if answer else b""
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        revocation = Revocation(server.server_port)
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    with stub(lambda request: revocation.answer(request)) as url:
+        revocation = Revocation(url)
         yield revocation
-        server.shutdown()
 
 
 @pytest.mark.usefixtures("home")
