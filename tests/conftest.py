@@ -171,9 +171,10 @@ def product(home: Path) -> Product:
 
 @pytest.fixture
 def signed_in(product: Product, authorization_server: AuthorizationServer, dovecot: Dovecot) -> Product:
-    """Signed in, and the maildrop is empty."""
+    """Signed in, and the maildrop is empty. Token requests are counted from here."""
     product.use(authorization_server, dovecot)
     assert product.login(authorization_server).returncode == 0
+    authorization_server.reset()
     dovecot.clear(ADDRESS)
     return product
 

@@ -17,15 +17,6 @@ from servers.dovecot import Dovecot
 from servers.stub import Answer, Request, stub
 from support.product import ADDRESS, Product
 
-Stack = tuple[Product, AuthorizationServer]
-
-
-@pytest.fixture
-def signed_in(product: Product, authorization_server: AuthorizationServer, dovecot: Dovecot) -> Stack:
-    product.use(authorization_server, dovecot)
-    assert product.login(authorization_server).returncode == 0
-    return product, authorization_server
-
 
 def refused_at_the_server(server: AuthorizationServer, refresh_token: str, client: Client = NATIVE_PUBLIC) -> bool:
     form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
@@ -53,8 +44,10 @@ def test_it_is_revoked(
     assert product.run("logout", ADDRESS).returncode == 77
 
 
-def test_it_is_forgotten_though_the_server_is_down(signed_in: Stack) -> None:
-    product, server = signed_in
+def test_it_is_forgotten_though_the_server_is_down(
+    signed_in: Product, authorization_server: AuthorizationServer
+) -> None:
+    product, server = signed_in, authorization_server
     refresh_token = product.stored()["refresh_token"]
     server.stop()
     result = product.run("logout", ADDRESS)
@@ -65,8 +58,8 @@ def test_it_is_forgotten_though_the_server_is_down(signed_in: Stack) -> None:
     assert nothing_is_left(product)
 
 
-def test_a_provider_that_cannot_revoke(signed_in: Stack) -> None:
-    product, server = signed_in
+def test_a_provider_that_cannot_revoke(signed_in: Product, authorization_server: AuthorizationServer) -> None:
+    product, server = signed_in, authorization_server
     refresh_token = product.stored()["refresh_token"]
     endpoints = f'authorization_endpoint = "{server.issuer}/auth"\ntoken_endpoint = "{server.issuer}/token"\n'
     product.configure(product.config_file.read_text().replace("client_id =", endpoints + "client_id ="))
@@ -78,9 +71,9 @@ def test_a_provider_that_cannot_revoke(signed_in: Stack) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"version": 2, "access_token": "x", "expires_at": 1}'])
-def test_tokens_that_cannot_be_read_are_forgotten_too(content: str, signed_in: Stack) -> None:
+def test_tokens_that_cannot_be_read_are_forgotten_too(content: str, signed_in: Product) -> None:
     """Once: they stayed for ever, and so did the readable copy of the access token."""
-    product, _ = signed_in
+    product = signed_in
     (product.state / "tokens" / f"{ADDRESS}.json").write_text(content)
     result = product.run("logout", ADDRESS)
     assert result.returncode == 74
@@ -89,9 +82,9 @@ def test_tokens_that_cannot_be_read_are_forgotten_too(content: str, signed_in: S
     assert nothing_is_left(product)
 
 
-def test_a_mailbox_does_not_end_the_sign_in_of_the_person_who_opens_it(signed_in: Stack) -> None:
+def test_a_mailbox_does_not_end_the_sign_in_of_the_person_who_opens_it(signed_in: Product) -> None:
     """Once: signing out of a shared mailbox revoked the person's own tokens."""
-    product, _ = signed_in
+    product = signed_in
     shared = "sales@example.org"
     with product.config_file.open("a") as file:
         file.write(f'[accounts."{shared}"]\naccount = "{ADDRESS}"\n')
@@ -101,8 +94,8 @@ def test_a_mailbox_does_not_end_the_sign_in_of_the_person_who_opens_it(signed_in
     assert product.token()
 
 
-def test_a_server_that_refuses_to(signed_in: Stack) -> None:
-    product, _ = signed_in
+def test_a_server_that_refuses_to(signed_in: Product) -> None:
+    product = signed_in
     product.configure(product.config_file.read_text().replace('client_id = "native-public"', 'client_id = "nobody"'))
     result = product.run("logout", ADDRESS)
     assert result.returncode == 76
