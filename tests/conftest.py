@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -19,6 +20,40 @@ from servers.certificates import Certificates
 from servers.dovecot import Dovecot
 from servers.smtp_sink import SmtpSink
 from support.product import ADDRESS, Getmail, Product
+
+MADE_ONCE = {"_workshop", "others"}
+"""Fixtures that take long to make: the tests that use one all run in one worker of pytest-xdist."""
+NOT_QUICK = MADE_ONCE | {
+    "authorization_server", "any_getmail", "browser", "debian_packages", "dovecot", "dovecot_factory",
+    "fetchmail", "getmail", "mail_server", "mpop", "play", "program", "sandbox",
+}  # fmt: skip
+"""Fixtures that start a server, a browser or a host: no test that uses one runs with --quick.
+
+What else comes to need a program is skipped then (programs.allowed), and what is marked slow is left out.
+"""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quick", action="store_true", help="run only what needs no server, browser or other program")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    programs.allowed = not config.getoption("quick")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        for name in MADE_ONCE.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group(name))
+    if config.getoption("quick"):
+        quick: list[pytest.Item] = []
+        others: list[pytest.Item] = []
+        for item in items:
+            needs = NOT_QUICK.intersection(getattr(item, "fixturenames", ()))
+            (others if needs or item.get_closest_marker("slow") else quick).append(item)
+        config.hook.pytest_deselected(items=others)
+        items[:] = quick
 
 
 @pytest.fixture(scope="session")
@@ -136,9 +171,10 @@ def product(home: Path) -> Product:
 
 @pytest.fixture
 def signed_in(product: Product, authorization_server: AuthorizationServer, dovecot: Dovecot) -> Product:
-    """Signed in, and the maildrop is empty."""
+    """Signed in, and the maildrop is empty. Token requests are counted from here."""
     product.use(authorization_server, dovecot)
     assert product.login(authorization_server).returncode == 0
+    authorization_server.reset()
     dovecot.clear(ADDRESS)
     return product
 
@@ -154,11 +190,21 @@ def debian_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for program in ("/usr/bin/python3", "/usr/bin/getmail"):
         if not Path(program).exists():
             programs.missing(f"Debian's getmail6 needs {program}")
-    base = tmp_path_factory.mktemp("user-base")
+    directory = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        directory = directory.parent  # of all workers; made by the one that comes first
+    base = directory / "user-base"
+    with (directory / "user-base.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not base.exists():
+            _install_beside_debians_getmail(base)
+    return base
+
+
+def _install_beside_debians_getmail(base: Path) -> None:
     environment = {**os.environ, "PYTHONUSERBASE": str(base)}
     pip = [sys.executable, "-m", "pip", "--python", "/usr/bin/python3", "install", "--user", "--quiet"]
     subprocess.run([*pip, "--break-system-packages", str(Path(__file__).parent.parent)], env=environment, check=True)
-    return base
 
 
 @pytest.fixture(params=["PyPI", "Debian"])

@@ -1,9 +1,16 @@
 #!/bin/sh
 # From a fresh clone to all checks and tests: installs what is missing, then ruff, mypy and pytest.
-# Arguments go to pytest. OAUTH2_POP3_NOTHING_SKIPPED=1 makes a failure of every test that lacks a program.
+# Arguments go to pytest, which runs in three processes for two cores; -n 0 makes it one, as --pdb wants it.
+# --quick: only the tests that need no server, browser or other program; installs nothing but the .venv.
+# OAUTH2_POP3_NOTHING_SKIPPED=1 makes a failure of every test that lacks a program.
 set -eu
 cd "$(dirname "$0")/.."
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
+quick=
+for argument in "$@"; do
+    [ "$argument" != --quick ] || quick=yes
+done
 
 # --- Debian packages: the real servers and clients
 
@@ -20,7 +27,7 @@ ls /usr/lib/*/sasl2/libkdexoauth2.so >/dev/null 2>&1 || packages="$packages libs
 [ -x /usr/bin/getmail ] || packages="$packages getmail6"
 python3 -c 'import ensurepip' 2>/dev/null || packages="$packages python3 python3-venv"
 
-if [ -n "$packages" ]; then
+if [ -n "$packages" ] && [ -z "$quick" ]; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
         export DEBIAN_FRONTEND=noninteractive
         apt-get update -q -o DPkg::Lock::Timeout=300
@@ -57,7 +64,7 @@ if stale .venv/stamp pyproject.toml $(find hooks -maxdepth 1 -type f | sort); th
 fi
 
 servers=tests/servers/authorization_server
-if command -v npm >/dev/null && stale $servers/node_modules/.stamp $servers/package-lock.json; then
+if [ -z "$quick" ] && command -v npm >/dev/null && stale $servers/node_modules/.stamp $servers/package-lock.json; then
     npm ci --prefix $servers --no-audit --no-fund
     echo "$sum" >$servers/node_modules/.stamp
 fi
@@ -66,6 +73,12 @@ fi
 
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .
-.venv/bin/mypy
-.venv/bin/mypy tests
-.venv/bin/python -m pytest "$@"
+# mypy works while the tests wait for their servers; what it has to say comes after them.
+.venv/bin/mypy >.venv/mypy.log 2>&1 &
+mypy=$!
+trap 'kill $mypy 2>/dev/null' EXIT
+failed=0
+.venv/bin/python -m pytest -n "$((($(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2))" --dist loadgroup "$@" || failed=$?
+wait $mypy || failed=1
+cat .venv/mypy.log
+exit $failed

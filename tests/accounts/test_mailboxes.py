@@ -30,7 +30,7 @@ def sandbox(tmp_path: Path, product: Product) -> Iterator[Sandbox]:
 def login(product: Product, sandbox: Sandbox, *arguments: str) -> Completed:
     with product.login_process(DEMO_USER, *arguments) as (process, url):
         sandbox.sign_in(url)
-        stdout, stderr = process.communicate(timeout=60)
+        stdout, stderr = process.communicate(timeout=180)
     return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
 

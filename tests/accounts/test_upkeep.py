@@ -24,15 +24,6 @@ from support.product import ADDRESS, Product
 
 OTHER = "bob@example.org"
 DAY = 86400
-Stack = tuple[Product, AuthorizationServer]
-
-
-@pytest.fixture
-def signed_in(product: Product, authorization_server: AuthorizationServer, dovecot: Dovecot) -> Stack:
-    product.use(authorization_server, dovecot)
-    assert product.login(authorization_server).returncode == 0
-    authorization_server.reset()
-    return product, authorization_server
 
 
 def edit(product: Product, **changes: object) -> None:
@@ -100,8 +91,8 @@ def test_what_the_server_says_of_the_refresh_token(lifetime: object, expected: i
 # -- status
 
 
-def test_status_has_a_stable_form(signed_in: Stack) -> None:
-    product, _ = signed_in
+def test_status_has_a_stable_form(signed_in: Product) -> None:
+    product = signed_in
     row = status(product)
     assert row.keys() == {
         *("account", "provider", "state", "grant", "uses"),
@@ -117,8 +108,8 @@ def test_status_has_a_stable_form(signed_in: Stack) -> None:
     assert product.stored()["refresh_token"] not in shown
 
 
-def test_status_tells_of_the_last_fault(signed_in: Stack) -> None:
-    product, server = signed_in
+def test_status_tells_of_the_last_fault(signed_in: Product, authorization_server: AuthorizationServer) -> None:
+    product, server = signed_in, authorization_server
     server.fault("503")
     product.expire()
     assert product.run("token", ADDRESS).returncode == 75
@@ -139,16 +130,16 @@ def test_status_tells_of_the_last_fault(signed_in: Stack) -> None:
 # -- check
 
 
-def test_all_is_well(signed_in: Stack) -> None:
-    product, server = signed_in
+def test_all_is_well(signed_in: Product, authorization_server: AuthorizationServer) -> None:
+    product, server = signed_in, authorization_server
     for arguments in ((), ("--all",), (ADDRESS,), ("--no-connect",)):
         result = product.run("check", *arguments)
         assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
     assert server.token_requests() == []
 
 
-def test_a_line_for_each_that_is_not(signed_in: Stack) -> None:
-    product, _ = signed_in
+def test_a_line_for_each_that_is_not(signed_in: Product) -> None:
+    product = signed_in
     with product.config_file.open("a") as file:
         file.write(f'\n[accounts."{OTHER}"]\nprovider = "example"\n')
     result = product.run("check")
@@ -161,17 +152,17 @@ def test_a_line_for_each_that_is_not(signed_in: Stack) -> None:
 
 
 @pytest.mark.parametrize("command", [("check",), ("check", "--all"), ("refresh", "--all", "--jitter", "0")])
-def test_a_config_that_got_lost_is_not_well(command: tuple[str, ...], signed_in: Stack) -> None:
+def test_a_config_that_got_lost_is_not_well(command: tuple[str, ...], signed_in: Product) -> None:
     """Once: silent and 0, for ever."""
-    product, _ = signed_in
+    product = signed_in
     product.config_file.unlink()
     result = product.run(*command)
     assert result.returncode == 78
     assert str(product.config_file) in result.stderr
 
 
-def test_a_passing_fault(signed_in: Stack) -> None:
-    product, server = signed_in
+def test_a_passing_fault(signed_in: Product, authorization_server: AuthorizationServer) -> None:
+    product, server = signed_in, authorization_server
     server.fault("503")
     product.expire()
     result = product.run("check")
@@ -179,8 +170,8 @@ def test_a_passing_fault(signed_in: Stack) -> None:
     assert result.stderr.count("\n") == 1
 
 
-def test_the_mailbox_is_tried(signed_in: Stack) -> None:
-    product, server = signed_in
+def test_the_mailbox_is_tried(signed_in: Product, authorization_server: AuthorizationServer) -> None:
+    product, server = signed_in, authorization_server
     server.revoke(product.stored()["refresh_token"])
     assert product.run("check", "--no-connect").returncode == 0, "nothing can be seen of it here"
     result = product.run("check")
@@ -188,8 +179,8 @@ def test_the_mailbox_is_tried(signed_in: Stack) -> None:
     assert "refused the access token" in result.stderr
 
 
-def test_an_end_that_is_near(signed_in: Stack) -> None:
-    product, _ = signed_in
+def test_an_end_that_is_near(signed_in: Product) -> None:
+    product = signed_in
     edit(product, refresh_token_expires_at=int(time.time()) + 2 * DAY)
     result = product.run("check")
     assert result.returncode == 77
@@ -199,8 +190,8 @@ def test_an_end_that_is_near(signed_in: Stack) -> None:
 
 
 @pytest.mark.parametrize("command", ["status", "check", "discover", "providers", "token"])
-def test_the_help_has_every_key_of_the_json(command: str, signed_in: Stack) -> None:
-    product, _ = signed_in
+def test_the_help_has_every_key_of_the_json(command: str, signed_in: Product) -> None:
+    product = signed_in
     arguments = {"token": [ADDRESS, "--format", "json"], "discover": [ADDRESS, "--json"]}.get(command, ["--json"])
     answer = json.loads(product.run(command, *arguments, check=True).stdout)
     row = answer[0] if isinstance(answer, list) else answer
@@ -208,9 +199,9 @@ def test_the_help_has_every_key_of_the_json(command: str, signed_in: Stack) -> N
     assert row.keys() <= set(words)
 
 
-def test_a_person_is_told_of_an_end_that_is_near(signed_in: Stack, home: Path) -> None:
+def test_a_person_is_told_of_an_end_that_is_near(signed_in: Product, home: Path) -> None:
     """Once: only by what `check` printed, which is nobody's where cron sends no mail."""
-    product, _ = signed_in
+    product = signed_in
     notifying(product, f"sh -c 'echo \"$OAUTH2_POP3_COMMAND: $OAUTH2_POP3_REASON\" >> {home}/told'")
     edit(product, refresh_token_expires_at=int(time.time()) + 2 * DAY)
     for _ in range(2):
@@ -220,8 +211,10 @@ def test_a_person_is_told_of_an_end_that_is_near(signed_in: Stack, home: Path) -
     assert told.count("\n") == 1
 
 
-def test_a_person_is_told_where_the_mailbox_is_closed(signed_in: Stack, home: Path) -> None:
-    product, server = signed_in
+def test_a_person_is_told_where_the_mailbox_is_closed(
+    signed_in: Product, authorization_server: AuthorizationServer, home: Path
+) -> None:
+    product, server = signed_in, authorization_server
     notifying(product, f"sh -c 'echo \"$OAUTH2_POP3_REASON\" >> {home}/told'")
     server.revoke(product.stored()["refresh_token"])
     assert product.run("check").returncode == 77
@@ -259,8 +252,10 @@ def test_the_jitter_is_another_each_time(home: Path, monkeypatch: pytest.MonkeyP
     assert 0 <= min(pauses) < 20 < 40 < max(pauses) <= 60
 
 
-def test_refresh_uses_a_refresh_token_that_is_hardly_used(signed_in: Stack) -> None:
-    product, server = signed_in
+def test_refresh_uses_a_refresh_token_that_is_hardly_used(
+    signed_in: Product, authorization_server: AuthorizationServer
+) -> None:
+    product, server = signed_in, authorization_server
     before = product.stored()
     result = product.run("refresh", "--all", "--jitter", "0")
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
@@ -269,8 +264,8 @@ def test_refresh_uses_a_refresh_token_that_is_hardly_used(signed_in: Stack) -> N
     assert product.token() == product.stored()["access_token"]
 
 
-def test_refresh_wants_to_be_told_which(signed_in: Stack) -> None:
-    product, _ = signed_in
+def test_refresh_wants_to_be_told_which(signed_in: Product) -> None:
+    product = signed_in
     assert product.run("refresh").returncode == 64
     assert product.run("refresh", OTHER, "--jitter", "0").returncode == 77
 
@@ -283,8 +278,8 @@ def notifying(product: Product, command: str, every: int = DAY) -> None:
     product.configure(settings + product.config_file.read_text())
 
 
-def test_a_person_is_told_once(signed_in: Stack, home: Path) -> None:
-    product, server = signed_in
+def test_a_person_is_told_once(signed_in: Product, authorization_server: AuthorizationServer, home: Path) -> None:
+    product, server = signed_in, authorization_server
     script, told = home / "tell", home / "told"
     script.write_text(
         f'#!/bin/sh\necho "$OAUTH2_POP3_ACCOUNT|$OAUTH2_POP3_COMMAND|$OAUTH2_POP3_REASON" >> {told}\necho seen\n'
@@ -309,8 +304,10 @@ def test_a_person_is_told_once(signed_in: Stack, home: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["false", "/nowhere/notify", "'"])
-def test_a_notify_command_that_fails(command: str, signed_in: Stack) -> None:
-    product, server = signed_in
+def test_a_notify_command_that_fails(
+    command: str, signed_in: Product, authorization_server: AuthorizationServer
+) -> None:
+    product, server = signed_in, authorization_server
     notifying(product, command)
     server.revoke(product.stored()["refresh_token"])
     product.expire()
@@ -323,8 +320,10 @@ def test_a_notify_command_that_fails(command: str, signed_in: Stack) -> None:
 @pytest.mark.parametrize(
     ("script", "program"), [("mail.sh", "mail"), ("desktop.sh", "notify-send"), ("syslog.sh", "logger")]
 )
-def test_the_ready_made_ones(script: str, program: str, signed_in: Stack, home: Path) -> None:
-    product, server = signed_in
+def test_the_ready_made_ones(
+    script: str, program: str, signed_in: Product, authorization_server: AuthorizationServer, home: Path
+) -> None:
+    product, server = signed_in, authorization_server
     programs, got = home / "bin", home / "got"
     programs.mkdir()
     fake = programs / program

@@ -2,7 +2,7 @@
 
 ::
 
-    python tests/benchmarks/token.py [--rounds N] [--json FILE] [--directory DIR]
+    python tests/benchmarks/token.py [--rounds N] [--only-cold] [--json FILE] [--directory DIR]
 
 Needs nothing but Python >= 3.11 and PyPI: it makes virtual environments of its own, in a temporary directory or in
 DIR, which is kept and used again. README.md says how it measures. The exit code is 0 unless something did not work:
@@ -21,6 +21,7 @@ import argparse
 import datetime
 import gzip
 import http.client
+import importlib.util
 import json
 import platform
 import random
@@ -364,7 +365,7 @@ class SignedIn:
         self.server = server
         self.configure(server.row)
         for address in (ADDRESS, OTHER_ADDRESS):
-            with product.login_process(address, "--no-check", "--provider", "example") as (process, url):
+            with product.login_process(address, "--no-check") as (process, url):
                 server.sign_in(url, address)
                 _, stderr = process.communicate(timeout=60)
             if process.returncode:
@@ -372,12 +373,21 @@ class SignedIn:
         self._bare_request_token = str(product.stored(OTHER_ADDRESS)["refresh_token"])
         self._tls = ssl.create_default_context(cafile=server.row["ca_certs"])
 
-    def configure(self, row: Mapping[str, str]) -> None:
-        """Write config.toml, the accounts that `login` put there too."""
-        secret = {"client_secret": self.server.client_secret} if self.server.client_secret else {}
-        lines = [f"{key} = {json.dumps(value)}" for key, value in {**row, **secret, "pop3_host": "localhost"}.items()]
-        accounts = "".join(f'[accounts."{address}"]\nprovider = "example"\n' for address in (ADDRESS, OTHER_ADDRESS))
-        self.product.configure("[providers.example]\n" + "\n".join(lines) + f"\n{accounts}")
+    def configure(self, row: Mapping[str, str], *, provider_table: bool = False) -> None:
+        """Write config.toml as `login` with a built-in provider leaves it: accounts, and no table of the provider.
+
+        The accounts' keys lead to the server. With provider_table it is as people have it whose provider is not
+        built in.
+        """
+        from support.product import BUILT_IN
+
+        secret = {"client_secret": self.server.client_secret, "client_secret_policy": "optional"}
+        values = {**row, **(secret if self.server.client_secret else {}), "pop3_host": "localhost"}
+        keys = "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
+        name, of_account = ("example", "") if provider_table else (BUILT_IN, keys)
+        accounts = [f'[accounts."{address}"]\nprovider = "{name}"\n' for address in (ADDRESS, OTHER_ADDRESS)]
+        tables = [f"[providers.example]\n{keys}"] if provider_table else []
+        self.product.configure("".join(tables + [account + of_account for account in accounts]))
 
     def cold(self, env: Mapping[str, str]) -> float:
         """Seconds of one `token` that has to refresh."""
@@ -388,9 +398,18 @@ class SignedIn:
             raise FailedError("a cold `token` made other than one token request")
         return seconds
 
+    def with_provider_table(self, env: Mapping[str, str]) -> float:
+        """The same where config.toml describes the provider."""
+        self.configure(self.server.row, provider_table=True)
+        try:
+            return self.cold(env)
+        finally:
+            self.configure(self.server.row)
+
     def without_endpoints(self, env: Mapping[str, str]) -> float:
         """The same where the metadata has to be asked first."""
-        self.configure({key: value for key, value in self.server.row.items() if not key.endswith("_endpoint")})
+        row = {key: value for key, value in self.server.row.items() if not key.endswith("_endpoint")}
+        self.configure(row, provider_table=True)  # else the built-in provider's would be asked
         try:
             return self.cold(env)
         finally:
@@ -478,6 +497,7 @@ def measure_cold(places: Places, signed_in: SignedIn, env: Mapping[str, str], ro
     tasks = {
         "bare": lambda: timed(bare, env),
         "cold": lambda: signed_in.cold(env),
+        "table": lambda: signed_in.with_provider_table(env),
         "metadata": lambda: signed_in.without_endpoints(env),
         "request": signed_in.bare_request,
     }
@@ -485,8 +505,9 @@ def measure_cold(places: Places, signed_in: SignedIn, env: Mapping[str, str], ro
     found = medians(interleaved(tasks, rounds))
     ratio = found["cold"] / found["bare"]
     report.add(f"cold `token`, one refresh at {by}", found["cold"], found["bare"], goal="< 25 x bare", met=ratio < 25)
+    report.add("the same with a [providers.X] table in config.toml", found["table"], found["bare"])
     report.add("of that, the HTTPS request and the server's time", found["request"], found["bare"])
-    report.add("cold, with a request for the issuer's metadata", found["metadata"], found["bare"])
+    report.add("with that table, and a request for the issuer's metadata", found["metadata"], found["bare"])
 
     outputs = [os.devnull] * CONTENDERS
     crowds = {
@@ -523,7 +544,7 @@ def say(what: str) -> None:
     print(f"{what} ...", file=sys.stderr, flush=True)
 
 
-def measure(places: Places, rounds: int, json_file: Path | None) -> None:
+def measure(places: Places, rounds: int, json_file: Path | None, *, only_cold: bool) -> None:
     """Everything, by the Python of the virtual environment `servers`, which has what tests/servers imports."""
     sys.path.insert(0, str(TESTS))
     from support.product import Product
@@ -540,12 +561,14 @@ def measure(places: Places, rounds: int, json_file: Path | None) -> None:
     product.command = places.bin("ours", "oauth2-pop3")
     with authorization_server(places.directory / "authorization-server") as server:
         signed_in = SignedIn(product, server)
-        say("warm")
-        measure_warm(places, signed_in, env, rounds, report)
+        if not only_cold:
+            say("warm")
+            measure_warm(places, signed_in, env, rounds, report)
         say("cold")
         measure_cold(places, signed_in, env, rounds, report)
-    say(".pth")
-    measure_pth(places, env, rounds, report)
+    if not only_cold:
+        say(".pth")
+        measure_pth(places, env, rounds, report)
     print(report.markdown())
     if json_file:
         json_file.write_text(json.dumps(asdict(report), indent=1, ensure_ascii=False) + "\n")
@@ -556,11 +579,15 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=40, metavar="N", help="default: %(default)s; .pth: 10 N")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there too")
     parser.add_argument("--directory", type=Path, metavar="DIR", help="keep the virtual environments there")
+    parser.add_argument("--only-cold", action="store_true", help="nothing but the rows of a `token` that refreshes")
     parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if importlib.util.find_spec("ensurepip") is None:
+        print("token.py needs virtual environments: apt-get install python3-venv", file=sys.stderr)
+        return 2
     try:
         if options.inside:
-            measure(Places(options.inside), options.rounds, options.json)
+            measure(Places(options.inside), options.rounds, options.json, only_cold=options.only_cold)
             return 0
         with ExitStack() as stack:
             directory = options.directory or stack.enter_context(tempfile.TemporaryDirectory(prefix="token-benchmark-"))
@@ -569,6 +596,7 @@ def main() -> int:
             places.make()
             again = [places.bin("servers", "python"), __file__, "--inside", str(places.directory)]
             more = ["--json", str(options.json.resolve())] if options.json else []
+            more += ["--only-cold"] if options.only_cold else []
             return subprocess.run([*again, "--rounds", str(options.rounds), *more], check=False).returncode
     except FailedError as error:
         print(f"token.py: {error}", file=sys.stderr)

@@ -16,15 +16,17 @@ import os
 import sys
 
 if sys.path[:1] == [os.path.dirname(os.path.realpath(__file__))]:
-    sys.path.pop(0)  # else token.py beside this file would be found where the standard library looks for its own
+    sys.path.pop(0)  # else token.py would be found where the standard library looks for its own
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 
 import argparse
-import shutil
 import statistics
 import subprocess
 import tempfile
 import time
 from pathlib import Path
+
+from benchmarks import needs
 
 SIZE = 1 << 20
 COMMENT = "# The mail of this account is fetched every five minutes, and stays for two weeks.\n"
@@ -80,6 +82,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
+    needs.programs("oauth2-pop3", "getmail", "fetchmail", "mpop")
     here = Path(sys.executable).parent
     with tempfile.TemporaryDirectory() as name:
         home = Path(name)
@@ -98,8 +101,7 @@ def main() -> None:
             ours, code = seconds(
                 [str(here / "oauth2-pop3"), "translate", str(file), "--dialect", dialect], home, rounds
             )
-            peer = peers[dialect]
-            theirs, their_code = seconds(peer, home, rounds) if shutil.which(peer[0]) else (float("nan"), -1)
+            theirs, their_code = seconds(peers[dialect], home, rounds)
             print(
                 f"{dialect:12} {kind:24} {ours:9.2f}s {theirs:7.2f}s {ours / theirs:6.1f}  {code} {their_code}",
                 flush=True,

@@ -16,15 +16,16 @@ from pathlib import Path
 import pytest
 
 from oauth2_pop3.bridge.client import Client, ClientGone
+from servers import ports
 from servers.authorization_server import AuthorizationServer
 from servers.certificates import Certificates
 from servers.dovecot import Dovecot
 from servers.faulty_path import Fault, FaultyPath
 from support.bridge import entry, started, user
-from support.hosts import Fetchmail, free_port, until
+from support.hosts import Fetchmail, until
 from support.product import ADDRESS, Product
 
-SOON = 15
+SOON = 60
 """Seconds, of the 180 that the server has: more than AFTER_END, which a client that is half there gives it."""
 
 
@@ -100,7 +101,7 @@ def test_a_client_of_listen(signed_in: Product, authorization_server: Authorizat
     """Of a client on the network's side it is only known that it sends no more."""
     password = signed_in.run("bridge-password", ADDRESS, check=True).stdout.strip()
     path.fault = Fault("AUTH", "stall")
-    port = free_port()
+    port = ports.free()
     with started(signed_in, path.port, authorization_server, "--listen", str(port)) as (_, process):
         assert process.stderr is not None
         assert "listening" in process.stderr.readline()

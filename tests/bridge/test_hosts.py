@@ -27,7 +27,7 @@ from servers.authorization_server import NATIVE_PUBLIC, NATIVE_SHORT, Authorizat
 from servers.certificates import Certificates
 from servers.dovecot import Dovecot
 from servers.faulty_path import Fault, FaultyPath
-from support.hosts import Fetchmail, Message, Mpop, said
+from support.hosts import Fetchmail, Message, Mpop, connected, said, until
 from support.product import ADDRESS, Product
 
 OTHER = "bob@example.org"
@@ -87,7 +87,7 @@ class Way:
         self.said = ""
         self._around = around
 
-    def configure(self, port: int, user: str, *more: str, timeout: int = 3) -> None:
+    def configure(self, port: int, user: str, *more: str, timeout: int = 60) -> None:
         """Write the host's file. timeout: seconds of silence that it bears."""
         raise NotImplementedError
 
@@ -124,7 +124,7 @@ class FetchmailWay(Way):
         options: str = "",
         deliver: str = "{mda}",
         passwords: Sequence[str] = (),
-        timeout: int = 3,
+        timeout: int = 60,
     ) -> None:
         """more: users. options: of each, as `keep`. passwords: of the users, where one of them is wrong."""
         ca_file = self._around.authorization_server.ca_file
@@ -147,7 +147,7 @@ class FetchmailWay(Way):
 class MpopWay(Way):
     """plain, xoauth2, oauthbearer."""
 
-    def configure(self, port: int, user: str, *more: str, secret: str = "", timeout: int = 3) -> None:
+    def configure(self, port: int, user: str, *more: str, secret: str = "", timeout: int = 60) -> None:
         """more: lines. secret: instead of the right password, or the command that prints a token."""
         command = f"{self._around.product.command} token {self.user(user)}"
         given = secret or (command if self.oauth2 else f"echo {Dovecot.password}")
@@ -264,11 +264,10 @@ def meets(fault: Fault, around: Around, *options: str) -> Scenario:
     def scenario(way: Way, user: str) -> list[Outcome]:
         way.fill(user, range(1, 9), size=6000)
         with FaultyPath(around.certificates, around.pop3) as path:
-            path.fault = replace(fault)
-            way.configure(path.port, user, *options)
-            patience = threading.Timer(2.5, path.release)
+            path.fault = met = replace(fault)
+            way.configure(path.port, user, *options, timeout=10 if fault.kind == "stall" else 60)
             if fault.kind == "stall" and isinstance(way, MpopWay):
-                patience.start()
+                threading.Thread(target=release_once_met, args=(path, met)).start()
             outcomes = [way.run(user)]
             assert path.fault.seen, "it has happened"
             path.fault = None
@@ -276,6 +275,12 @@ def meets(fault: Fault, around: Around, *options: str) -> Scenario:
             return [*outcomes, way.run(user)]
 
     return scenario
+
+
+def release_once_met(path: FaultyPath, fault: Fault) -> None:
+    until(lambda: fault.seen)
+    time.sleep(1)
+    path.release()
 
 
 def before_sign_in(fault: Fault, compare: Compare, user: str) -> None:
@@ -320,7 +325,7 @@ def a_maildrop_that_another_session_has(host: str, compare: Compare, _: Compare,
 
     def scenario(way: Way, user: str) -> list[Outcome]:
         way.fill(user, range(1, 4))
-        way.configure(port, user, timeout=20)
+        way.configure(port, user)
         client = poplib.POP3_SSL("localhost", port, context=context)
         client.user(way.user(user))
         client.pass_(Dovecot.password)
@@ -520,7 +525,7 @@ def test_a_daemon_across_the_end_of_tokens(
             assert isinstance(way.host, Fetchmail)
             way.configure(pop3.pop3s_port, ADDRESS)
             daemons.append(stack.enter_context(way.host.daemon(1)))
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 180
         number = 0
         while len(tokens) < 3 and time.monotonic() < deadline:
             number += 1
@@ -528,13 +533,12 @@ def test_a_daemon_across_the_end_of_tokens(
                 way.fill(ADDRESS, range(number, number + 1))
             tokens.add(product.stored(bridged_user)["access_token"])
             time.sleep(0.6)
-        deadline = time.monotonic() + 10
-        while any(pop3.count(way.user(ADDRESS)) for way in ways) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        time.sleep(0.2)
+        until(lambda: not any(pop3.count(way.user(ADDRESS)) for way in ways))
+        until(lambda: not any(map(connected, daemons)))
+        time.sleep(0.2)  # it still writes down what it has seen
         for daemon in daemons:
             daemon.terminate()
-        straight, bridged = (way.outcome(daemon.wait(10), ADDRESS) for way, daemon in zip(ways, daemons, strict=True))
+        straight, bridged = (way.outcome(daemon.wait(180), ADDRESS) for way, daemon in zip(ways, daemons, strict=True))
     assert bridged == straight
     assert [message.subject for message in bridged.delivered] == sorted(f"Message {n + 1}" for n in range(number))
     assert bridged.left == [[]]

@@ -21,7 +21,7 @@ from servers.authorization_server import AuthorizationServer
 from servers.dovecot import Dovecot
 from support.product import ADDRESS, Product
 
-LONG = 20.0  # seconds in which whatever is waited for has happened on a slow machine too
+LONG = 60.0  # seconds in which whatever is waited for has happened on a slow machine too
 NOWHERE = MaildropServer(host="localhost", port=1)
 
 
@@ -154,7 +154,7 @@ def test_a_client_has_thirty_commands(upstream: MaildropServer) -> None:
 def test_a_session_in_which_nothing_moves_is_let_go(
     upstream: MaildropServer, dovecot: Dovecot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(relay, "IDLE", 1.0)
+    monkeypatch.setattr(relay, "IDLE", 2.0)
     with bridged(upstream) as (end, line, done):
         sign_in(end, line)
         before = dovecot.log().count("Disconnected: ")
@@ -162,10 +162,10 @@ def test_a_session_in_which_nothing_moves_is_let_go(
         for _ in range(6):  # one in which something does is not
             end.sendall(b"NOOP\r\n")
             assert line().startswith(b"+OK")
-            time.sleep(0.3)
+            time.sleep(0.5)
         assert not done.done()
         assert line() == b"", "it was the bridge that has ended"
-        assert time.monotonic() - began >= 2.5
+        assert time.monotonic() - began >= 4.5
         done.result(LONG)
     deadline = time.monotonic() + LONG
     while dovecot.log().count("Disconnected: ") == before:
@@ -219,10 +219,11 @@ def relayed() -> Iterator[Relayed]:
 
 @pytest.fixture
 def short_times(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, seconds in (("AFTER_END", 0.3), ("AFTER_QUIT", 1.2), ("IDLE", LONG)):
+    for name, seconds in (("AFTER_END", 0.3), ("AFTER_QUIT", 4.0), ("IDLE", LONG)):
         monkeypatch.setattr(relay, name, seconds)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("short_times")
 @pytest.mark.parametrize(("said", "gone"), [(b"DELE 1\r\nQUIT\r\n", True), (b"DELE 1\r\nquit \r\n", False)])
 def test_a_server_that_deletes_is_waited_for(said: bytes, gone: bool) -> None:
@@ -236,8 +237,8 @@ def test_a_server_that_deletes_is_waited_for(said: bytes, gone: bool) -> None:
         assert not ended.done(), "it may delete"
         quick.sendall(b"+OK\r\n+OK\r\n")
         quick.close()
-        assert 0.6 <= ended.result(LONG) < 1.2
-        assert given_up.result(LONG) >= 1.2, "but not for ever"
+        assert 0.6 <= ended.result(LONG) < 4
+        assert given_up.result(LONG) >= 4, "but not for ever"
 
 
 @pytest.mark.usefixtures("short_times")
@@ -247,7 +248,7 @@ def test_without_quit_it_is_not(said: bytes) -> None:
         client.sendall(said)
         client.shutdown(socket.SHUT_WR)
         assert server.recv(100) == said
-        assert 0.3 <= done.result(LONG) < 1.2
+        assert 0.3 <= done.result(LONG) < 4
 
 
 @pytest.mark.usefixtures("short_times")

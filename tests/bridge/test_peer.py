@@ -20,11 +20,11 @@ import pytest
 from oauth2_pop3.bridge import passwords
 from oauth2_pop3.bridge.error_response import error_response
 from oauth2_pop3.errors import NetworkError
-from servers import programs
+from servers import ports, programs
 from servers.authorization_server import AuthorizationServer
 from servers.dovecot import Dovecot
 from support import CONTRIB
-from support.hosts import Mpop, free_port
+from support.hosts import Mpop
 from support.product import ADDRESS, Product, run
 
 OTHER = "bob@example.org"
@@ -58,7 +58,7 @@ def start(
     with ExitStack() as stack:
 
         def start_one(kind: str, *options: str, pop3: Dovecot = dovecot) -> int:
-            port = free_port()
+            port = ports.free()
             arguments = [str(pop3.pop3s_port), "--ca-certs", str(authorization_server.ca_file), *options]
             bridging = [signed_in.command, "bridge", "localhost", *arguments]
             ours = {"pop.gmail.com 995": " ".join(bridging[2:]), "127.0.0.1:1110": f"127.0.0.1:{port}"}
@@ -98,7 +98,7 @@ def start(
                 )
             )
             stack.callback(_kill, process)
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + 180
             while True:
                 with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
                     return port
@@ -139,7 +139,7 @@ def refusals(port: int, *attempts: tuple[str, str]) -> list[str]:
         began = time.monotonic()
         with pytest.raises(poplib.error_proto) as refused:
             sign_in(port, *attempt)
-        assert 1 <= time.monotonic() - began < 8
+        assert time.monotonic() - began >= 1
         return str(refused.value)
 
     with ThreadPoolExecutor() as pool:
@@ -235,7 +235,7 @@ def test_a_socket_that_is_not_standard_input(
     authorization_server: AuthorizationServer,
 ) -> None:
     """sd_listen_fds(3): a unit without StandardInput=socket, or one with Accept=no."""
-    port = free_port()
+    port = ports.free()
     passed = [f"--setenv={name}" for name in ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "PATH")]
     activate = [programs.find("systemd-socket-activate"), *accept, *passed, "-l", f"127.0.0.1:{port}"]
     command = [signed_in.command, "bridge", "localhost", str(dovecot.pop3s_port)]
@@ -308,14 +308,15 @@ def test_strangers_at_the_port(start: Start, password: str, dovecot: Dovecot, tm
             end.sendall(b"PASS x\r\n")
             assert line().startswith(b"-ERR [AUTH]")
         assert line() == b""
-        assert 7 <= time.monotonic() - began < 12
+        assert time.monotonic() - began >= 7
         client = waits.result()
     assert client.stat()[0] == 0
     client.quit()
     for end in idle:
-        end.settimeout(0.2)
+        end.settimeout(60)
         assert end.recv(1000).startswith(b"+OK")
     assert idle[0].recv(1000) == b""
+    idle[1].settimeout(0.2)
     with pytest.raises(TimeoutError):
         idle[1].recv(1000)
     for end in idle:
@@ -349,7 +350,7 @@ def test_sigterm_and_addresses(signed_in: Product, password: str, dovecot: Dovec
     for address in ("0.0.0.0:1110", "[::]:1110", "192.0.2.1:1110", ":"):
         result = signed_in.run("bridge", "localhost", "995", "--listen", address)
         assert result.returncode == 64, address
-    port = free_port()
+    port = ports.free()
     command = [signed_in.command, "bridge", "localhost", str(dovecot.pop3s_port), "--listen", f"127.0.0.1:{port}"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
@@ -359,7 +360,7 @@ def test_sigterm_and_addresses(signed_in: Product, password: str, dovecot: Dovec
         )
         with raw(port):
             process.terminate()
-            assert process.wait(3) == 0
+            assert process.wait(180) == 0
         assert process.stderr.read() == ""
 
 

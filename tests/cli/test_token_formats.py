@@ -15,13 +15,6 @@ from servers.dovecot import Dovecot
 from support.product import ADDRESS, Product
 
 
-@pytest.fixture
-def signed_in(product: Product, authorization_server: AuthorizationServer, dovecot: Dovecot) -> Product:
-    product.use(authorization_server, dovecot)
-    assert product.login(authorization_server).returncode == 0
-    return product
-
-
 def printed(product: Product, *arguments: str) -> str:
     result = product.run("token", ADDRESS, *arguments, check=True)
     assert result.stderr == ""

@@ -50,7 +50,7 @@ def sandbox(directory: Path, product: Product, act: str, length: int) -> Iterato
 def login(product: Product, servers: Sandbox) -> Completed:
     with product.login_process(DEMO_USER) as (process, url):
         servers.sign_in(url)
-        stdout, stderr = process.communicate(timeout=60)
+        stdout, stderr = process.communicate(timeout=180)
     return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -23,6 +24,8 @@ from oauth2_pop3.translation.unified_diff import unified_diff
 from servers import programs
 
 Dump = dict[str, Any]
+_CONTROL = re.compile(r"(?<!\\)((?:\\\\)*)\\0x([0-9a-f]{2})")
+"""fetchmail prints a control character as \\0x04, which Python reads as NUL and x04."""
 SERVER = {"plugin", "auth"}
 USER = {"password", "ssl", "sslproto", "sslkey", "sslcert", "sslcertck", "sslcertfile", "sslcertpath",
         "sslcommonname", "sslfingerprint"}  # fmt: skip
@@ -46,7 +49,7 @@ def dump(fetchmail: str, content: bytes, directory: Path) -> list[Dump] | str:
     if result.returncode:
         return result.stderr.decode("iso-8859-1") or "refused"
     found: dict[str, Any] = {}
-    exec(result.stdout.decode("iso-8859-1"), found)  # it prints Python
+    exec(_CONTROL.sub(r"\1\\x\2", result.stdout.decode("iso-8859-1")), found)  # it prints Python
     entries = []
     for server in found["fetchmailrc"]["servers"]:
         entries += [{**server, **user} for user in server.pop("users")]
@@ -226,6 +229,7 @@ def test_no_tls_setting_is_dropped() -> None:
     assert b'bridge %h 995 --ca-certs /d --ca-certs /f --certfile /k"' in translated(text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [b"# " * 150_000, b"poll x user y " + b"pass z " * 50_000])
 def test_no_quadratic_time(content: bytes) -> None:
     """Minutes, once."""
@@ -270,10 +274,12 @@ def test_quoted_and_unescaped(text: str) -> None:
     assert unescaped(written[1:-1]) == text
 
 
+@pytest.mark.slow
 def test_fuzz() -> None:
     fuzz(seed=1, count=2000)
 
 
+@pytest.mark.slow
 def test_one_megabyte() -> None:
     one = b'poll pop.gmail.com proto pop3 user "a@gmail.com" password "x" is ann here ssl keep # a comment\n'
     code = (

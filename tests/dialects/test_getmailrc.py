@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import functools
 import re
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from dialects.getmail_forks import GetmailForks
 from dialects.getmailrc_grammar import CORPUS, files, fuzz, nearly_files, sign_ins
 from oauth2_pop3.dialects import SignIn
 from oauth2_pop3.dialects.getmailrc import GetmailFile, GetmailRc
@@ -25,6 +27,12 @@ NEW = {"account", "mechanism", "unique_ids", "starttls", "envelope_recipient", "
 GETMAIL = {"PyPI's": str(Path(sys.executable).with_name("getmail")), "Debian's": "/usr/bin/getmail"}
 
 
+@functools.cache
+def forks(getmail: str) -> GetmailForks:
+    """Of this getmail: one for all tests."""
+    return GetmailForks(getmail)
+
+
 def dump(content: bytes, directory: Path, getmail: str = GETMAIL["PyPI's"]) -> tuple[str, Dump, str] | str:
     """What getmail takes the file for: the retriever's type and options, and the rest; its error if it refuses."""
     home = directory / "home"
@@ -32,13 +40,11 @@ def dump(content: bytes, directory: Path, getmail: str = GETMAIL["PyPI's"]) -> t
     for name in ("cur", "new", "tmp"):
         (home / "Maildir" / name).mkdir(parents=True, exist_ok=True)
     (home / "Maildir/ca.pem").touch()
-    file = home / ".getmail/getmailrc"
-    file.write_bytes(content)
-    result = subprocess.run(
-        [getmail, "--dump", "--getmaildir", home / ".getmail", "--rcfile", "getmailrc"],
-        env={"HOME": str(home), "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}, stdin=subprocess.DEVNULL,
-        capture_output=True, timeout=60, check=False,
-    )  # fmt: skip
+    (home / ".getmail/getmailrc").write_bytes(content)
+    result = forks(getmail).run(
+        *("--dump", "--getmaildir", str(home / ".getmail"), "--rcfile", "getmailrc"),
+        environment={"HOME": str(home), "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
+    )
     said = result.stdout.decode(errors="replace")
     found = re.search(r"(?m)^\s*retriever:\s*([\w-]+)\((.*)\)\s*$((?s:.*))", said)
     if not found:
@@ -97,6 +103,18 @@ def test_the_corpus(name: str, getmail: str, tmp_path: Path) -> None:
     assert translated(again) == again, "translating twice changes nothing more"
 
 
+@pytest.mark.parametrize("content", [(CORPUS / "plain.rc").read_bytes(), b"[retriever]\ntype = x\n", b"no section\n"])
+def test_a_fork_of_getmail_says_what_getmail_says(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "Maildir").mkdir()
+    (tmp_path / "getmailrc").write_bytes(content)
+    arguments = ("--dump", "--getmaildir", str(tmp_path), "--rcfile", "getmailrc")
+    environment = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
+    getmail = GETMAIL["PyPI's"]
+    forked = forks(getmail).run(*arguments, environment=environment)
+    alone = subprocess.run([getmail, *arguments], env=environment, capture_output=True, check=False)
+    assert (forked.returncode, forked.stdout, forked.stderr) == (alone.returncode, alone.stdout, alone.stderr)
+
+
 def test_the_corpus_is_large_enough() -> None:
     assert len(list(CORPUS.glob("*.rc"))) >= 40
 
@@ -106,12 +124,14 @@ def test_most_of_the_corpus_is_translated() -> None:
     assert len(changed) > 30
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@pytest.mark.slow
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(files())
 def test_random_files(tmp_path: Path, content: bytes) -> None:
     differs_as_it_must(content, tmp_path)
 
 
+@pytest.mark.slow
 @settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
 @given(nearly_files())
 def test_what_the_parser_refuses_is_refused_and_what_it_takes_is_read_alike(content: bytes) -> None:
@@ -161,6 +181,7 @@ def test_an_option_that_would_come_to_mean_something(option: str) -> None:
     assert option.split()[0] in account.obstacle
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [b"[x]\na" + b" " * 300_000 + b"y\n", b"[x]\n" + b"[" * 300_000])
 def test_no_quadratic_time(content: bytes) -> None:
     """Minutes, once."""
@@ -234,10 +255,12 @@ def test_recognised() -> None:
         assert not dialect.recognises("/home/ann/.getmail/oldmail-x", other)
 
 
+@pytest.mark.slow
 def test_fuzz() -> None:
     fuzz(seed=1, count=2000)
 
 
+@pytest.mark.slow
 def test_one_megabyte() -> None:
     content = (CORPUS / "plain.rc").read_bytes() + b"".join(
         b"[section-%d]\nname = value\n  and more of it\n# a comment\n" % number for number in range(24_000)

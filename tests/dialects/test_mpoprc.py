@@ -241,10 +241,12 @@ def test_recognised() -> None:
         assert not dialect.recognises("x", other)
 
 
+@pytest.mark.slow
 def test_fuzz() -> None:
     fuzz(seed=1, count=2000)
 
 
+@pytest.mark.slow
 def test_one_megabyte(capsys: pytest.CaptureFixture[str]) -> None:
     """Linear: ten times as large is not a hundred times as slow. The figure is for the note, the bound is generous."""
     one = "account a{0}\nhost pop.gmail.com\ntls on\ntls_starttls off\nuser a{0}@gmail.com\npassword x\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from support.discovery import (
     server_xml,
     xml,
 )
+from support.hosts import until
 
 
 def test_autoconfig_without_an_issuer_asks_the_pop3_server(
@@ -37,10 +37,8 @@ def test_autoconfig_without_an_issuer_asks_the_pop3_server(
 def test_no_name_of_a_person_is_sent_to_ask(dovecot: Dovecot, certificates: Certificates, home: Path) -> None:
     before = len(dovecot.log())
     openid_configuration.look_up("localhost", dovecot.pop3s_port, domain=DOMAIN, ca_certs=str(certificates.ca_file))
-    deadline = time.monotonic() + 5
-    while "method=OAUTHBEARER" not in (log := dovecot.log()[before:]) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert "user=<discovery@found.example>, method=OAUTHBEARER" in log
+    until(lambda: "method=OAUTHBEARER" in dovecot.log()[before:])
+    assert "user=<discovery@found.example>, method=OAUTHBEARER" in dovecot.log()[before:]
 
 
 def test_a_pop3_server_whose_certificate_is_not_to_be_trusted_is_not_asked(

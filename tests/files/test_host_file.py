@@ -156,6 +156,7 @@ for line in sys.stdin:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("action", ["replace", "undo"])
 def test_killed_at_every_step(action: str, rc: Path) -> None:
     """The old file or the new one, and the other one is whole somewhere; what was begun can be done again."""

@@ -254,19 +254,17 @@ def test_a_name_that_is_no_text(home: Path) -> None:
 
 
 def cached(text: str, mode: int = 0o600) -> Path:
+    """Write the cache. FUTURE in the text becomes a time that is 10,000 seconds away."""
     path = Path(access_token_cache.path(ANN))
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+    path.write_text(text.replace("FUTURE", str(int(time.time()) + 10_000)))
     path.chmod(mode)
     return path
 
 
-FUTURE = int(time.time()) + 10_000
-
-
 def test_the_cache_is_read(home: Path) -> None:
     assert access_token_cache.read(ANN) is None
-    cached(f"{FUTURE}\ntoken\n")
+    cached("FUTURE\ntoken\n")
     assert access_token_cache.read("ANN@example.org", 9000) == "token"
     assert access_token_cache.read(ANN, 11_000) is None
 
@@ -276,12 +274,12 @@ def test_the_cache_is_read(home: Path) -> None:
     [
         "",
         "\n",
-        f"{FUTURE}\n",
-        f"{FUTURE}\ntoken",
-        f"{FUTURE}\n\n",
-        f"{FUTURE}\na\nb\n",
+        "FUTURE\n",
+        "FUTURE\ntoken",
+        "FUTURE\n\n",
+        "FUTURE\na\nb\n",
         "x\ntoken\n",
-        f"{FUTURE}\né\n",
+        "FUTURE\né\n",
         "nan\ntoken\n",
     ],  # BUG: nan is not greater than any number, so it never ended
 )
@@ -292,12 +290,12 @@ def test_a_cache_that_is_damaged(home: Path, text: str) -> None:
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o620, 0o601])
 def test_a_cache_that_others_can_reach(home: Path, mode: int) -> None:
-    cached(f"{FUTURE}\ntoken\n", mode)
+    cached("FUTURE\ntoken\n", mode)
     assert access_token_cache.read(ANN) is None
 
 
 def test_a_cache_that_is_no_file(home: Path, tmp_path: Path) -> None:
-    path = cached(f"{FUTURE}\ntoken\n")
+    path = cached("FUTURE\ntoken\n")
     path.rename(tmp_path / "elsewhere")
     path.symlink_to(tmp_path / "elsewhere")
     assert access_token_cache.read(ANN) is None
@@ -311,7 +309,7 @@ def test_a_cache_that_is_no_file(home: Path, tmp_path: Path) -> None:
 
 @as_root
 def test_a_cache_of_somebody_else(home: Path) -> None:
-    os.chown(cached(f"{FUTURE}\ntoken\n"), NOBODY, NOBODY)
+    os.chown(cached("FUTURE\ntoken\n"), NOBODY, NOBODY)
     assert access_token_cache.read(ANN) is None
 
 
@@ -332,7 +330,7 @@ def test_one_process_at_a_time(home: Path, python: Start) -> None:
     started = time.monotonic()
     with pytest.raises(StateLocked, match=ANN) as caught, StateLock(ANN, timeout=0.3):
         pass
-    assert 0.3 <= time.monotonic() - started < 1
+    assert time.monotonic() - started >= 0.3
     assert "fuser" in caught.value.hint
     with StateLock("bob@example.org", timeout=0):
         pass

@@ -48,7 +48,7 @@ def test_content_of_the_wheel(workshop: Workshop) -> None:
     script = info.removesuffix("dist-info") + "data/scripts/oauth2-pop3"
     of_the_distribution = {f"{info}/{name}" for name in ("METADATA", "WHEEL", "RECORD", "licenses/LICENSE")}
     assert content.keys() == modules | of_the_distribution | {"oauth2_pop3.pth", "oauth2_pop3.start", script}
-    assert {"oauth2_pop3/py.typed", "oauth2_pop3_hooks/py.typed", "oauth2_pop3/providers.toml"} < modules
+    assert {"oauth2_pop3/py.typed", "oauth2_pop3_hooks/py.typed", "oauth2_pop3/providers/providers.toml"} < modules
     assert content[script].startswith(b"#!python\n")  # the installer puts its interpreter there
     assert content[f"{info}/licenses/LICENSE"] == (ROOT / "LICENSE").read_bytes()
     # site.py: a line of a .pth file is run when it begins with `import`, and all others are directories.
@@ -262,7 +262,7 @@ def test_an_orphaned_pth_is_silent(workshop: Workshop, home: Path) -> None:
     assert stock_type_works(home, str(venv / "bin/getmail")).stderr == ""
 
 
-@pytest.mark.parametrize("lost", ["pluggy", "oauth2_pop3_hooks", "oauth2_pop3/hosts", "oauth2_pop3/sasl.py"])
+@pytest.mark.parametrize("lost", ["pluggy", "oauth2_pop3_hooks", "oauth2_pop3/hosts", "oauth2_pop3/pop3/sasl.py"])
 def test_our_failure_is_one_line_and_no_harm_to_getmail(workshop: Workshop, home: Path, lost: str) -> None:
     venv = workshop.venv(workshop.wheel, "getmail6")
     (site_packages,) = venv.glob("lib/python*/site-packages")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ from oauth2_pop3.errors import ConfigError, NetworkError, OAuth2Pop3Error, OAuth
 from oauth2_pop3.oauth2 import metadata
 from oauth2_pop3.providers.provider import Provider
 from oauth2_pop3.sandbox import Sandbox
+from servers.stub import Answer, Request, stub
 
 RFC_8414 = "/.well-known/oauth-authorization-server"
 OIDC = "/.well-known/openid-configuration"
@@ -23,14 +22,17 @@ OIDC = "/.well-known/openid-configuration"
 class Site:
     """Documents by path, on plain HTTP, which the provider of these tests allows. requests: the paths asked for."""
 
-    def __init__(self, port: int) -> None:
-        self.url = f"http://127.0.0.1:{port}"
-        self.documents: dict[str, tuple[int, bytes, dict[str, str]]] = {}
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.documents: dict[str, Answer] = {}
         self.requests: list[str] = []
 
     def put(self, path: str, document: object = None, *, status: int = 200, **headers: str) -> None:
-        body = document if isinstance(document, bytes) else json.dumps(document).encode()
-        self.documents[path] = (status, body, headers)
+        self.documents[path] = Answer(status, document, headers)
+
+    def answer(self, request: Request) -> Answer:
+        self.requests.append(request.path)
+        return self.documents.get(request.path, Answer(404, b"<html>"))
 
     def document(self, issuer: str = "", **more: Any) -> dict[str, Any]:
         return {
@@ -43,26 +45,9 @@ class Site:
 
 @pytest.fixture
 def site(home: Path) -> Iterator[Site]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            there.requests.append(self.path)
-            status, body, headers = there.documents.get(self.path, (404, b"<html>", {}))
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    there = Site(server.server_address[1])
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    yield there
-    server.shutdown()
-    server.server_close()
+    with stub(lambda request: there.answer(request)) as url:
+        there = Site(url)
+        yield there
 
 
 def provider(issuer: str, **row: Any) -> Provider:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -28,6 +26,7 @@ from oauth2_pop3.providers.provider import DEFAULT_REDIRECT_URI, MAIL_SCOPE, Pro
 from servers.authorization_server import MAIL_SCOPE as SERVERS_MAIL_SCOPE
 from servers.authorization_server import AuthorizationServer
 from servers.dovecot import Dovecot
+from servers.stub import Answer, Request, stub
 
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 SECRET = "a-client-secret-that-nobody-may-see"
@@ -136,7 +135,7 @@ class Site:
 
     def __init__(self) -> None:
         self.url = ""
-        self.answers: list[tuple[int, object, dict[str, str]] | None] = []
+        self.answers: list[Answer | None] = []
         self.requests: list[dict[str, Any]] = []
 
     def provider(self, **row: Any) -> Provider:
@@ -152,7 +151,12 @@ class Site:
         )
 
     def says(self, document: object, status: int = 201, **headers: str) -> None:
-        self.answers.append((status, document, headers))
+        self.answers.append(Answer(status, document, headers))
+
+    def answer(self, request: Request) -> Answer | None:
+        assert request.headers["Content-Type"] == "application/json"
+        self.requests.append(json.loads(request.body))
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
     def obtain(self, known: Mapping[str, object] | None = None, **row: Any) -> Registration:
         return registration.obtain(self.provider(**row), known or {})
@@ -162,32 +166,8 @@ class Site:
 def site(home: Path) -> Iterator[Site]:
     there = Site()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            assert self.headers["Content-Type"] == "application/json"
-            there.requests.append(json.loads(body))
-            answer = there.answers.pop(0) if len(there.answers) > 1 else there.answers[0]
-            if answer is None:
-                self.close_connection = True
-                return
-            status, document, headers = answer
-            text = document if isinstance(document, bytes) else json.dumps(document).encode()
-            self.send_response(status)
-            for name, value in {**headers, "Content-Length": str(len(text))}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(text)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    there.url = f"http://127.0.0.1:{server.server_address[1]}"
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    yield there
-    server.shutdown()
-    server.server_close()
+    with stub(there.answer) as there.url:
+        yield there
 
 
 def kept_files(home: Path) -> list[Path]:
@@ -286,9 +266,20 @@ def test_a_secret_beside_an_echoed_none(site: Site) -> None:
 
 @pytest.mark.parametrize(
     ("ends", "times"),
-    [(1, 2), (time.time() - 5, 2), (time.time() + 900, 1), (True, 1), ("1", 1), (float("nan"), 1), (-1, 1), (1e300, 1)],
+    [
+        (1, 2),
+        (lambda: time.time() - 5, 2),
+        (lambda: time.time() + 900, 1),
+        (True, 1),
+        ("1", 1),
+        (float("nan"), 1),
+        (-1, 1),
+        (1e300, 1),
+    ],
+    ids=["1970", "just now", "in 15 minutes", "True", "text", "nan", "-1", "1e300"],
 )
 def test_a_secret_that_has_ended(site: Site, ends: object, times: int) -> None:
+    ends = ends() if callable(ends) else ends
     site.says({"client_id": "c", "client_secret": SECRET, "client_secret_expires_at": ends})
     site.obtain()
     site.obtain()
@@ -397,14 +388,14 @@ def test_passing_faults_and_redirects(site: Site) -> None:
     site.answers = [None]
     with pytest.raises(NetworkError):
         site.obtain()
-    site.answers = [(503, b"", {})]
+    site.answers = [Answer(503, b"", {})]
     with pytest.raises(NetworkError):
         site.obtain()
-    site.answers = [(429, b"", {"Retry-After": "9"})]
+    site.answers = [Answer(429, b"", {"Retry-After": "9"})]
     with pytest.raises(NetworkError) as caught:
         site.obtain()
     assert caught.value.retry_after == 9
-    site.answers = [(302, b"", {"Location": f"{site.url}/elsewhere"})]
+    site.answers = [Answer(302, b"", {"Location": f"{site.url}/elsewhere"})]
     with pytest.raises(OAuthError, match="redirect"):
         site.obtain()
 

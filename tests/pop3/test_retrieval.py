@@ -11,11 +11,11 @@ from contextlib import contextmanager
 import pytest
 
 from oauth2_pop3.errors import NetworkError, OutOfStep, Pop3Error
-from oauth2_pop3.pop3 import retrieval
 from oauth2_pop3.pop3.read_ahead import ReadAheadLimits
 from oauth2_pop3.pop3.retrieval import Retrieval
 from oauth2_pop3.pop3.session import Session
 from oauth2_pop3.sandbox.pop3_server.connection import stuff_dots
+from support.hosts import until
 
 SILENCE = b"-"
 """No answer, where an answer stands."""
@@ -34,6 +34,7 @@ class Server:
         self.most_unread = 0
         self.other: Callable[[int, str], bytes | None] = lambda session, line: None
         self.sizes_lie = False
+        self.timeout = 30.0
         self._sessions = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -43,7 +44,7 @@ class Server:
         self._listener.close()
 
     def connect(self) -> Session:
-        return Session.connect("127.0.0.1", self.port, context=None, timeout=0.5)
+        return Session.connect("127.0.0.1", self.port, context=None, timeout=self.timeout)
 
     def _serve(self) -> None:
         while True:
@@ -103,11 +104,13 @@ class Server:
 
 @contextmanager
 def served(
-    count: int = 20, capabilities: str = "PIPELINING", read_ahead: int = 8, **options: object
+    count: int = 20, capabilities: str = "PIPELINING", read_ahead: int = 8, *, timeout: float = 30, **options: object
 ) -> Iterator[tuple[Server, Retrieval, list[str]]]:
     """A server with messages, a run, and the unique-ids."""
     messages = {f"uid-{n}": b"Subject: %d\r\n\r\n" % n + b".dot\r\n" * n for n in range(1, count + 1)}
     server = Server(messages, capabilities)
+    server.timeout = timeout
+    options.setdefault("pauses", (0, 0, 0))
     try:
         run = Retrieval(server.connect, read_ahead=ReadAheadLimits(read_ahead), **options)  # type: ignore[arg-type]
         order = [str(message.unique_id) for message in run.listing()[0]]
@@ -116,11 +119,6 @@ def served(
         run.close()
     finally:
         server.close()
-
-
-@pytest.fixture(autouse=True)
-def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retrieval, "PAUSES", (0.0, 0.0, 0.0))
 
 
 def retr(server: Server) -> list[int]:
@@ -156,7 +154,8 @@ def test_every_message_once_and_in_order(capabilities: str, read_ahead: int) -> 
 def test_how_far_ahead(capabilities: str, read_ahead: int, ahead: int) -> None:
     with served(20, capabilities, read_ahead) as (server, run, order):
         run.fetch(order[0])
-        time.sleep(0.05)
+        until(lambda: len(retr(server)) >= 1 + ahead)
+        time.sleep(0.05)  # for one too many
         assert retr(server) == list(range(1, 2 + ahead))
 
 
@@ -295,7 +294,7 @@ def test_a_token_that_ends_in_the_session() -> None:
 @pytest.mark.parametrize("kind", ["one too many", "one left out"])
 def test_a_server_out_of_step_is_found_out(kind: str) -> None:
     """Nothing is delivered for another message."""
-    with served(20) as (server, run, order):
+    with served(20, timeout=0.5) as (server, run, order):
         whole = b"+OK here\r\n" + stuff_dots(server.messages["uid-6"]) + b".\r\n"
 
         def other(session: int, line: str) -> bytes | None:
@@ -350,7 +349,7 @@ def test_a_server_that_does_not_read_while_it_writes() -> None:
 
 
 def test_a_server_that_falls_silent() -> None:
-    with served(20) as (server, run, order):
+    with served(20, timeout=2) as (server, run, order):
         server.other = lambda session, line: (
             SILENCE if session == 1 and line[:4] == "RETR" and line > "RETR 5" else None
         )

@@ -62,18 +62,18 @@ class Peer:
 
     def __exit__(self, kind: object, *_: object) -> None:
         self._listener.close()
-        self._thread.join(5)
+        self._thread.join(60)
         if kind is None:
             assert not self._thread.is_alive(), f"the script has not come to its end: {self.lines}"
             assert self.fault is None, self.fault
 
-    def connect(self, timeout: float = 5) -> Session:
+    def connect(self, timeout: float = 60) -> Session:
         return Session.connect("127.0.0.1", self.port, context=None, timeout=timeout)
 
     def _run(self) -> None:
         try:
             connection, _ = self._listener.accept()
-            connection.settimeout(5)
+            connection.settimeout(60)
             if self._tls:
                 connection = self._tls.wrap_socket(connection, server_side=True)
             with connection, connection.makefile("rb") as lines:
@@ -135,7 +135,7 @@ def shared_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox
 @pytest.fixture
 def sandbox(shared_sandbox: Sandbox) -> Iterator[Sandbox]:
     maildrop = shared_sandbox.pop3_server.maildrops[shared_sandbox.user]
-    assert maildrop.lock.acquire(timeout=5)  # the server lets go a moment after the client has
+    assert maildrop.lock.acquire(timeout=60)  # the server lets go a moment after the client has
     maildrop.lock.release()
     maildrop.messages = []
     shared_sandbox.pop3_server.faults = Faults()
@@ -214,9 +214,9 @@ def test_a_message_with_a_line_of_a_megabyte(sandbox: Sandbox, token: str) -> No
 
 
 def test_silence_ends_at_the_timeout(sandbox: Sandbox, token: str) -> None:
-    sandbox.pop3_server.faults = Faults(stall_at="STAT", stall_seconds=1)
+    sandbox.pop3_server.faults = Faults(stall_at="STAT", stall_seconds=3)
     with (
-        open_maildrop(server_of(sandbox, timeout=0.2), sandbox.user, lambda _: token) as session,
+        open_maildrop(server_of(sandbox, timeout=1), sandbox.user, lambda _: token) as session,
         pytest.raises(NetworkError, match="silent"),
     ):
         session.stat()
@@ -287,7 +287,7 @@ def test_a_refused_sign_in_leaves_no_connection(sandbox: Sandbox) -> None:
     for _ in range(3):
         with pytest.raises(AuthenticationRejected):
             open_maildrop(server_of(sandbox), sandbox.user, lambda _: "stale")
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 180
     while len(list(Path("/proc/self/fd").iterdir())) > before:  # the sandbox's ends go a moment later
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -312,7 +312,7 @@ def test_a_certificate_that_is_not_to_be_trusted(certificates: Certificates, kin
         Peer(b"+OK hello\r\n", None, tls_with=server_context(certificates, kind)) as server,
         pytest.raises(Pop3Error, match="is not trusted") as caught,
     ):
-        Session.connect("127.0.0.1", server.port, context=client_context(certificates), timeout=5)
+        Session.connect("127.0.0.1", server.port, context=client_context(certificates), timeout=60)
     assert server.lines == []
     assert ("clock" if kind == "expired" else "ca_certs") in caught.value.hint
 
@@ -324,7 +324,7 @@ def test_the_name_that_the_certificate_must_have(certificates: Certificates) -> 
             server.port,
             context=client_context(certificates),
             server_hostname="elsewhere.example",
-            timeout=5,
+            timeout=60,
         ).close()
 
 
@@ -355,7 +355,7 @@ def test_tls_at_a_plain_port(certificates: Certificates) -> None:
         Peer(b"+OK POP3 without TLS\r\n", None) as server,
         pytest.raises(Pop3Error, match="no TLS connection") as caught,
     ):
-        Session.connect("127.0.0.1", server.port, context=client_context(certificates), timeout=5)
+        Session.connect("127.0.0.1", server.port, context=client_context(certificates), timeout=60)
     assert "995" in caught.value.hint
 
 
@@ -371,8 +371,8 @@ def test_a_connection_that_ends_in_the_handshake(certificates: Certificates) -> 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     with listener, pytest.raises(NetworkError):
-        Session.connect("127.0.0.1", listener.getsockname()[1], context=client_context(certificates), timeout=5)
-    thread.join(5)
+        Session.connect("127.0.0.1", listener.getsockname()[1], context=client_context(certificates), timeout=60)
+    thread.join(60)
 
 
 def test_plain_at_a_tls_port(certificates: Certificates) -> None:
@@ -386,7 +386,7 @@ def test_stls_that_is_not_offered(certificates: Certificates, capabilities: byte
         Peer(b"+OK hello\r\n", "CAPA", capabilities, None) as server,
         pytest.raises(Pop3Error, match="does not offer STLS"),
     ):
-        Session.connect("127.0.0.1", server.port, context=client_context(certificates), starttls=True, timeout=5)
+        Session.connect("127.0.0.1", server.port, context=client_context(certificates), starttls=True, timeout=60)
     assert server.lines == ["CAPA"]
 
 
@@ -402,13 +402,13 @@ def test_what_is_injected_behind_the_answer_to_stls_is_refused(certificates: Cer
         ) as server,
         pytest.raises(Pop3Error, match="more than its response to STLS"),
     ):
-        Session.connect("127.0.0.1", server.port, context=client_context(certificates), starttls=True, timeout=5)
+        Session.connect("127.0.0.1", server.port, context=client_context(certificates), starttls=True, timeout=60)
 
 
 def test_what_is_injected_a_moment_later_breaks_the_handshake(certificates: Certificates) -> None:
     script = (b"+OK hello\r\n", "CAPA", b"+OK\r\nSTLS\r\n.\r\n", "STLS", b"+OK begin\r\n")
     with Peer(*script, b"+OK\r\nSASL XOAUTH2\r\n.\r\n", None) as server, pytest.raises(Pop3Error):
-        Session.connect("127.0.0.1", server.port, context=client_context(certificates), starttls=True, timeout=5)
+        Session.connect("127.0.0.1", server.port, context=client_context(certificates), starttls=True, timeout=60)
 
 
 def test_stls_that_is_refused_sends_nothing_more(certificates: Certificates) -> None:
@@ -416,7 +416,7 @@ def test_stls_that_is_refused_sends_nothing_more(certificates: Certificates) -> 
         Peer(b"+OK hello\r\n", "CAPA", b"+OK\r\nSTLS\r\n.\r\n", "STLS", b"-ERR no\r\n", None) as server,
         pytest.raises(Pop3Error, match="STLS"),
     ):
-        Session.connect("127.0.0.1", server.port, context=client_context(certificates), starttls=True, timeout=5)
+        Session.connect("127.0.0.1", server.port, context=client_context(certificates), starttls=True, timeout=60)
     assert server.lines == ["CAPA", "STLS"]
 
 
@@ -497,7 +497,7 @@ def test_what_capa_says_does_not_reach_the_terminal_raw() -> None:
         pytest.raises(Pop3Error, match="does not offer") as caught,
     ):
         open_maildrop(
-            MaildropServer(host="127.0.0.1", port=server.port, timeout=5, allow_insecure_loopback=True),
+            MaildropServer(host="127.0.0.1", port=server.port, timeout=60, allow_insecure_loopback=True),
             "a",
             lambda _: "t",
         )
@@ -538,7 +538,7 @@ def drip(connection: socket.socket, octets: bytes, pause: float) -> None:
             return
 
 
-@pytest.mark.parametrize("octets", [b"+" + b"x" * 500, b"+OK\r\n" + b"x" * 500])
+@pytest.mark.parametrize("octets", [b"+" + b"x" * 3000, b"+OK\r\n" + b"x" * 3000])
 def test_a_server_that_drips(octets: bytes) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
 
@@ -550,12 +550,12 @@ def test_a_server_that_drips(octets: bytes) -> None:
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
-    with listener, Session.connect("127.0.0.1", listener.getsockname()[1], context=None, timeout=0.2) as session:
+    with listener, Session.connect("127.0.0.1", listener.getsockname()[1], context=None, timeout=1) as session:
         started = time.monotonic()
         with pytest.raises(NetworkError, match="too slowly"):
             retrieve(session)
-        assert time.monotonic() - started < 2
-    thread.join(5)
+        assert time.monotonic() - started < 30, "half of what the whole takes"
+    thread.join(60)
 
 
 # Once: what came fast at first is time to drip later: one megabyte buys 51 hours at the default timeout.
@@ -570,17 +570,17 @@ def test_a_server_that_drips_after_a_good_beginning(monkeypatch: pytest.MonkeyPa
             while b"RETR" not in received:
                 received += connection.recv(100)
             connection.sendall(b"+OK\r\n" + b"x" * 100_000)
-            drip(connection, b"x" * 60, 0.02)
+            drip(connection, b"x" * 3000, 0.02)
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     with (
         listener,
-        Session.connect("127.0.0.1", listener.getsockname()[1], context=None, timeout=0.2) as session,
+        Session.connect("127.0.0.1", listener.getsockname()[1], context=None, timeout=1) as session,
         pytest.raises(NetworkError, match="too slowly"),
     ):
         retrieve(session)
-    thread.join(5)
+    thread.join(60)
 
 
 @pytest.mark.parametrize(

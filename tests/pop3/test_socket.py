@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from oauth2_pop3.pop3.socket import Socket, wait
+from servers import ports
 from servers.certificates import Certificates
-from support.hosts import free_port
 
 
 @pytest.fixture
@@ -24,22 +24,22 @@ def listener() -> Iterator[socket.socket]:
         yield server
 
 
-def resolve_to(monkeypatch: pytest.MonkeyPatch, *ports: int) -> None:
+def resolve_to(monkeypatch: pytest.MonkeyPatch, *numbers: int) -> None:
     """Let any name have these ports of this machine for its addresses, in this order."""
-    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in ports]
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in numbers]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
 
 
 def test_the_next_address_where_one_refuses(monkeypatch: pytest.MonkeyPatch, listener: socket.socket) -> None:
     open_port = listener.getsockname()[1]
-    resolve_to(monkeypatch, free_port(), open_port)
+    resolve_to(monkeypatch, ports.free(), open_port)
     connected = Socket.open("pop.example.org", 995, 5)
     assert connected.peer == ("127.0.0.1", open_port)
     connected.close()
 
 
 def test_what_the_first_address_said_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    resolve_to(monkeypatch, free_port(), free_port())
+    resolve_to(monkeypatch, ports.free(), ports.free())
     with pytest.raises(ConnectionRefusedError):
         Socket.open("pop.example.org", 995, 5)
     resolve_to(monkeypatch)
@@ -62,7 +62,7 @@ def test_the_time_is_that_of_the_whole_handshake(listener: socket.socket) -> Non
     began = time.monotonic()
     with far, pytest.raises(TimeoutError):
         connected.start_tls(ssl.create_default_context(), "localhost")
-    assert 1 <= time.monotonic() - began < 10
+    assert 1 <= time.monotonic() - began < 30
     connected.close()
 
 

@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from support.sandbox import throttle
 OPERATION_FAILED = 127
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("act", ["plain", "google", "microsoft"])
 def test_the_demonstration(act: str, product: Product) -> None:
     result = product.run("sandbox", "--act", act, check=True)
@@ -34,6 +34,7 @@ def test_the_demonstration(act: str, product: Product) -> None:
     assert not product.state.exists()
 
 
+@pytest.mark.slow
 def test_keep_leaves_it_running_to_play_with(product: Product, home: Path) -> None:
     with subprocess.Popen(
         [product.command, "sandbox", "--keep"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -55,7 +56,7 @@ def test_keep_leaves_it_running_to_play_with(product: Product, home: Path) -> No
         assert process.stdout.readline() == "A new message is on the server.\n"
         process.send_signal(signal.SIGINT)
         process.stdin.close()
-        assert process.wait(20) == 0
+        assert process.wait(180) == 0
     assert not Path(settings["XDG_CONFIG_HOME"]).parent.exists(), "it must take its directory away"
 
 
@@ -77,7 +78,10 @@ class Play:
         self.getmail = getmail
         self.sandbox = sandbox
         self.configure()
-        getmail.configure(f"type = oauth2-pop3\nusername = {DEMO_USER}\ntimeout = 5")
+        self.configure_getmail("timeout = 60")
+
+    def configure_getmail(self, options: str) -> None:
+        self.getmail.configure(f"type = oauth2-pop3\nusername = {DEMO_USER}\nreconnect_pauses = (0, 0, 0)\n{options}")
 
     def configure(self, **changes: Any) -> None:
         """Write config.toml; None takes a key out."""
@@ -91,7 +95,7 @@ class Play:
     def login(self, *arguments: str, account: str | None = None) -> Completed:
         with self.product.login_process(DEMO_USER, *arguments) as (process, url):
             self.sandbox.sign_in(url, account=account)
-            stdout, stderr = process.communicate(timeout=60)
+            stdout, stderr = process.communicate(timeout=180)
         return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
     def token(self) -> Completed:
@@ -288,9 +292,8 @@ def test_a_connection_that_breaks_in_a_message(play: Callable[..., Play]) -> Non
 def test_a_server_that_stalls_is_left_after_the_timeout(play: Callable[..., Play]) -> None:
     begun = play()
     begun.sandbox.deliver(2)
-    begun.sandbox.pop3_server.faults = Faults(stall_at="RETR", stall_seconds=30)
-    started = time.monotonic()
+    begun.configure_getmail("timeout = 2")
+    begun.sandbox.pop3_server.faults = Faults(stall_at="RETR", stall_seconds=600)
     result = begun.getmail.run()
-    assert time.monotonic() - started < 60, "four connections, and the pauses between them"
     assert result.returncode == OPERATION_FAILED
-    assert "silent for 5 seconds" in result.stderr
+    assert "silent for 2 seconds" in result.stderr

@@ -82,7 +82,7 @@ class Client:
     def post(self, endpoint: str = "token_endpoint", **form: Any) -> requests.Response:
         body = {"client_id": self.sandbox.client_id, "client_secret": self.sandbox.client_secret, **form}
         body = {name: value for name, value in body.items() if value is not None}
-        return self.http.post(self.endpoints[endpoint], data=body, timeout=10)
+        return self.http.post(self.endpoints[endpoint], data=body, timeout=60)
 
     def exchange(self, code: str, **changes: Any) -> requests.Response:
         form = {"grant_type": "authorization_code", "code": code, "redirect_uri": REDIRECT_URI}
@@ -101,7 +101,7 @@ class Client:
 
 def pop3(sandbox: Sandbox) -> poplib.POP3_SSL:
     context = ssl.create_default_context(cafile=str(sandbox.ca_certs))
-    return poplib.POP3_SSL(sandbox.pop3_host, sandbox.pop3_port, timeout=10, context=context)
+    return poplib.POP3_SSL(sandbox.pop3_host, sandbox.pop3_port, timeout=60, context=context)
 
 
 def response(mechanism: str, user: str, token: str) -> str:
@@ -130,7 +130,7 @@ def test_metadata_names_what_there_is(start: Start) -> None:
     sandbox = start()
     client = Client(sandbox)
     url = f"{sandbox.issuer}/.well-known/oauth-authorization-server"
-    answer = client.http.get(url, timeout=10)
+    answer = client.http.get(url, timeout=60)
     metadata = answer.json()
     assert answer.headers["Content-Type"] == "application/json"
     assert metadata["issuer"] == sandbox.issuer
@@ -160,7 +160,7 @@ def test_the_whole_code_grant_and_both_mechanisms(start: Start) -> None:
 
 def test_the_page_shows_the_hint_and_escapes_it(start: Start) -> None:
     client = Client(start())
-    page = client.http.get(client.authorization_url(login_hint='"><script>x@y'), timeout=10)
+    page = client.http.get(client.authorization_url(login_hint='"><script>x@y'), timeout=60)
     assert page.status_code == 200
     assert "<script>" not in page.text
     assert 'value="&quot;&gt;&lt;script&gt;x@y"' in page.text
@@ -326,22 +326,22 @@ def test_faults_of_the_token_endpoint(start: Start) -> None:
 def test_bounds_and_strangers(start: Start) -> None:
     sandbox = start()
     client = Client(sandbox)
-    assert client.http.post(client.endpoints["token_endpoint"], data="x" * 70000, timeout=10).status_code == 413
+    assert client.http.post(client.endpoints["token_endpoint"], data="x" * 70000, timeout=60).status_code == 413
     context = ssl.create_default_context(cafile=str(sandbox.ca_certs))
-    unmeasured = HTTPSConnection(urlsplit(sandbox.issuer).netloc, context=context, timeout=10)
+    unmeasured = HTTPSConnection(urlsplit(sandbox.issuer).netloc, context=context, timeout=60)
     unmeasured.putrequest("POST", "/token")
     unmeasured.endheaders()
     assert unmeasured.getresponse().status == 411
     unmeasured.close()
-    assert client.http.get(f"{sandbox.issuer}/token", timeout=10).status_code == 404
+    assert client.http.get(f"{sandbox.issuer}/token", timeout=60).status_code == 404
     assert client.post(grant_type="password", username="x", password="y").json()["error"] == "unsupported_grant_type"
     form = {"account": sandbox.user, "decision": "allow"}
     cross = client.http.post(
-        client.authorization_url(), data=form, headers={"Origin": "https://attacker.test"}, timeout=10
+        client.authorization_url(), data=form, headers={"Origin": "https://attacker.test"}, timeout=60
     )
     assert cross.status_code == 400
     with pytest.raises(requests.exceptions.SSLError):
-        requests.get(sandbox.issuer, timeout=10)
+        requests.get(sandbox.issuer, timeout=60)
 
 
 # --- the POP3 server
@@ -487,7 +487,7 @@ def test_stls(start: Start) -> None:
     sandbox = start(stls=True)
     sandbox.deliver(1)
     token = Client(sandbox).tokens()["access_token"]
-    connection = poplib.POP3(sandbox.pop3_host, sandbox.pop3_stls_port or 0, timeout=10)
+    connection = poplib.POP3(sandbox.pop3_host, sandbox.pop3_stls_port or 0, timeout=60)
     assert "STLS" in connection.capa()
     assert "SASL" not in connection.capa()
     with pytest.raises(poplib.error_proto, match="Not without TLS"):
@@ -564,7 +564,7 @@ def test_closing_ends_open_sessions(tmp_path: Path) -> None:
     started = time.monotonic()
     with pytest.raises((poplib.error_proto, OSError)):
         connection._getresp()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
     with pytest.raises(OSError, match="refused"):
         pop3(sandbox)
 
@@ -652,13 +652,13 @@ def test_google_tokens(start: Start) -> None:
     assert (wrong.status_code, wrong.json()["error"]) == (401, "invalid_client")
     form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
     basic = (sandbox.client_id, sandbox.client_secret or "")
-    assert client.http.post(client.endpoints["token_endpoint"], form, auth=basic, timeout=10).status_code == 200
+    assert client.http.post(client.endpoints["token_endpoint"], form, auth=basic, timeout=60).status_code == 200
     server.issued.expire(sandbox.user, refresh_tokens=True)  # "testing" mode, seven days later
     dead = client.refresh(tokens["refresh_token"]).json()
     assert dead == {"error": "invalid_grant", "error_description": "Token has been expired or revoked."}
     assert client.refresh("1//never").json() == {"error": "invalid_grant", "error_description": "Bad Request"}
     tokens = client.tokens()
-    revoked = client.http.post(client.endpoints["revocation_endpoint"], {"token": tokens["access_token"]}, timeout=10)
+    revoked = client.http.post(client.endpoints["revocation_endpoint"], {"token": tokens["access_token"]}, timeout=60)
     assert revoked.status_code == 200
     assert client.refresh(tokens["refresh_token"]).json() == dead
 
@@ -712,7 +712,7 @@ def test_microsoft_tokens(start: Start) -> None:
     server.issued.revoke(sandbox.user)
     assert client.refresh(second["refresh_token"]).json()["error_codes"] == [50173]
     assert "revocation_endpoint" not in {**sandbox.provider_row(), **server.metadata()}
-    assert client.http.post(f"{sandbox.issuer}/revoke", {"token": "x"}, timeout=10).status_code == 404
+    assert client.http.post(f"{sandbox.issuer}/revoke", {"token": "x"}, timeout=60).status_code == 404
 
 
 def test_microsoft_pop3(start: Start) -> None:
@@ -734,5 +734,5 @@ def test_microsoft_pop3(start: Start) -> None:
 
 def test_query_that_cannot_be_read(start: Start) -> None:
     sandbox = start()
-    page = Client(sandbox).http.get(f"{sandbox.issuer}/authorize?{urlencode({'x': '1'})}&%zz=;", timeout=10)
+    page = Client(sandbox).http.get(f"{sandbox.issuer}/authorize?{urlencode({'x': '1'})}&%zz=;", timeout=60)
     assert page.status_code == 400

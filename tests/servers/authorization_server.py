@@ -157,7 +157,7 @@ class AuthorizationServer:
             raise AssertionError(f"no redirect from {page.url}: HTTP {page.status_code}\n{page.text}")
         if follow_redirect:
             with self._session() as session:
-                session.get(url, timeout=10)
+                session.get(url, timeout=60)
         return url
 
     def approve_device(self, verification_uri_complete: str, username: str, *, consent: bool = True) -> str:
@@ -229,12 +229,12 @@ class AuthorizationServer:
         if client.client_secret and not basic:
             form["client_secret"] = client.client_secret
         with self._session() as session:
-            return session.post(self.issuer + path, form, auth=basic, timeout=10)
+            return session.post(self.issuer + path, form, auth=basic, timeout=60)
 
     def _through_pages(self, url: str, username: str, *, consent: bool) -> requests.Response:
         """Fill in form after form; returns the redirect away from here, or the first page without a form."""
         with self._session() as session:
-            answer = session.get(url, timeout=10, allow_redirects=False)
+            answer = session.get(url, timeout=60, allow_redirects=False)
             refused = False
             while True:
                 page = _Page(answer.text)
@@ -242,17 +242,17 @@ class AuthorizationServer:
                     url = urljoin(answer.url, location)
                     if not url.startswith(self.issuer + "/"):
                         return answer
-                    answer = session.get(url, timeout=10, allow_redirects=False)
+                    answer = session.get(url, timeout=60, allow_redirects=False)
                 elif page.action is None or refused or not answer.ok:
                     return answer
                 elif page.fields.get("prompt") == "consent" and not consent:
                     refused = True
-                    answer = session.get(urljoin(answer.url, page.abort), timeout=10, allow_redirects=False)
+                    answer = session.get(urljoin(answer.url, page.abort), timeout=60, allow_redirects=False)
                 else:
                     given = {"login": username, "password": "any"}
                     form = {name: given.get(name, value) for name, value in page.fields.items()}
                     target = urljoin(answer.url, page.action)
-                    answer = session.post(target, form, timeout=10, allow_redirects=False)
+                    answer = session.post(target, form, timeout=60, allow_redirects=False)
 
 
 class _Page(html.parser.HTMLParser):

@@ -50,7 +50,7 @@ class Browser:
             "screenshot": str(screenshot),
         }
         command = [self._node, str(SCRIPT), json.dumps(order)]
-        done = subprocess.run(command, env=self._environment, capture_output=True, text=True, timeout=90)
+        done = subprocess.run(command, env=self._environment, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr
         page = json.loads(done.stdout)
         return LastPage(page["url"], page["text"], screenshot)

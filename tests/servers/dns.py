@@ -13,9 +13,9 @@ from typing import Any, Self
 import dns.exception
 import dns.resolver
 
-from servers import programs
+from servers import ports, programs
 
-HOST = "127.0.0.1"
+HOST = ports.HOST
 _LOCAL = ("example", "thunderbird.net")  # domains that nobody else is asked about: what is not there is NXDOMAIN
 
 
@@ -71,12 +71,12 @@ class NameServer:
             self._process = None
 
     def _start(self) -> bool:
-        self.resolver.port = _free_port()
+        self.resolver.port = ports.free()
         command = [programs.find("dnsmasq"), "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv"]
         command += ["--no-hosts", f"--listen-address={HOST}", "--bind-interfaces", "--no-ping", "--pid-file="]
         command += ["--user=", f"--port={self.resolver.port}", *(f"--local=/{name}/" for name in _LOCAL)]
         self._process = subprocess.Popen([*command, *self._records], stderr=subprocess.PIPE)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 180
         while self._process.poll() is None and time.monotonic() < deadline:
             if self._listens():
                 return True
@@ -111,19 +111,6 @@ class NameServer:
             return [(*kind, (record.address, ports.get(port, port))) for record in answer]
 
         return getaddrinfo
-
-
-def _free_port() -> int:
-    """A port that is free for UDP and TCP: dnsmasq needs both."""
-    while True:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
-            udp.bind((HOST, 0))
-            port: int = udp.getsockname()[1]
-            try:
-                tcp.bind((HOST, port))
-            except OSError:
-                continue
-            return port
 
 
 def _is_address(name: str) -> bool:

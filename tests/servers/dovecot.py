@@ -20,11 +20,11 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-from servers import programs
+from servers import ports, programs
 from servers.authorization_server import DOVECOT, AuthorizationServer
 from servers.certificates import Certificates, Kind
 
-HOST = "127.0.0.1"
+HOST = ports.HOST
 
 CONFIGURATION = Template("""\
 base_dir = $directory/base
@@ -281,7 +281,7 @@ class Dovecot:
 
     def _start(self) -> bool:
         names = ("pop3_port", "pop3s_port", "imap_port", "imaps_port", "submission_port")
-        values = self._values | dict(zip(names, _free_ports(len(names)), strict=True))
+        values = self._values | {name: ports.free() for name in names}
         for name in names:
             setattr(self, name, values[name])
         text = CONFIGURATION.substitute(values)
@@ -300,7 +300,7 @@ class Dovecot:
         with self._log_file.open("ab") as log:
             command = [programs.find("dovecot"), "-F", "-c", str(configuration)]
             self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 180
         while self._process.poll() is None:
             if self._greets():
                 return True
@@ -349,11 +349,3 @@ def message(number: int, user: str, size: int) -> bytes:
     ).encode()
     line = b"The quick brown fox jumps over the lazy dog, again and again.\n"
     return head + line * max(0, (size - len(head)) // len(line))
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server((HOST, 0)) for _ in range(count)]
-    ports: list[int] = [listener.getsockname()[1] for listener in sockets]
-    for listener in sockets:
-        listener.close()
-    return ports

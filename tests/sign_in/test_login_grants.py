@@ -73,7 +73,7 @@ def test_device_code(stack: Stack, browser: Browser) -> None:
     product, _, _ = stack
     with device_login(product, "--grant", "device_code") as (process, url, code):
         page = browser.sign_in(url, ADDRESS)
-        stdout, stderr = process.communicate(timeout=60)
+        stdout, stderr = process.communicate(timeout=180)
     assert process.returncode == 0, stderr
     assert stdout == f"{ADDRESS} is ready.\n"
     assert code
@@ -112,7 +112,7 @@ def test_the_picture_on_the_terminal_is_what_a_scanner_reads(stack: Stack) -> No
         [code] = zxingcpp.read_barcodes(picture)
         assert code.text.startswith(f"{server.issuer}/device?user_code=")
         server.approve_device(code.text, ADDRESS)
-        stdout, _ = process.communicate(timeout=60)
+        stdout, _ = process.communicate(timeout=180)
     os.close(terminal)
     assert process.returncode == 0
     assert stdout.decode().endswith(f"{ADDRESS} is ready.\n")
@@ -129,7 +129,7 @@ def test_device_code_is_chosen_where_there_is_no_screen(by: str, stack: Stack, m
         product.use(server, dovecot, more=f'{row}token_endpoint = "{server.issuer}/token"')
     with device_login(product) as (process, url, _):
         server.approve_device(url, ADDRESS)
-        _, stderr = process.communicate(timeout=60)
+        _, stderr = process.communicate(timeout=180)
     assert process.returncode == 0, stderr
 
 
@@ -137,7 +137,7 @@ def test_a_denied_device(stack: Stack) -> None:
     product, server, _ = stack
     with device_login(product, "--grant", "device_code") as (process, url, _):
         server.approve_device(url, ADDRESS, consent=False)
-        _, stderr = process.communicate(timeout=60)
+        _, stderr = process.communicate(timeout=180)
     assert process.returncode == 77
     assert "Traceback" not in stderr
     assert not list(product.state.glob("tokens/*"))
@@ -148,7 +148,7 @@ def test_ctrl_c_leaves_nothing_behind(stack: Stack) -> None:
     before = product.config_file.read_text()
     with device_login(product, "--grant", "device_code") as (process, _, _code):
         process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=30)
+        _, stderr = process.communicate(timeout=180)
     assert process.returncode == 130
     assert "Traceback" not in stderr
     assert product.config_file.read_text() == before
@@ -199,7 +199,7 @@ def test_one_token_for_many_mailboxes(
         )
         for number in range(20)
     ]
-    answers = [process.communicate(timeout=60) for process in processes]
+    answers = [process.communicate(timeout=180) for process in processes]
     assert {errors for _, errors in answers} == {b""}
     assert len({output for output, _ in answers}) == 1
     assert len(authorization_server.token_requests()) == 1

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs
 
 import pytest
 
@@ -18,16 +14,8 @@ from oauth2_pop3.oauth2.token import Token
 from oauth2_pop3.providers.provider import Provider
 from servers.authorization_server import NATIVE_BASIC, NATIVE_CONFIDENTIAL, NATIVE_PUBLIC, AuthorizationServer, Client
 from servers.dovecot import Dovecot
+from servers.stub import Answer, Request, stub
 from support.product import ADDRESS, Product
-
-Stack = tuple[Product, AuthorizationServer]
-
-
-@pytest.fixture
-def signed_in(product: Product, authorization_server: AuthorizationServer, dovecot: Dovecot) -> Stack:
-    product.use(authorization_server, dovecot)
-    assert product.login(authorization_server).returncode == 0
-    return product, authorization_server
 
 
 def refused_at_the_server(server: AuthorizationServer, refresh_token: str, client: Client = NATIVE_PUBLIC) -> bool:
@@ -56,8 +44,10 @@ def test_it_is_revoked(
     assert product.run("logout", ADDRESS).returncode == 77
 
 
-def test_it_is_forgotten_though_the_server_is_down(signed_in: Stack) -> None:
-    product, server = signed_in
+def test_it_is_forgotten_though_the_server_is_down(
+    signed_in: Product, authorization_server: AuthorizationServer
+) -> None:
+    product, server = signed_in, authorization_server
     refresh_token = product.stored()["refresh_token"]
     server.stop()
     result = product.run("logout", ADDRESS)
@@ -68,8 +58,8 @@ def test_it_is_forgotten_though_the_server_is_down(signed_in: Stack) -> None:
     assert nothing_is_left(product)
 
 
-def test_a_provider_that_cannot_revoke(signed_in: Stack) -> None:
-    product, server = signed_in
+def test_a_provider_that_cannot_revoke(signed_in: Product, authorization_server: AuthorizationServer) -> None:
+    product, server = signed_in, authorization_server
     refresh_token = product.stored()["refresh_token"]
     endpoints = f'authorization_endpoint = "{server.issuer}/auth"\ntoken_endpoint = "{server.issuer}/token"\n'
     product.configure(product.config_file.read_text().replace("client_id =", endpoints + "client_id ="))
@@ -81,9 +71,9 @@ def test_a_provider_that_cannot_revoke(signed_in: Stack) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"version": 2, "access_token": "x", "expires_at": 1}'])
-def test_tokens_that_cannot_be_read_are_forgotten_too(content: str, signed_in: Stack) -> None:
+def test_tokens_that_cannot_be_read_are_forgotten_too(content: str, signed_in: Product) -> None:
     """Once: they stayed for ever, and so did the readable copy of the access token."""
-    product, _ = signed_in
+    product = signed_in
     (product.state / "tokens" / f"{ADDRESS}.json").write_text(content)
     result = product.run("logout", ADDRESS)
     assert result.returncode == 74
@@ -92,9 +82,9 @@ def test_tokens_that_cannot_be_read_are_forgotten_too(content: str, signed_in: S
     assert nothing_is_left(product)
 
 
-def test_a_mailbox_does_not_end_the_sign_in_of_the_person_who_opens_it(signed_in: Stack) -> None:
+def test_a_mailbox_does_not_end_the_sign_in_of_the_person_who_opens_it(signed_in: Product) -> None:
     """Once: signing out of a shared mailbox revoked the person's own tokens."""
-    product, _ = signed_in
+    product = signed_in
     shared = "sales@example.org"
     with product.config_file.open("a") as file:
         file.write(f'[accounts."{shared}"]\naccount = "{ADDRESS}"\n')
@@ -104,8 +94,8 @@ def test_a_mailbox_does_not_end_the_sign_in_of_the_person_who_opens_it(signed_in
     assert product.token()
 
 
-def test_a_server_that_refuses_to(signed_in: Stack) -> None:
-    product, _ = signed_in
+def test_a_server_that_refuses_to(signed_in: Product) -> None:
+    product = signed_in
     product.configure(product.config_file.read_text().replace('client_id = "native-public"', 'client_id = "nobody"'))
     result = product.run("logout", ADDRESS)
     assert result.returncode == 76
@@ -119,8 +109,8 @@ def test_a_server_that_refuses_to(signed_in: Stack) -> None:
 class Revocation:
     """A revocation_endpoint on plain HTTP. answers: by token_type_hint; requests: the forms that came."""
 
-    def __init__(self, port: int) -> None:
-        self.url = f"http://127.0.0.1:{port}/revoke"
+    def __init__(self, url: str) -> None:
+        self.url = f"{url}/revoke"
         self.answers: dict[str, tuple[int, dict[str, str]]] = {}
         self.requests: list[dict[str, str]] = []
 
@@ -129,6 +119,11 @@ class Revocation:
         token = Token("at", int(time.time()) + (-1 if access_token_ended else 100), refresh_token)
         return revoke(OurClient(provider, account=ADDRESS, client_secret="s"), token)
 
+    def answer(self, request: Request) -> Answer:
+        self.requests.append(request.form)
+        status, document = self.answers.get(request.form["token_type_hint"], (200, {}))
+        return Answer(status, document or b"")
+
     @property
     def hints(self) -> list[str]:
         return [form["token_type_hint"] for form in self.requests]
@@ -136,26 +131,9 @@ class Revocation:
 
 @pytest.fixture
 def endpoint() -> Iterator[Revocation]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            text = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            form = {key: values[0] for key, values in parse_qs(text, keep_blank_values=True).items()}
-            revocation.requests.append(form)
-            status, answer = revocation.answers.get(form["token_type_hint"], (200, {}))
-            body = json.dumps(answer).encode() if answer else b""
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        revocation = Revocation(server.server_port)
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    with stub(lambda request: revocation.answer(request)) as url:
+        revocation = Revocation(url)
         yield revocation
-        server.shutdown()
 
 
 @pytest.mark.usefixtures("home")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import email
-import socket
+import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from servers import programs
 from support.product import Completed, run
@@ -40,7 +40,7 @@ class Fetchmail:
         self.rc.write_text(text.replace("{mda}", mda).replace("{bsmtp}", bsmtp))
         self.rc.chmod(0o600)
 
-    def run(self, *arguments: str, timeout: float = 100) -> Completed:
+    def run(self, *arguments: str, timeout: float = 180) -> Completed:
         """Poll once."""
         return run(*self.command, *arguments, timeout=timeout)
 
@@ -88,7 +88,7 @@ class Mpop:
         self.rc.write_text(text.replace("{delivery}", f"delivery maildir {self.maildir}{seen}"))
         self.rc.chmod(0o600)
 
-    def run(self, *arguments: str, timeout: float = 100) -> Completed:
+    def run(self, *arguments: str, timeout: float = 180) -> Completed:
         """Fetch all accounts."""
         return run(self.command, "-q", "-a", "-C", str(self.rc), *arguments, timeout=timeout)
 
@@ -119,16 +119,18 @@ def said(result: subprocess.CompletedProcess[str]) -> str:
     return f"exit code {result.returncode}\n{result.stdout}\n{result.stderr}"
 
 
-def free_port() -> int:
-    """A port of 127.0.0.1 at which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
+def connected(process: subprocess.Popen[Any]) -> bool:
+    """Whether it has a socket: to a server, or to its plugin."""
+    for file in Path(f"/proc/{process.pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # it was closed just now
+            if os.readlink(file).startswith("socket:"):
+                return True
+    return False
 
 
 def until(holds: Callable[[], object]) -> None:
     """Wait for something to hold."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.02)

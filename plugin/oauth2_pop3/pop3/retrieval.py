@@ -25,7 +25,7 @@ from oauth2_pop3.pop3.session import Session
 from oauth2_pop3.pop3.spool import Spool
 
 PAUSES = (1.0, 5.0, 15.0)
-"""Seconds before each attempt to go on in a new connection. There are no more attempts than these in a run."""
+"""Seconds to wait before each attempt to go on in a new connection. A run has as many attempts as there are pauses."""
 
 
 class Retrieval:
@@ -38,6 +38,7 @@ class Retrieval:
     identify: returns the name by which the caller knows a unique-id.
     line_feeds, watch: see Spool.
     tell: is called with a sentence before a new connection is made.
+    pauses: seconds to wait before each attempt to go on in a new connection, see PAUSES.
     out_of_step: whether the responses no longer match the commands, so that what was delivered may be wrong.
 
     Methods raise what Session raises, but NetworkError and AuthenticationRejected only if the run could not go on.
@@ -53,6 +54,7 @@ class Retrieval:
         line_feeds: bool = False,
         watch: Callable[[int], object] | None = None,
         tell: Callable[[str], object] | None = None,
+        pauses: Sequence[float] = PAUSES,
     ) -> None:
         self.read_ahead = read_ahead
         self.out_of_step = False
@@ -61,6 +63,7 @@ class Retrieval:
         self._identify = identify
         self._spool = partial(Spool, line_feeds=line_feeds, watch=watch)
         self._tell = tell or _ignore
+        self._pauses = pauses
         self._attempts = 0
         self._listed: dict[Id, Listed] = {}
         self._order: Sequence[Id] = ()
@@ -251,10 +254,10 @@ class Retrieval:
         """Connect again and find the messages by their unique-ids; raise the error if that is not possible."""
         self.close()
         while True:
-            if not self._unique_ids or self._attempts == len(PAUSES):
+            if not self._unique_ids or self._attempts == len(self._pauses):
                 raise error
             self._tell(f"{error.message}; connecting again")
-            time.sleep(PAUSES[self._attempts])
+            time.sleep(self._pauses[self._attempts])
             self._attempts += 1
             try:
                 self._begin()

@@ -87,7 +87,7 @@ def test_what_a_killed_run_has_not_delivered_the_next_one_fetches(
             dovecot.add_messages(ADDRESS, MESSAGES, size=500)
             path.commands.clear()
             killed = delivery.start(f"{number} {moment}")
-            killed.communicate(timeout=30)
+            killed.communicate(timeout=180)
             assert killed.returncode == -9
             until(lambda: path.commands[-1] == "")
             asked = [int(command[5:]) for command in path.commands if command.startswith("RETR")]
@@ -96,7 +96,7 @@ def test_what_a_killed_run_has_not_delivered_the_next_one_fetches(
             assert len(getmail.message_ids()) == number + (moment == "after")
             assert dovecot.count(ADDRESS) == MESSAGES, "deleted without QUIT"
             rest = delivery.start()
-            stdout, stderr = rest.communicate(timeout=30)
+            stdout, stderr = rest.communicate(timeout=180)
             assert (rest.returncode, stderr) == (0, "")
             fetched = getmail.message_ids()
             assert len(set(fetched)) == MESSAGES, "a message is lost"
@@ -138,7 +138,7 @@ def test_an_access_token_that_ends_in_the_session(
         path.fault = Fault("RETR", "-ERR Session invalidated - AccessTokenExpired", last=True)
         authorization_server.reset()
         delivery.wait.unlink()
-        stdout, stderr = process.communicate(timeout=60)
+        stdout, stderr = process.communicate(timeout=180)
         assert path.fault.seen == 1
     assert (process.returncode, stderr) == (0, "")
     assert "AccessTokenExpired; connecting again" in stdout

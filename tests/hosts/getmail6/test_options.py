@@ -102,6 +102,19 @@ def test_what_is_no_list_of_strings(text: str) -> None:
         read(ssl_fingerprints=text)
 
 
+@pytest.mark.parametrize(
+    ("text", "pauses"), [("(1, 5, 15)", (1, 5, 15)), ("0.5, 3600", (0.5, 3600)), ("[2]", (2,)), ("()", ())]
+)
+def test_pauses(text: str, pauses: tuple[float, ...]) -> None:
+    assert read(reconnect_pauses=text).reconnect_pauses == pauses
+
+
+@pytest.mark.parametrize("text", ["5", "(-1,)", "(3601,)", "(1e999,)", "(True,)", "('1',)", "(0x" + "f" * 5000 + ",)"])
+def test_what_is_no_list_of_pauses(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"^reconnect_pauses = "):
+        read(reconnect_pauses=text)
+
+
 @pytest.mark.parametrize("name", ["ca_certs", "certfile", "keyfile"])
 def test_files(name: str, home: Path) -> None:
     with pytest.raises(ConfigError, match=f"{name} = .*no such file"):

@@ -60,7 +60,7 @@ def source(_workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Pat
         "--no-binary=:all:",
         f"--dest={directory}",
         GETMAIL,
-        timeout=120,
+        timeout=300,
     )
     archives = list(directory.glob("*.tar.gz"))
     if result.returncode or not archives:
@@ -128,7 +128,7 @@ def outcomes(source: Path, python: Path, bench: Path, runner: Runner) -> dict[st
         how: dict[str, Any] = {"cwd": directory, "env": environment, "stdout": log, "stderr": log}
         process = subprocess.Popen(command, start_new_session=True, **how, **runner.identity)
     # A test that failed leaves a getmail behind which waits for its server, and pytest waits for that one.
-    deadline = time.monotonic() + 100
+    deadline = time.monotonic() + 180
     while process.poll() is None and not complete(report) and time.monotonic() < deadline:
         time.sleep(0.05)
     with suppress(ProcessLookupError):

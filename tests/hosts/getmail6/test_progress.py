@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
-import time
 from pathlib import Path
 
 import pyte
@@ -16,6 +15,7 @@ from servers.authorization_server import AuthorizationServer
 from servers.certificates import Certificates
 from servers.dovecot import Dovecot, message
 from servers.faulty_path import Fault, FaultyPath
+from support.hosts import until
 from support.product import Getmail, Product
 from support.terminal import on_a_terminal
 
@@ -60,7 +60,7 @@ def ready(
 def run(getmail: Getmail, arguments: str, shell: str = "", typed: dict[str, str] | None = None) -> Seen:
     """Run getmail on a terminal. shell: what comes before it. arguments: may end in redirections."""
     command = f"{shlex.join(getmail.command)} --getmaildir {getmail.directory} {arguments}"
-    return Seen(on_a_terminal("sh", "-c", f"{shell} {command}", typed=typed, pause=0.2, timeout=10))
+    return Seen(on_a_terminal("sh", "-c", f"{shell} {command}", typed=typed, pause=0.2, timeout=180))
 
 
 def test_where_it_is_shown(
@@ -166,7 +166,5 @@ def test_a_terminal_that_goes_away_takes_no_message_with_it(getmail: Getmail, re
     command = f"{shlex.join(getmail.command)} --getmaildir {getmail.directory} -q"
     on_a_terminal("sh", "-c", f"trap '' HUP; {command}; :", until=" 3/30")
     assert len(getmail.message_ids()) < MESSAGES
-    deadline = time.monotonic() + 20
-    while not getmail.seen_files() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    until(getmail.seen_files)
     assert len(set(getmail.message_ids())) == len(getmail.message_ids()) == MESSAGES

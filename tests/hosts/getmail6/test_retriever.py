@@ -176,7 +176,7 @@ def test_no_token_over_a_plain_connection(
 ) -> None:
     ready(1)
     getmail.configure(f"type = oauth2-pop3\nserver = localhost\nport = {dovecot.pop3_port}\nusername = {address}")
-    result = getmail.run(timeout=30)
+    result = getmail.run()
     assert result.returncode == OPERATION_FAILED
     assert "no TLS connection" in result.stderr
     getmail.configure(
@@ -426,7 +426,7 @@ def test_a_token_revoked_in_the_middle_of_a_session(
         while "msg" not in process.stdout.readline():
             pass
         authorization_server.revoke(product.stored(address)["refresh_token"])
-        process.communicate(timeout=60)
+        process.communicate(timeout=180)
     assert process.returncode == 0
     assert len(set(getmail.message_ids())) == 150
     assert dovecot.count(address) == 0
@@ -443,7 +443,7 @@ def test_a_connection_that_drops(
     getmail.oauth2(dovecot, address, f"unique_ids = {unique_ids}\n", options="delete = true")
     process = started(getmail)
     dovecot.break_sessions()
-    stdout, stderr = process.communicate(timeout=60)
+    stdout, stderr = process.communicate(timeout=180)
     fetched = getmail.message_ids()
     assert len(fetched) == len(set(fetched))
     if unique_ids:
@@ -465,7 +465,7 @@ def test_a_run_that_is_interrupted_deletes_what_it_has_delivered(
     getmail.oauth2(dovecot, address, options="delete = true")
     process = started(getmail, 20)
     process.terminate()
-    process.communicate(timeout=60)
+    process.communicate(timeout=180)
     delivered = len(getmail.message_ids())
     assert 20 <= delivered < 150
     assert delivered + dovecot.count(address) in (150, 151)  # 151: it was interrupted before it had been told

@@ -66,7 +66,7 @@ def ask(provider: Provider, client: Client = SERVICE_JWT, *, key_password: str =
 
 def count(token: Token, dovecot: Dovecot, provider: Provider, user: str = SERVICE_USERNAME) -> int:
     """The messages in the maildrop, by POP3."""
-    server = MaildropServer(host="localhost", port=dovecot.pop3s_port, ca_certs=provider.ca_certs, timeout=20)
+    server = MaildropServer(host="localhost", port=dovecot.pop3s_port, ca_certs=provider.ca_certs, timeout=60)
     session = maildrop.open_maildrop(server, user, lambda _: token.access_token)
     try:
         return session.stat()[0]

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import io
 import itertools
-import json
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
 
 import pytest
 
@@ -26,6 +22,8 @@ from oauth2_pop3.providers.provider import Provider
 from servers.authorization_server import NATIVE_BASIC, NATIVE_CONFIDENTIAL, NATIVE_PUBLIC, SCOPE, AuthorizationServer
 from servers.authorization_server import Client as RegisteredClient
 from servers.browser import Browser
+from servers.stub import Answer as Said
+from servers.stub import Request, stub
 
 ANN = "ann@example.org"
 Answer = tuple[int, object]
@@ -87,7 +85,12 @@ class Site:
             allow_insecure_loopback=True,
         )
 
-    def next_answer(self, path: str) -> Answer | None:
+    def next_answer(self, request: Request) -> Said | None:
+        self.forms.append(request.form)
+        answer = self._next(request.path)
+        return None if answer is None else Said(*answer)
+
+    def _next(self, path: str) -> Answer | None:
         if path == "/device":
             return self.device
         return self.polls.pop(0) if len(self.polls) > 1 else self.polls[0]
@@ -110,30 +113,8 @@ class Site:
 def site(home: Path) -> Iterator[Site]:
     there = Site()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            there.forms.append({key: value for key, [value] in parse_qs(body).items()})
-            answer = there.next_answer(self.path)
-            if answer is None:
-                self.close_connection = True
-                return
-            status, document = answer
-            text = json.dumps(document).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    there.url = f"http://127.0.0.1:{server.server_address[1]}"
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    yield there
-    server.shutdown()
-    server.server_close()
+    with stub(there.next_answer) as there.url:
+        yield there
 
 
 PENDING: Answer = (400, {"error": "authorization_pending"})

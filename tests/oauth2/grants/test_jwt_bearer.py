@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
 
 import jwt
 import pytest
@@ -28,6 +25,7 @@ from oauth2_pop3.oauth2.client import Client
 from oauth2_pop3.oauth2.grants import jwt_bearer
 from oauth2_pop3.oauth2.token import Token
 from oauth2_pop3.providers.provider import Provider
+from servers.stub import Answer, Request, stub
 
 ANN = "ann@example.org"
 EMAIL = "reader@a-project.iam.gserviceaccount.com"
@@ -48,31 +46,33 @@ class Site:
     refusal: status, error and error_description to give in place of a token.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, url: str) -> None:
         self.requests: list[dict[str, str]] = []
         self.problems: list[str] = []
         self.refusal: tuple[int, str, str] | None = None
         self.keys: dict[str | None, Any] = {"key-7": KEY.public_key()}
-        self.url = f"http://127.0.0.1:{port}/token"
+        self.url = f"{url}/token"
         self.provider = Provider(
             name="example",
-            authorization_endpoint=f"http://127.0.0.1:{port}/authorize",
+            authorization_endpoint=f"{url}/authorize",
             token_endpoint=self.url,
             scope=SCOPE,
             allow_insecure_loopback=True,
         )
 
-    def answer(self, form: dict[str, str], authorization: str | None) -> tuple[int, dict[str, object]]:
+    def answer(self, request: Request) -> Answer:
+        form = request.form
         self.requests.append(form)
         if self.refusal:
             status, error, description = self.refusal
-            return status, {"error": error, "error_description": description}
+            return Answer(status, {"error": error, "error_description": description})
         try:
-            claims = self.verify(form, authorization)
+            claims = self.verify(form, request.headers.get("Authorization"))
         except (AssertionError, KeyError, jwt.InvalidTokenError) as problem:
             self.problems.append(repr(problem))
-            return 400, {"error": "invalid_grant", "error_description": "Invalid JWT Signature."}
-        return 200, {"access_token": f"token-for-{claims['sub']}", "token_type": "Bearer", "expires_in": 3599}
+            return Answer(400, {"error": "invalid_grant", "error_description": "Invalid JWT Signature."})
+        token = {"access_token": f"token-for-{claims['sub']}", "token_type": "Bearer", "expires_in": 3599}
+        return Answer(200, token)
 
     def verify(self, form: dict[str, str], authorization: str | None) -> dict[str, Any]:
         """The assertion's claims, if all is as developers.google.com/identity/protocols/oauth2/service-account says."""
@@ -90,33 +90,16 @@ class Site:
             options={"require": ["iss", "sub", "scope", "aud", "iat", "exp"]},
         )
         assert claims["scope"] == SCOPE
-        assert abs(claims["iat"] - time.time()) < 10
+        assert abs(claims["iat"] - time.time()) < 60
         assert 0 < claims["exp"] - claims["iat"] <= 3600
         return claims
 
 
 @pytest.fixture
 def site(home: Path) -> Iterator[Site]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            form = {key: value for key, [value] in parse_qs(body).items()}
-            status, document = there.answer(form, self.headers.get("Authorization"))
-            text = json.dumps(document).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    there = Site(server.server_address[1])
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    yield there
-    server.shutdown()
-    server.server_close()
+    with stub(lambda request: there.answer(request)) as url:
+        there = Site(url)
+        yield there
 
 
 Write = Callable[..., Provider]

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import base64
-import json
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import parse_qs
 
 import pytest
 
@@ -17,6 +13,7 @@ from oauth2_pop3.errors import AuthorizationRequired, ConfigError, NetworkError,
 from oauth2_pop3.oauth2.client import Client
 from oauth2_pop3.oauth2.grants import password
 from oauth2_pop3.providers.provider import Provider, built_in_rows
+from servers.stub import Answer, Request, stub
 
 ANN = "ann@example.org"
 PASSWORD = "päss & wörd=1+1"
@@ -27,47 +24,31 @@ TOKENS = {"access_token": "an-access-token", "token_type": "Bearer", "refresh_to
 class Site:
     """A token endpoint that knows one password. requests: Authorization and form of each."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, url: str) -> None:
         self.requests: list[tuple[str, dict[str, str]]] = []
         self.provider = Provider(
             name="example",
-            authorization_endpoint=f"http://127.0.0.1:{port}/authorize",
-            token_endpoint=f"http://127.0.0.1:{port}/token",
+            authorization_endpoint=f"{url}/authorize",
+            token_endpoint=f"{url}/token",
             scope="mail",
             grants=("authorization_code", "password"),
             allow_insecure_loopback=True,
         )
         self.status, self.refusal = 400, "invalid_grant"
 
-    def answer(self, form: dict[str, str]) -> tuple[int, dict[str, str]]:
+    def answer(self, request: Request) -> Answer:
+        form = request.form
+        self.requests.append((request.headers.get("Authorization", ""), form))
         if form.get("grant_type") == "password" and form.get("password") == PASSWORD:
-            return 200, TOKENS
-        return self.status, {"error": self.refusal}
+            return Answer(200, TOKENS)
+        return Answer(self.status, {"error": self.refusal})
 
 
 @pytest.fixture
 def site(home: Path) -> Iterator[Site]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            form = {key: value for key, [value] in parse_qs(body).items()}
-            there.requests.append((self.headers.get("Authorization", ""), form))
-            status, document = there.answer(form)
-            text = json.dumps(document).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    there = Site(server.server_address[1])
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    yield there
-    server.shutdown()
-    server.server_close()
+    with stub(lambda request: there.answer(request)) as url:
+        there = Site(url)
+        yield there
 
 
 def ask(provider: Provider, word: str = PASSWORD, *, client_secret: str = "") -> dict[str, object]:

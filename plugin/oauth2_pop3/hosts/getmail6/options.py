@@ -17,8 +17,10 @@ from oauth2_pop3.errors import ConfigError
 from oauth2_pop3.pop3.dialogue import WINDOW
 from oauth2_pop3.pop3.maildrop import MaildropServer
 from oauth2_pop3.pop3.read_ahead import ReadAheadLimits
+from oauth2_pop3.pop3.retrieval import PAUSES
 from oauth2_pop3.providers.provider import MECHANISMS, Provider
 
+_LONGEST_PAUSE = 3600
 _SUPERFLUOUS = ("password_command", "use_xoauth2", "use_apop", "ssl_version")
 _NOT_THE_ENVELOPE = ("to", "cc", "bcc", "received", "resent-to", "resent-cc", "resent-bcc")
 
@@ -33,6 +35,7 @@ class Options:
     timeout: seconds the server may stay silent.
     mechanism: auto, xoauth2 or oauthbearer.
     read_ahead: how many messages are requested before getmail asks for them; 0 turns reading ahead off.
+    reconnect_pauses: seconds to wait before each attempt to go on after the connection dropped; () for no attempt.
     unique_ids: set to false if the server's UIDL is not reliable. Then every message is new.
     envelope_recipient: FIELD[:NUMBER], the header field that names the recipient of a message (multidrop).
     allow_insecure_loopback: do without TLS; only to a server on this machine.
@@ -47,6 +50,7 @@ class Options:
     mechanism: str = "auto"
     starttls: bool | None = None
     read_ahead: int = ReadAheadLimits.messages
+    reconnect_pauses: tuple[float, ...] = PAUSES
     unique_ids: bool = True
     delete_dup_msgids: bool = False
     envelope_recipient: str = ""
@@ -129,11 +133,29 @@ def _boolean(name: str, text: str) -> bool:
     raise ConfigError(f"{name} = {text} is neither true nor false")
 
 
-def _strings(name: str, text: str) -> tuple[str, ...]:
+def _pauses(name: str, text: str) -> tuple[float, ...]:
+    pauses = _literal(text)
+    if not isinstance(pauses, tuple | list) or not all(_is_pause(item) for item in pauses):
+        hint = "Write it as (1, 5, 15), or as () for no attempt to connect again."
+        raise ConfigError(f"{name} = {text} is not a list of seconds, each from 0 to {_LONGEST_PAUSE}", hint=hint)
+    return tuple(pauses)
+
+
+def _is_pause(item: object) -> bool:
+    return isinstance(item, int | float) and not isinstance(item, bool) and 0 <= item <= _LONGEST_PAUSE
+
+
+def _literal(text: str) -> object:
+    """The value of a Python literal; None if the text is not one."""
     try:
-        strings = ast.literal_eval(text)
+        value: object = ast.literal_eval(text)
     except (ValueError, SyntaxError, RecursionError, MemoryError):
-        strings = None
+        return None
+    return value
+
+
+def _strings(name: str, text: str) -> tuple[str, ...]:
+    strings = _literal(text)
     if not isinstance(strings, tuple | list) or not all(isinstance(item, str) for item in strings):
         raise ConfigError(f"{name} = {text} is not a list of strings", hint="Write it as ('a', 'b') or ('a',).")
     return tuple(strings)
@@ -168,6 +190,7 @@ _CONVERTERS: Mapping[object, Callable[[str, str], object]] = {
     bool: _boolean,
     bool | None: _boolean,
     tuple[str, ...]: _strings,
+    tuple[float, ...]: _pauses,
     str: lambda _, text: text,
 }
 """How an option of each type is read from its name and its text."""

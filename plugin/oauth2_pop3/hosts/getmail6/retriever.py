@@ -92,6 +92,7 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
             line_feeds=True,
             watch=lambda octets: self._progress.advance(self._retrieved, self._octets + octets),
             tell=self._tell,
+            pauses=self._options.reconnect_pauses,
         )
 
     def _tell(self, text: str) -> None:
