@@ -10,10 +10,10 @@ from contextlib import contextmanager
 
 import pytest
 
+from servers import ports
 from servers.authorization_server import AuthorizationServer
 from servers.dovecot import Dovecot
 from support.bridge import started
-from support.hosts import free_port
 from support.product import ADDRESS, Product
 
 LONG = 30.0
@@ -153,7 +153,7 @@ def test_the_next_client_is_served(
     """The first client has not closed its end; its place is free all the same, because the session is over."""
     dovecot.add_messages(ADDRESS, 8)
     password = signed_in.run("bridge-password", ADDRESS, check=True).stdout.strip()
-    port = free_port()
+    port = ports.free()
     command = [signed_in.command, "bridge", "localhost", str(dovecot.pop3s_port)]
     command += ["--ca-certs", str(authorization_server.ca_file), "--listen", str(port), "--max-connections", "1"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
