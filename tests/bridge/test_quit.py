@@ -16,7 +16,7 @@ from servers.dovecot import Dovecot
 from support.bridge import started
 from support.product import ADDRESS, Product
 
-LONG = 30.0
+LONG = 120.0
 """Seconds in which the end must come on any machine; the relay gives a session in which nothing moves 900."""
 
 

@@ -53,7 +53,7 @@ def login(product: Product, sandbox: Sandbox, address: str, *options: str) -> su
     """Sign in, being the person at the browser."""
     with product.login_process(address, *options) as (process, url):
         sandbox.sign_in(url, account=address)
-        stdout, stderr = process.communicate(timeout=60)
+        stdout, stderr = process.communicate(timeout=180)
     return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
 

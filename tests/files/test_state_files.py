@@ -343,7 +343,7 @@ def test_it_is_given_back_by_a_process_that_is_killed(home: Path, python: Start)
     other = python(HOLD.format(account=ANN))
     assert said(other) == "held"
     threading.Timer(0.1, other.kill).start()
-    with StateLock(ANN, timeout=5):
+    with StateLock(ANN, timeout=60):
         pass
 
 
