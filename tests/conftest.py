@@ -29,7 +29,7 @@ NOT_QUICK = MADE_ONCE | {
 }  # fmt: skip
 """Fixtures that start a server, a browser or a host: no test that uses one runs with --quick.
 
-What else comes to need a program is skipped then (programs.allowed), and what is marked slow is left out.
+A test that needs a program only while it runs is skipped then (programs.not_quick); what is marked slow is left out.
 """
 
 

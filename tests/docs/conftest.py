@@ -13,6 +13,7 @@ import pytest
 import tomlkit
 
 from oauth2_pop3.sandbox import Sandbox
+from servers import programs
 from support.product import Product
 
 ACCOUNTS = {
@@ -86,6 +87,7 @@ def fill(home: Path) -> None:
 
 @pytest.fixture(scope="session")
 def playground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Playground]:
+    programs.not_quick("the sandbox")
     directory = tmp_path_factory.mktemp("playground")
     home = directory / "home"
     product = Product(home)

@@ -19,10 +19,15 @@ NODE_MODULES = Path(__file__).with_name("authorization_server") / "node_modules"
 
 def find(*names: str) -> str:
     """The path of the first of these programs that is installed; skips the test when none is."""
-    if not allowed:
-        pytest.skip(f"needs {names[0]}, which --quick does without")
+    not_quick(names[0])
     paths = (shutil.which(name, path=SEARCH_PATH) for name in names)
     return next(filter(None, paths), None) or missing(f"{names[0]} is not installed")
+
+
+def not_quick(name: str) -> None:
+    """Skip this test with --quick, for it needs a program or server of that name."""
+    if not allowed:
+        pytest.skip(f"needs {name}, which --quick does without")
 
 
 def find_node() -> str:
