@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Generator, Iterator
@@ -19,6 +20,7 @@ from servers.browser import Browser
 from servers.certificates import Certificates
 from servers.dovecot import Dovecot
 from servers.smtp_sink import SmtpSink
+from support import ROOT
 from support.product import ADDRESS, Getmail, Product
 
 MADE_ONCE = {"_workshop", "others"}
@@ -204,7 +206,9 @@ def debian_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _install_beside_debians_getmail(base: Path) -> None:
     environment = {**os.environ, "PYTHONUSERBASE": str(base)}
     pip = [sys.executable, "-m", "pip", "--python", "/usr/bin/python3", "install", "--user", "--quiet"]
-    subprocess.run([*pip, "--break-system-packages", str(Path(__file__).parent.parent)], env=environment, check=True)
+    subprocess.run([*pip, "--break-system-packages", str(ROOT)], env=environment, check=True)
+    (site_packages,) = base.glob("lib/python3*/site-packages")
+    shutil.copy(ROOT / "tests/support/usercustomize.py", site_packages)
 
 
 @pytest.fixture(params=["PyPI", "Debian"])
