@@ -128,12 +128,15 @@ def _named(hook: str, kind: str, name: str) -> Any:
     )
 
 
-def retriever_types(ours: object) -> Mapping[str, type]:
-    """Every retriever type, ours and those of other plugins. ours: the module whose hookimpl gives our own."""
-    manager = _all()
-    if not manager.is_registered(ours):
-        manager.register(ours, f"{_OURS} for getmail6")
-    return _merged(manager, "retriever_types")
+def retriever_type(name: str, ours: object) -> type | None:
+    """The retriever type of that name; None if there is none. ours: the module whose hookimpl gives our own type."""
+    for manager in (_ours, _all):
+        if not manager().is_registered(ours):
+            manager().register(ours, f"{_OURS} for getmail6")
+        found: type | None = _merged(manager(), "retriever_types").get(name)
+        if found is not None:
+            return found
+    return None
 
 
 def token_store(name: str) -> TokenStore:

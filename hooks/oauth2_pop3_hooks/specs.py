@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 def retriever_types() -> Mapping[str, type]:
     """Retriever types for getmail, by the name that ``type = NAME`` gives them.
 
-    Called once in every getmail process, right after getmailcore.retrievers has been loaded: the classes derive
-    from getmail's. If two plugins give the same name, ours wins, then the first.
+    Called in a getmail process when an rc file names a type that neither getmail nor oauth2-pop3 has. The classes
+    derive from getmail's. If two plugins give the same name, the first one wins.
     """
     raise NotImplementedError
 

@@ -1,7 +1,7 @@
 """What every start of Python runs, through oauth2_pop3.pth (or, from Python 3.15, oauth2_pop3.start).
 
 getmail finds a retriever's class with ``getattr(getmailcore.retrievers, TYPE)`` and has no plugin loader. So a
-finder waits for that one module, steps aside, and has our retriever types set on it once it has been loaded.
+finder waits for that one module, steps aside, and adds our retriever types to it once it has been loaded.
 It imports only sys: it must cost next to nothing in programs other than getmail.
 """
 
@@ -38,16 +38,31 @@ class RetrieverTypesFinder:
 
 
 def add_retriever_types(module: object) -> None:
-    """Set the retriever types of all plugins on getmailcore.retrievers. Never raises: getmail has other accounts."""
+    """Let getmailcore.retrievers find the retriever types of all plugins, by a module's __getattr__ (PEP 562).
+
+    It is called only for names that the module does not have. So a plugin replaces none of getmail's own types, and
+    nothing of ours is loaded for accounts that use them.
+    """
+
+    def retriever_type(name: str) -> type:
+        found = None if name.startswith("_") else _retriever_type(name)
+        if found is None:
+            raise AttributeError(f"module {_HOST_MODULE!r} has no attribute {name!r}")
+        return found
+
+    module.__getattr__ = retriever_type  # type: ignore[attr-defined]
+
+
+def _retriever_type(name: str) -> type | None:
+    """The type of that name. Never raises: getmail has other accounts."""
     try:
         from oauth2_pop3.hosts.getmail6 import hookimpl
-        from oauth2_pop3_hooks.manager import retriever_types
+        from oauth2_pop3_hooks import manager
 
-        for name, retriever in retriever_types(hookimpl).items():
-            if not hasattr(module, name):  # a plugin adds to getmail's own types and replaces none
-                setattr(module, name, retriever)
-    except Exception as error:  # noqa: BLE001 - whatever is wrong with us, getmail's own types go on working
+        return manager.retriever_type(name, hookimpl)
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with us, getmail goes on with its other accounts
         print(f"oauth2-pop3: its retriever types are not available: {error!r}", file=sys.stderr)  # noqa: T201
+        return None
 
 
 def install() -> None:

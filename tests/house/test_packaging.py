@@ -271,10 +271,13 @@ def test_our_failure_is_one_line_and_no_harm_to_getmail(workshop: Workshop, home
         shutil.rmtree(path)
     else:
         path.unlink()
-    result = stock_type_works(home, str(venv / "bin/getmail"))
-    (line,) = result.stderr.splitlines()
-    assert line.startswith("oauth2-pop3: ")
+    assert stock_type_works(home, str(venv / "bin/getmail")).stderr == "", "nothing of ours is loaded for it"
+    getmail = fresh_getmail(home, venv / "bin/getmail")
+    getmail.configure("type = oauth2-pop3\nusername = ann@example.org")
+    result = getmail.run("--dump")
+    (line,) = (line for line in result.stderr.splitlines() if line.startswith("oauth2-pop3: "))
     assert Path(lost).stem in line
+    assert "Traceback" not in result.stderr
     silent = run(str(venv / "bin/python"), "-c", "pass", check=True)
     assert silent.stdout + silent.stderr == ""
 
