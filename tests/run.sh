@@ -76,7 +76,7 @@ fi
 # mypy works while the tests wait for their servers; what it has to say comes after them.
 .venv/bin/mypy >.venv/mypy.log 2>&1 &
 mypy=$!
-trap 'kill $mypy 2>/dev/null' EXIT
+trap 'kill $mypy 2>/dev/null || :' EXIT
 failed=0
 .venv/bin/python -m pytest -n "$((($(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2))" --dist loadgroup "$@" || failed=$?
 wait $mypy || failed=1
