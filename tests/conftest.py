@@ -26,9 +26,20 @@ from support.product import ADDRESS, Getmail, Product
 MADE_ONCE = {"_workshop", "others"}
 """Fixtures that take long to make: the tests that use one all run in one worker of pytest-xdist."""
 NOT_QUICK = MADE_ONCE | {
-    "authorization_server", "any_getmail", "browser", "debian_packages", "dovecot", "dovecot_factory",
-    "fetchmail", "getmail", "mail_server", "mpop", "play", "program", "sandbox",
-}  # fmt: skip
+    "authorization_server",
+    "any_getmail",
+    "browser",
+    "debian_packages",
+    "dovecot",
+    "dovecot_factory",
+    "fetchmail",
+    "getmail",
+    "mail_server",
+    "mpop",
+    "play",
+    "program",
+    "sandbox",
+}
 """Fixtures that start a server, a browser or a host: no test that uses one runs with --quick.
 
 A test that needs a program only while it runs is skipped then (programs.not_quick); what is marked slow is left out.

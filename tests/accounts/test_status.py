@@ -146,9 +146,19 @@ def test_a_fault_is_kept_and_forgotten() -> None:
 # Once: OverflowError for Infinity
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", "7", "null", '{"at": 1}', '{"at": Infinity, "message": "x", "exit_code": 77}',
-     '{"at": NaN, "message": "x", "exit_code": 77}', '{"at": "x", "message": "x", "exit_code": 77}', "[" * 60000],
-)  # fmt: skip
+    [
+        "",
+        "{",
+        "[]",
+        "7",
+        "null",
+        '{"at": 1}',
+        '{"at": Infinity, "message": "x", "exit_code": 77}',
+        '{"at": NaN, "message": "x", "exit_code": 77}',
+        '{"at": "x", "message": "x", "exit_code": 77}',
+        "[" * 60000,
+    ],
+)
 def test_a_history_that_is_damaged(text: str, product: Product) -> None:
     history.record_fault(ADDRESS, AuthorizationRequired("it ended"))
     file = product.state / "faults" / ADDRESS

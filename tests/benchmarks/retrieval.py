@@ -139,7 +139,7 @@ class Bench:
 
     def __init__(
         self, directory: Path, rounds: int, certificates: Certificates, dovecot: Dovecot, server: AuthorizationServer
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.directory, self.rounds = directory, rounds
         self.certificates, self.dovecot, self.server = certificates, dovecot, server
         self.log = directory / "log"
@@ -255,9 +255,16 @@ class Bench:
         return task
 
     def getmail(
-        self, address: str, port: int, count: int, *, stock: bool, poll: bool = False, memory: bool = False,
+        self,
+        address: str,
+        port: int,
+        count: int,
+        *,
+        stock: bool,
+        poll: bool = False,
+        memory: bool = False,
         mda: bool = False,
-    ) -> Task:  # fmt: skip
+    ) -> Task:
         """poll: nothing is new. memory: MiB instead of seconds. mda: a program delivers, as most people have it."""
         self.homes += 1
         home = self.directory / f"getmail-{self.homes}"
@@ -437,9 +444,14 @@ def svg(report: Report) -> str:
         y0, y1 = math.log(min(s for _, s in points)), math.log(max(s for _, s in points))
         for (name, line), colour in zip(report.growth.items(), ("#2a7", "#c52", "#36b"), strict=False):
             at = [
-                (left + width * (math.log(n) - x0) / ((x1 - x0) or 1), top + height * (1 - (math.log(s) - y0) / ((y1 - y0) or 1)), n, s)  # noqa: E501
+                (
+                    left + width * (math.log(n) - x0) / ((x1 - x0) or 1),
+                    top + height * (1 - (math.log(s) - y0) / ((y1 - y0) or 1)),
+                    n,
+                    s,
+                )
                 for n, s in line
-            ]  # fmt: skip
+            ]
             path = " ".join(f"{x:.1f},{v:.1f}" for x, v, _, _ in at)
             parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
             parts += [f'<text x="{x:.1f}" y="{v - 4:.1f}" fill="{colour}">{n}: {s:.2f} s</text>' for x, v, n, s in at]

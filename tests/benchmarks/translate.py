@@ -70,9 +70,13 @@ def seconds(command: list[str], home: Path, rounds: int) -> tuple[float, int]:
     for _ in range(rounds):
         began = time.perf_counter()
         code = subprocess.run(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
             check=False,
-        ).returncode  # fmt: skip
+        ).returncode
         took.append(time.perf_counter() - began)
     return statistics.median(took), code
 

@@ -57,8 +57,11 @@ class GetmailForks:
         environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": str(directory)}
         self._process = subprocess.Popen(
             [*python, "-c", _PARENT, script, str(directory)],
-            env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         atexit.register(self._process.kill)
 
     def run(self, *arguments: str, environment: dict[str, str]) -> subprocess.CompletedProcess[bytes]:

@@ -27,8 +27,18 @@ Dump = dict[str, Any]
 _CONTROL = re.compile(r"(?<!\\)((?:\\\\)*)\\0x([0-9a-f]{2})")
 """fetchmail prints a control character as \\0x04, which Python reads as NUL and x04."""
 SERVER = {"plugin", "auth"}
-USER = {"password", "ssl", "sslproto", "sslkey", "sslcert", "sslcertck", "sslcertfile", "sslcertpath",
-        "sslcommonname", "sslfingerprint"}  # fmt: skip
+USER = {
+    "password",
+    "ssl",
+    "sslproto",
+    "sslkey",
+    "sslcert",
+    "sslcertck",
+    "sslcertfile",
+    "sslcertpath",
+    "sslcommonname",
+    "sslfingerprint",
+}
 
 
 @pytest.fixture(scope="session")
@@ -43,9 +53,13 @@ def dump(fetchmail: str, content: bytes, directory: Path) -> list[Dump] | str:
     file.chmod(0o600)
     environment = {"HOME": str(directory), "PATH": "/usr/bin:/bin", "LC_ALL": "C", "USER": "root", "LOGNAME": "root"}
     result = subprocess.run(
-        [fetchmail, "--configdump", "-f", file], env=environment, stdin=subprocess.DEVNULL, capture_output=True,
-        timeout=30, check=False,
-    )  # fmt: skip
+        [fetchmail, "--configdump", "-f", file],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=30,
+        check=False,
+    )
     if result.returncode:
         return result.stderr.decode("iso-8859-1") or "refused"
     found: dict[str, Any] = {}
@@ -185,14 +199,20 @@ def test_users_of_an_entry_go_together() -> None:
 def test_the_tls_settings_move_to_the_bridge() -> None:
     result = translated((CORPUS / "tls_settings.rc").read_bytes()).decode()
     for words in (
-        "--ca-certs /home/ann/certs/ca.pem", "--certfile /home/ann/client.pem", "--keyfile /home/ann/client.key",
-        "--server-hostname mail.example.org", "--fingerprint 11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00",
+        "--ca-certs /home/ann/certs/ca.pem",
+        "--certfile /home/ann/client.pem",
+        "--keyfile /home/ann/client.key",
+        "--server-hostname mail.example.org",
+        "--fingerprint 11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00",
         "--tls-min-version 1.3",
-    ):  # fmt: skip
+    ):
         assert words in result
     assert result.splitlines()[1:] == [
-        '\tuser "ann@gmail.com"', "\tpassword 'oauth2-pop3'", "\tsslproto ''", "\tkeep",
-    ]  # fmt: skip
+        '\tuser "ann@gmail.com"',
+        "\tpassword 'oauth2-pop3'",
+        "\tsslproto ''",
+        "\tkeep",
+    ]
 
 
 def test_somebody_else_s_account_and_our_own_authorities() -> None:
@@ -206,8 +226,10 @@ def test_somebody_else_s_account_and_our_own_authorities() -> None:
 
 def test_what_fetchmail_cannot_hand_to_a_plugin() -> None:
     file = read((CORPUS / "plain.rc").read_bytes())
-    for odd in (SignIn(address="ann@gmail.com", command="/My Files/oauth2-pop3"),
-                SignIn(address="ann@gmail.com", ca_certs="/x%p")):  # fmt: skip
+    for odd in (
+        SignIn(address="ann@gmail.com", command="/My Files/oauth2-pop3"),
+        SignIn(address="ann@gmail.com", ca_certs="/x%p"),
+    ):
         translation = file.translate({0: odd})
         assert not translation.edits
         assert "symbolic link" in translation.remarks[0][0]

@@ -39,9 +39,11 @@ def files(directory: Path) -> set[str]:
 
 def test_content_of_the_wheel(workshop: Workshop) -> None:
     modules = {
-        f"{package}/{file}" for package, parent in PACKAGES.items() for file in files(parent / package) if
-        "__pycache__" not in file
-    }  # fmt: skip
+        f"{package}/{file}"
+        for package, parent in PACKAGES.items()
+        for file in files(parent / package)
+        if "__pycache__" not in file
+    }
     with zipfile.ZipFile(workshop.wheel) as wheel:
         content = {name: wheel.read(name) for name in wheel.namelist()}
     info = next(name for name in content if name.endswith(".dist-info/METADATA")).removesuffix("/METADATA")
@@ -97,8 +99,12 @@ def test_editable_installation(workshop: Workshop, home: Path) -> None:
     venv = workshop.venv("getmail6")
     workshop.pip("install", "--editable", str(ROOT), python=venv)
     assert_type_known(home, venv / "bin/getmail")
-    where = run(str(venv / "bin/python"), "-c", "import oauth2_pop3, oauth2_pop3_hooks as hooks\n"
-                "print(oauth2_pop3.__file__, hooks.__file__)", check=True)  # fmt: skip
+    where = run(
+        str(venv / "bin/python"),
+        "-c",
+        "import oauth2_pop3, oauth2_pop3_hooks as hooks\nprint(oauth2_pop3.__file__, hooks.__file__)",
+        check=True,
+    )
     assert where.stdout.split() == [str(parent / name / "__init__.py") for name, parent in PACKAGES.items()]
 
 
@@ -142,8 +148,17 @@ def test_pipx_install(workshop: Workshop, home: Path) -> None:
 
 def test_uv_tool_install(workshop: Workshop, home: Path) -> None:
     uv = workshop.tool("uv")
-    run(uv, "tool", "install", "getmail6", "--with", str(workshop.wheel), "--with-executables-from", "oauth2-pop3",
-        check=True)  # fmt: skip
+    run(
+        uv,
+        "tool",
+        "install",
+        "getmail6",
+        "--with",
+        str(workshop.wheel),
+        "--with-executables-from",
+        "oauth2-pop3",
+        check=True,
+    )
     assert_type_known(home, home / "bin/getmail")
     assert_type_known(home, home / "bin/oauth2-pop3", "getmail")
 

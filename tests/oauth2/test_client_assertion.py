@@ -202,9 +202,22 @@ def refusal(row: Provider, password: str = "") -> str:
         (pem(rsa.generate_private_key(65537, 1024)), "", "1024 bits.*too weak"),
         (bytes((1 << 20) + 1), "", "larger than"),
     ],
-    ids=["empty", "binary", "broken", "certificate", "wrong-password", "no-password", "needless-password",
-         "pkcs12-wrong-password", "pkcs12-no-key", "Ed448", "secp256k1", "RSA-1024", "too-large"],
-)  # fmt: skip
+    ids=[
+        "empty",
+        "binary",
+        "broken",
+        "certificate",
+        "wrong-password",
+        "no-password",
+        "needless-password",
+        "pkcs12-wrong-password",
+        "pkcs12-no-key",
+        "Ed448",
+        "secp256k1",
+        "RSA-1024",
+        "too-large",
+    ],
+)
 def test_a_file_that_is_no_key(write: Callable[..., str], content: bytes, password: str, words: str) -> None:
     file = write(content)
     with pytest.raises(ConfigError, match=words) as caught:

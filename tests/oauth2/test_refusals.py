@@ -78,8 +78,14 @@ def test_a_code_behind_a_longer_one(longer: str, code: str) -> None:
         ({"error": "invalid_grant", "error_description": "AADSTS50076: x"}, AuthorizationRequired, ["second factor"]),
         ({"error": "invalid_grant", "error_description": "AADSTS53003: x"}, AuthorizationRequired, ["Conditional"]),
         ({"error": "invalid_grant", "error_description": "AADSTS65001: x"}, AuthorizationRequired, ["consent"]),
-        ({"error": "invalid_request", "error_description": "AADSTS90023: Public clients can't send a client secret."},
-         OAuthError, ["client_secret"]),
+        (
+            {
+                "error": "invalid_request",
+                "error_description": "AADSTS90023: Public clients can't send a client secret.",
+            },
+            OAuthError,
+            ["client_secret"],
+        ),
         ({"error": "admin_policy_enforced"}, AuthorizationRequired, ["administrator"]),
         ({"error": "org_internal"}, AuthorizationRequired, ["organisation"]),
         ({"error": "invalid_client"}, OAuthError, ["client_id"]),
@@ -89,7 +95,7 @@ def test_a_code_behind_a_longer_one(longer: str, code: str) -> None:
         ({"error": "unheard_of"}, OAuthError, ["unheard_of"]),
         ({}, OAuthError, ["without a code"]),
     ],
-)  # fmt: skip
+)
 def test_what_is_made_of_it(answer: dict[str, object], kind: type[OAuth2Pop3Error], words: list[str]) -> None:
     error = refusals.explain(answer, account=ANN)
     assert type(error) is kind

@@ -236,9 +236,13 @@ def test_microsoft_asks_by_protocol_and_answers_with_another_host() -> None:
     row = ROWS["microsoft"]
     office = "https://outlook.office.com"
     assert scopes.with_protocols(row, ["imap"]).scope.split() == [
-        f"{office}/POP.AccessAsUser.All", "offline_access", "openid", "profile", "email",
+        f"{office}/POP.AccessAsUser.All",
+        "offline_access",
+        "openid",
+        "profile",
+        "email",
         f"{office}/IMAP.AccessAsUser.All",
-    ]  # fmt: skip
+    ]
     granted = "https://outlook.office365.com/POP.AccessAsUser.All https://outlook.office365.com/imap.accessasuser.all"
     assert scopes.opened(row, granted) == ["pop3", "imap"]
     assert not scopes.opens(row, "smtp", granted)

@@ -118,9 +118,13 @@ def test_mutt_s_script(encrypted: bool, product: Product, stack: AuthorizationSe
     client = NATIVE_CONFIDENTIAL  # the script knows no client without a secret
     tokens = stack.issue_tokens(ADDRESS, client=client)
     record = {
-        "registration": "google", "authflow": "localhostauthcode", "email": ADDRESS, "access_token": "",
-        "access_token_expiration": "", "refresh_token": tokens["refresh_token"],
-    }  # fmt: skip
+        "registration": "google",
+        "authflow": "localhostauthcode",
+        "email": ADDRESS,
+        "access_token": "",
+        "access_token_expiration": "",
+        "refresh_token": tokens["refresh_token"],
+    }
     source = source.replace("https://accounts.google.com/o/oauth2/token", f"{stack.issuer}/token")
     source = source.replace("'client_id': '',", f"'client_id': '{client.client_id}',", 1)
     source = source.replace("'client_secret': '',", f"'client_secret': '{client.client_secret}',", 1)
@@ -158,9 +162,13 @@ def test_mutt_oauth2_of_pypi(product: Product, stack: AuthorizationServer, other
         "keyring.set_password('tatsh-mutt-oauth2', 'ann', json.dumps(data))"
     )
     record = {
-        "email": ADDRESS, "client_id": NATIVE_PUBLIC.client_id, "client_secret": None, "access_token": "",
-        "access_token_expiration": time.time() - 10, "refresh_token": tokens["refresh_token"],
-    }  # fmt: skip
+        "email": ADDRESS,
+        "client_id": NATIVE_PUBLIC.client_id,
+        "client_secret": None,
+        "access_token": "",
+        "access_token_expiration": time.time() - 10,
+        "refresh_token": tokens["refresh_token"],
+    }
     command: list[str | Path] = [others / "python", "-c", keep, f"{stack.issuer}/token"]
     subprocess.run(command, env=env, input=json.dumps(record), text=True, check=True)
     subprocess.run([others / "mutt-oauth2", "-u", "ann"], env=env, check=True, stdout=subprocess.DEVNULL)
@@ -251,10 +259,14 @@ def connect(port: int) -> poplib.POP3:
 def test_sasl_xoauth2(product: Product, stack: AuthorizationServer) -> None:
     tokens = stack.issue_tokens(ADDRESS, client=NATIVE_CONFIDENTIAL)
     record = {
-        "access_token": tokens["access_token"], "expiry": str(int(time.time()) + 9), "user": ADDRESS,
-        "refresh_token": tokens["refresh_token"], "client_id": NATIVE_CONFIDENTIAL.client_id,
-        "client_secret": NATIVE_CONFIDENTIAL.client_secret, "token_endpoint": f"{stack.issuer}/token",
-    }  # fmt: skip
+        "access_token": tokens["access_token"],
+        "expiry": str(int(time.time()) + 9),
+        "user": ADDRESS,
+        "refresh_token": tokens["refresh_token"],
+        "client_id": NATIVE_CONFIDENTIAL.client_id,
+        "client_secret": NATIVE_CONFIDENTIAL.client_secret,
+        "token_endpoint": f"{stack.issuer}/token",
+    }
     result = take_over(product, write(product.home / ADDRESS, record))
     assert result.returncode == 0, result.stderr
     works(product, stack, NATIVE_CONFIDENTIAL)

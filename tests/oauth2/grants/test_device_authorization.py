@@ -293,9 +293,23 @@ def test_other_refusals_end_it(site: Site, error: str) -> None:
 
 @pytest.mark.parametrize(
     ("interval", "pause"),
-    [(0, 5), (None, 5), (-3, 5), ("soon", 5), (True, 5), ([1], 5), (1e300, 5), (901, 5), (float("nan"), 5),
-     (1, 1), (0.01, 1), (2.5, 3), ("12", 12), (60, 60)],
-)  # fmt: skip
+    [
+        (0, 5),
+        (None, 5),
+        (-3, 5),
+        ("soon", 5),
+        (True, 5),
+        ([1], 5),
+        (1e300, 5),
+        (901, 5),
+        (float("nan"), 5),
+        (1, 1),
+        (0.01, 1),
+        (2.5, 3),
+        ("12", 12),
+        (60, 60),
+    ],
+)
 def test_intervals(site: Site, interval: object, pause: int) -> None:
     time = Time()
     site.wait(time, PENDING, GRANTED, interval=interval)

@@ -62,8 +62,10 @@ FORM = {"grant_type": "password", "username": ANN, "password": PASSWORD, "scope"
 def test_what_is_sent(site: Site) -> None:
     assert ask(site.provider) == TOKENS
     assert ask(site.provider, client_secret=SECRET) == TOKENS
-    assert ask(replace(site.provider, scope="", token_endpoint_auth_method="client_secret_basic"),
-               client_secret=SECRET) == TOKENS  # fmt: skip
+    assert (
+        ask(replace(site.provider, scope="", token_endpoint_auth_method="client_secret_basic"), client_secret=SECRET)
+        == TOKENS
+    )
     basic = "Basic " + base64.b64encode(f"c:{SECRET}".encode()).decode()
     assert site.requests == [
         ("", {**FORM, "client_id": "c"}),
