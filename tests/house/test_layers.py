@@ -93,11 +93,6 @@ class House:
                 if names - self.trees.keys() and statement.module in self.trees:
                     yield statement.module
 
-    def edges(self) -> set[tuple[str, str]]:
-        """(folder, folder that it imports)."""
-        pairs = {(self.folder(m), self.folder(i)) for m in self.trees for i in self.imports(m)}
-        return {(a, b) for a, b in pairs if a != b}
-
 
 def floor(folder: str) -> int:
     return next(number for number, rooms in enumerate(FLOORS) if folder in rooms)
@@ -275,6 +270,16 @@ def test_a_command_does_not_load_the_others() -> None:
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stderr.split() == ["oauth2_pop3.cli.commands", "oauth2_pop3.cli.commands.bridge"]
     assert result.stdout.startswith("usage: oauth2-pop3 bridge ")
+
+
+def test_no_two_classes_have_one_name(house: House) -> None:
+    """Nested ones apart, and those that begin with an underscore."""
+    homes: dict[str, list[str]] = {}
+    for module, tree in house.trees.items():
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, []).append(module)
+    assert {name: modules for name, modules in homes.items() if len(modules) > 1} == {}
 
 
 def test_every_folder_says_in_one_line_what_is_inside(house: House) -> None:

@@ -72,13 +72,9 @@ class Account:
 
         The client's secret comes from the config or its command, or else it is client_secret (one that was just typed)
         or the stored token's (one that was typed at the sign-in). The user's commands are run for this. Raises
-        ConfigError, and what metadata.complete raises.
+        ConfigError, and what Grant.complete raises.
         """
-        from oauth2_pop3.oauth2 import metadata
-
-        provider = metadata.complete(self.provider)
-        if not provider.needs_person:
-            provider = replace(provider, scope=provider.app_scope or provider.scope)
+        provider = self.grant.complete(self.provider)
         if not self.grant.needs_client_id:
             return Client(provider, account=self.address)
         return Client(

@@ -105,13 +105,13 @@ def run(options: Namespace) -> None:
             read_ahead=not options.no_read_ahead,
         ).run()
         return
-    from oauth2_pop3.bridge.client import Client
+    from oauth2_pop3.bridge.client import BridgeClient
     from oauth2_pop3.bridge.session import Bridge
 
     read_from, write_to = (passed.fileno(),) * 2 if passed else (0, 1)
     peer.keep_standard_error_from(read_from)
     with_password = peer.must_prove_itself(read_from) | peer.must_prove_itself(write_to)
-    client = Client(read_from, write_to)
+    client = BridgeClient(read_from, write_to)
     Bridge(
         client,
         server,

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oauth2_pop3 import access_token_cache
@@ -96,14 +95,8 @@ def _as_json(options: Namespace, token: str, mailbox: str) -> str:
 
 def _expires_at(token: str, *names: str) -> int | None:
     """When the token ends, from the cached copy that was just written under one of these names."""
-    for name in names:
-        try:
-            expires_at, cached, _ = Path(access_token_cache.path(name)).read_text("ascii").split("\n")
-        except (OSError, ValueError):
-            continue
-        if cached == token:
-            return int(expires_at)
-    return None
+    ends = (access_token_cache.expires_at(name, token) for name in names)
+    return next((end for end in ends if end is not None), None)
 
 
 def _sasl(options: Namespace, account: Account, token: str, mailbox: str) -> str:
