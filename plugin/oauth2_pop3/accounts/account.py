@@ -20,8 +20,6 @@ from oauth2_pop3.providers.tables import TableLocation
 from oauth2_pop3.stores import TokenStore
 from oauth2_pop3_hooks import manager
 
-_ACCOUNT_KEYS = ("account", "also", "provider", "token_store")
-
 
 @dataclass(frozen=True)
 class Account:
@@ -134,7 +132,7 @@ def make_account(address: str, provider: str, config: Config, overrides: Mapping
     token_store = settings.get("token_store", config.token_store)
     if not isinstance(token_store, str):
         raise location.error("token_store", "token_store must be a string")
-    own = {key: value for key, value in settings.items() if key not in _ACCOUNT_KEYS}
+    own = {key: value for key, value in settings.items() if key not in provider_registry.ACCOUNT_KEYS}
     found = provider_registry.provider(provider, config, own, location)
     also = _also(settings.get("also", []), location)
     if also and not found.unsupported and found.needs_person:

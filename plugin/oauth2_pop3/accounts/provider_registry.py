@@ -10,6 +10,9 @@ from oauth2_pop3.providers.provider import Provider, domain_of, make_provider, r
 from oauth2_pop3.providers.tables import TableLocation
 from oauth2_pop3_hooks import manager
 
+ACCOUNT_KEYS = ("account", "also", "provider", "token_store")
+"""The keys of an account's table that are not keys of a provider."""
+
 
 def row(name: str, config: Config) -> dict[str, object] | None:
     """The keys of a provider, the user's over the built-in or the plugin's; None if nobody has that name.
@@ -43,13 +46,21 @@ def provider(name: str, config: Config, own: Mapping[str, object], location: Tab
     """
     found = row(name, config)
     if found is None:
-        known = sorted({*manager.providers(), *config.providers})
-        raise location.error("provider", f"there is no provider {name}", f"There are {', '.join(known)}.")
+        raise location.error("provider", f"there is no provider {name}", other_names(name, config))
     try:
-        return make_provider(name, {**found, **own}, location)
+        return make_provider(name, {**found, **own}, location, ACCOUNT_KEYS)
     except ConfigError:
         make_provider(name, found, _location(name, config))
         raise
+
+
+def other_names(name: str, config: Config) -> str:
+    """A hint for a provider's name that nobody has: the names that come near it, or how to list them all."""
+    import difflib
+
+    near = difflib.get_close_matches(name, rows(config), n=3)
+    guess = f"Did you mean {' or '.join(near)}? " if near else ""
+    return f"{guess}To list the providers, run: oauth2-pop3 providers"
 
 
 def all_providers(config: Config) -> dict[str, Provider]:

@@ -24,6 +24,8 @@ from __future__ import annotations
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from typing import TYPE_CHECKING
 
+from oauth2_pop3.cli.arguments import port
+
 if TYPE_CHECKING:
     from oauth2_pop3.pop3.maildrop import MaildropServer
 
@@ -141,16 +143,13 @@ def _server(options: Namespace) -> MaildropServer:
 
 
 def _port(text: str) -> int:
-    port = _PORTS.get(text) or (int(text) if text.isascii() and text.isdecimal() else 0)
-    if not 0 < port < 65536:
-        raise ArgumentTypeError(f"{text!r} is not a port")
-    return port
+    return _PORTS.get(text) or port(text)
 
 
 def _address(text: str) -> tuple[str, int]:
     """The address and port in [ADDRESS:]PORT; an IPv6 address may be in brackets."""
-    address, _, port = text.rpartition(":")
-    return address.strip("[]") or "127.0.0.1", _port(port)
+    address, _, number = text.rpartition(":")
+    return address.strip("[]") or "127.0.0.1", _port(number)
 
 
 def _count(text: str) -> int:
