@@ -23,7 +23,7 @@ that announces it as an entry point in the group ``oauth2_pop3``::
 
 After ``pip install`` `oauth2-pop3 providers` lists it and `oauth2-pop3 login you@example.org` uses it. An
 implementation takes as many of its specification's arguments as it needs. One that raises is named in one line on
-standard error, and the others go on. The built-in providers, store and retriever type come through the same hooks:
+standard error, and the others still run. The built-in providers, store and retriever type come through the same hooks:
 implementations.py is the longest example.
 """
 

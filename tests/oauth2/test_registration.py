@@ -1,4 +1,4 @@
-"""Registering as a client by itself (RFC 7591), at a real authorization server and at one that says what it is told."""
+"""Automatic registration as a client (RFC 7591), at a real authorization server and at a stub."""
 
 from __future__ import annotations
 
@@ -402,7 +402,7 @@ def test_passing_faults_and_redirects(site: Site) -> None:
 
 @pytest.mark.parametrize("endpoint", [None, "", 7, ["https://a/"]])
 def test_a_server_that_registers_nobody(site: Site, endpoint: object) -> None:
-    with pytest.raises(OAuthError, match="registers no clients") as caught:
+    with pytest.raises(OAuthError, match="does not register clients automatically") as caught:
         site.obtain({"registration_endpoint": endpoint}, registration_endpoint="")
     assert "by hand" in caught.value.hint
 

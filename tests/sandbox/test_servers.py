@@ -696,7 +696,7 @@ def test_microsoft_tokens(start: Start) -> None:
     assert "refresh_token" not in client.tokens(scope=sandbox.act.maildrop_scope)
     second = client.refresh(tokens["refresh_token"]).json()
     assert second["refresh_token"] != tokens["refresh_token"]
-    assert client.refresh(tokens["refresh_token"]).status_code == 200  # the old one goes on working
+    assert client.refresh(tokens["refresh_token"]).status_code == 200  # the old one still works
     secret = client.refresh(second["refresh_token"], client_secret="x").json()
     assert (secret["error"], secret["error_codes"]) == ("invalid_request", [90023])
     throttle(sandbox)
