@@ -50,8 +50,8 @@ def status(product: Product) -> dict[str, object]:
 # Once: "the server gave it 3 days", which were what was left of 7 at the last refresh
 def test_the_server_s_word_does_not_change_with_a_refresh() -> None:
     now = int(time.time())
-    answer = {"access_token": "a", "refresh_token": "r", "refresh_token_expires_in": 7 * DAY}
-    first = replace(Token.from_response(answer, scope=""), obtained_at=now - 4 * DAY, signed_in_at=now - 4 * DAY)
+    response = {"access_token": "a", "refresh_token": "r", "refresh_token_expires_in": 7 * DAY}
+    first = replace(Token.from_response(response, scope=""), obtained_at=now - 4 * DAY, signed_in_at=now - 4 * DAY)
     refreshed = Token.from_response({"access_token": "b"}, scope="", previous=first)
     assert refreshed.obtained_at > first.obtained_at
     assert forecast(Provider(name="x"), refreshed) == forecast(Provider(name="x"), first)
