@@ -24,7 +24,7 @@ from support import ROOT
 from support.product import ADDRESS, Getmail, Product
 
 MADE_ONCE = {"_workshop", "others"}
-"""Fixtures that take long to make: the tests that use one all run in one worker of pytest-xdist."""
+"""Fixtures that take long to make: all tests that use the same one run in the same worker of pytest-xdist."""
 NOT_QUICK = MADE_ONCE | {
     "authorization_server",
     "any_getmail",
@@ -42,7 +42,7 @@ NOT_QUICK = MADE_ONCE | {
 }
 """Fixtures that start a server, a browser or a host: no test that uses one runs with --quick.
 
-A test that needs a program only while it runs is skipped then (programs.not_quick); what is marked slow is left out.
+A test that asks for a program only while it runs is then skipped (programs.not_quick). Tests marked slow are left out.
 """
 
 
@@ -71,7 +71,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def program() -> Callable[..., str]:
-    """program("mpop"): its path; skips the test where it is not installed."""
+    """program("mpop"): its path; skips the test if it is not installed."""
     return programs.find
 
 
@@ -91,7 +91,7 @@ def authorization_server(
 
 @pytest.fixture(scope="session")
 def dovecot(certificates: Certificates, authorization_server: AuthorizationServer) -> Iterator[Dovecot]:
-    """Dovecot as most tests want it. Its maildrops are shared: use a user of your own."""
+    """Dovecot as most tests want it. All tests share its maildrops: use a user of your own."""
     with Dovecot(certificates, authorization_server) as server:
         yield server
 
@@ -130,7 +130,7 @@ def browser(certificates: Certificates, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty home directory, and an environment that says nothing else."""
+    """An empty home directory, and an environment that leads nowhere else."""
     directory = tmp_path / "home"
     places = {
         "HOME": directory,
@@ -155,15 +155,15 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(autouse=True)
 def _reset_authorization_server(request: pytest.FixtureRequest) -> None:
-    """No test meets a fault that another one left behind."""
+    """Make sure that no test meets a fault that another one left behind."""
     if "authorization_server" in request.fixturenames:
         server: AuthorizationServer = request.getfixturevalue("authorization_server")
         server.reset()
 
 
 @pytest.fixture(autouse=True)
-def _fetch_metadata_anew() -> None:
-    """What a process keeps of an authorization server does not outlive a test."""
+def _forget_metadata() -> None:
+    """Forget what this process has kept of authorization servers, so that each test fetches their metadata again."""
     metadata.forget()
 
 
@@ -184,7 +184,7 @@ def product(home: Path) -> Product:
 
 @pytest.fixture
 def signed_in(product: Product, authorization_server: AuthorizationServer, dovecot: Dovecot) -> Product:
-    """Signed in, and the maildrop is empty. Token requests are counted from here."""
+    """The product with an account that has signed in, and an empty maildrop. Token requests are counted from here."""
     product.use(authorization_server, dovecot)
     assert product.login(authorization_server).returncode == 0
     authorization_server.reset()
@@ -199,13 +199,13 @@ def getmail(home: Path) -> Getmail:
 
 @pytest.fixture(scope="session")
 def debian_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Our package as `pip install --user` puts it beside Debian's getmail."""
+    """oauth2-pop3 beside Debian's getmail, as `pip install --user` puts it there. Returns the PYTHONUSERBASE."""
     for program in ("/usr/bin/python3", "/usr/bin/getmail"):
         if not Path(program).exists():
             programs.missing(f"Debian's getmail6 needs {program}")
     directory = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
-        directory = directory.parent  # of all workers; made by the one that comes first
+        directory = directory.parent  # shared by all workers; the first one fills it
     base = directory / "user-base"
     with (directory / "user-base.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -1,7 +1,7 @@
 """What oauth2-pop3 itself plugs in: the composition root.
 
 A new store or dialect is one file in the plugin and one line here; a new provider is a row of providers.toml. Imports
-stand inside the functions, so that asking for one thing does not load the others. The retriever type for getmail6 is
+are inside the functions, so that asking for one thing does not load the others. The retriever type for getmail6 is
 plugged in by oauth2_pop3/hosts/getmail6/hookimpl.py, because it needs accounts, which need these hooks.
 """
 

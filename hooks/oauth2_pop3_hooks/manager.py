@@ -52,7 +52,7 @@ _ours = cache(_manager)
 
 @cache
 def _all() -> pluggy.PluginManager:
-    """Ours and those of every entry point. One that cannot be loaded is named, and the others go on."""
+    """The built-in plugin and that of every entry point. One that cannot be loaded is named; the others still work."""
     from importlib.metadata import entry_points
 
     manager = _manager()
@@ -76,7 +76,7 @@ def _is_ours(plugin: str) -> bool:
 
 
 def complain(plugin: str, what: str, error: BaseException) -> None:
-    """Name a plugin that failed, in one line on standard error; the others go on."""
+    """Name a plugin that failed, in one line on standard error; the others still run."""
     _say(" ".join(f"oauth2-pop3: the plugin {plugin} {what}: {type(error).__name__}: {error}".split()))
 
 

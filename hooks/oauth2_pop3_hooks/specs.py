@@ -61,7 +61,10 @@ def token_refreshed(account: str, expires_at: int) -> None:
 
 @hookspec
 def authorization_required(account: str, reason: str, command: str) -> None:
-    """Be told that a person must sign in again. reason: a sentence. command: what to type.
+    """Be told that a person must sign in again.
 
-    Called each time a token was asked for and could not be had for this reason: a cron job may call it often.
+    reason: a sentence.
+    command: what to type.
+
+    It is called each time a token was asked for and could not be got for this reason: a cron job may call it often.
     """

@@ -51,7 +51,7 @@ def read(account: str, min_validity: float = DEFAULT_MIN_VALIDITY) -> str | None
     """The access token, if it is valid for min_validity seconds more; otherwise None.
 
     A file that belongs to another user, that others can read, or that does not have two lines counts as missing:
-    somebody else may have put it there.
+    another user may have put it there.
     """
     found = _read(account)
     return found[0] if found is not None and found[1] - time.time() > min_validity else None

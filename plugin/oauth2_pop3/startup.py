@@ -41,7 +41,7 @@ def add_retriever_types(module: object) -> None:
     """Let getmailcore.retrievers find the retriever types of all plugins, by a module's __getattr__ (PEP 562).
 
     It is called only for names that the module does not have. So a plugin replaces none of getmail's own types, and
-    nothing of ours is loaded for accounts that use them.
+    nothing of this package is loaded for accounts that use them.
     """
 
     def retriever_type(name: str) -> type:
@@ -60,7 +60,7 @@ def _retriever_type(name: str) -> type | None:
         from oauth2_pop3_hooks import manager
 
         return manager.retriever_type(name, hookimpl)
-    except Exception as error:  # noqa: BLE001 - whatever is wrong with us, getmail goes on with its other accounts
+    except Exception as error:  # noqa: BLE001 - whatever is wrong here, getmail continues with its other accounts
         print(f"oauth2-pop3: its retriever types are not available: {error!r}", file=sys.stderr)  # noqa: T201
         return None
 

@@ -58,7 +58,7 @@ def test_where_it_is_looked_for(home: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert config_file() == home / ".config/oauth2-pop3/config.toml"
 
 
-# Once: RuntimeError of pathlib, where a container runs under a number that no passwd knows
+# Once: RuntimeError of pathlib, if a container runs as a user ID that /etc/passwd does not have
 def test_without_a_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XDG_CONFIG_HOME")
     monkeypatch.delenv("HOME")
@@ -147,7 +147,7 @@ def test_a_file_that_cannot_be_read(home: Path) -> None:
     [
         (PROVIDER + 'sope = "mail"\n' + ACCOUNT, 6, "Did you mean scope?"),
         (PROVIDER + "pop3_port = '995'\n" + ACCOUNT, 6, ""),
-        # Once: the line is not found where the file has capital letters that were not typed
+        # Once: the line was not found if the file has capital letters that were not typed
         (PROVIDER + ACCOUNT + '"redirect-uri" = "x"\n', 9, "Did you mean redirect_uri?"),
         (PROVIDER + ACCOUNT + "zzz = 1\n", 9, "Known keys:"),
         (PROVIDER + ACCOUNT + "token_store = 1\n", 9, ""),

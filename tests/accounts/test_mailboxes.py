@@ -72,7 +72,7 @@ def test_the_check_says_that_it_was_the_token(product: Product, sandbox: Sandbox
     (product.state / "access" / DEMO_USER).unlink()
     result = product.run("login", DEMO_USER, "--mailbox", SHARED)
     assert result.returncode == 77
-    assert f"nor does the token open the mailbox of {DEMO_USER}" in result.stderr
+    assert f"the token does not open the mailbox of {DEMO_USER} either" in result.stderr
 
 
 def test_the_retriever_names_both(product: Product, sandbox: Sandbox, getmail: Getmail) -> None:

@@ -56,7 +56,7 @@ def test_once_an_account_until_reset(home: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("age", "runs"), [(50, 1), (150, 2), (-1000, 2)])
 def test_again_after_notify_every(age: int, runs: int, home: Path, tmp_path: Path) -> None:
-    """A file of the future, where the clock was set back, does not silence it for ever."""
+    """A file dated in the future, after the clock was set back, does not silence it for ever."""
     settings = config(tmp_path, every=100)
     notify(settings)
     moment = time.time() - age

@@ -50,8 +50,8 @@ def status(product: Product) -> dict[str, object]:
 # Once: "the server gave it 3 days", which were what was left of 7 at the last refresh
 def test_the_server_s_word_does_not_change_with_a_refresh() -> None:
     now = int(time.time())
-    answer = {"access_token": "a", "refresh_token": "r", "refresh_token_expires_in": 7 * DAY}
-    first = replace(Token.from_response(answer, scope=""), obtained_at=now - 4 * DAY, signed_in_at=now - 4 * DAY)
+    response = {"access_token": "a", "refresh_token": "r", "refresh_token_expires_in": 7 * DAY}
+    first = replace(Token.from_response(response, scope=""), obtained_at=now - 4 * DAY, signed_in_at=now - 4 * DAY)
     refreshed = Token.from_response({"access_token": "b"}, scope="", previous=first)
     assert refreshed.obtained_at > first.obtained_at
     assert forecast(Provider(name="x"), refreshed) == forecast(Provider(name="x"), first)
@@ -92,7 +92,7 @@ def test_an_end_beyond_the_calendar(lifetime: int, product: Product) -> None:
     known(product, f"refresh_token_lifetime = {lifetime}")
     result = product.run("status")
     assert result.returncode == 0, result.stderr
-    assert "end of the sign-in: later than the calendar goes" in result.stdout
+    assert "end of the sign-in: too far in the future for a date" in result.stdout
 
 
 # Once: the token of a machine that had started with a wrong clock was given out until the day the clock had shown

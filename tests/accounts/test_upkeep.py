@@ -77,8 +77,8 @@ def test_an_app_s_access_does_not_end() -> None:
     ("lifetime", "expected"), [(604799, 604799), ("604799", 604799), (0, 0), ("soon", 0), (True, 0), (-5, 0)]
 )
 def test_what_the_server_says_of_the_refresh_token(lifetime: object, expected: int) -> None:
-    answer = {"access_token": "a", "refresh_token": "r", "refresh_token_expires_in": lifetime}
-    made = Token.from_response(answer, scope="")
+    response = {"access_token": "a", "refresh_token": "r", "refresh_token_expires_in": lifetime}
+    made = Token.from_response(response, scope="")
     assert made.refresh_token_expires_at == (made.obtained_at + expected if expected else 0)
     silent = {"access_token": "b"}
     assert Token.from_response(silent, scope="", previous=made).refresh_token_expires_at == (
@@ -193,14 +193,14 @@ def test_an_end_that_is_near(signed_in: Product) -> None:
 def test_the_help_has_every_key_of_the_json(command: str, signed_in: Product) -> None:
     product = signed_in
     arguments = {"token": [ADDRESS, "--format", "json"], "discover": [ADDRESS, "--json"]}.get(command, ["--json"])
-    answer = json.loads(product.run(command, *arguments, check=True).stdout)
-    row = answer[0] if isinstance(answer, list) else answer
+    printed = json.loads(product.run(command, *arguments, check=True).stdout)
+    row = printed[0] if isinstance(printed, list) else printed
     words = re.findall(r"\w+", product.run(command, "--help", check=True).stdout)
     assert row.keys() <= set(words)
 
 
 def test_a_person_is_told_of_an_end_that_is_near(signed_in: Product, home: Path) -> None:
-    """Once: only by what `check` printed, which is nobody's where cron sends no mail."""
+    """Once: only by what `check` printed, which nobody reads if cron sends no mail."""
     product = signed_in
     notifying(product, f"sh -c 'echo \"$OAUTH2_POP3_COMMAND: $OAUTH2_POP3_REASON\" >> {home}/told'")
     edit(product, refresh_token_expires_at=int(time.time()) + 2 * DAY)

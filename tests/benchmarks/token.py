@@ -428,12 +428,12 @@ class SignedIn:
         began = time.perf_counter()
         connection = http.client.HTTPSConnection(str(url.hostname), url.port, context=self._tls, timeout=30)
         connection.request("POST", url.path, urlencode(form), headers)
-        answer = json.loads(connection.getresponse().read())
+        response = json.loads(connection.getresponse().read())
         connection.close()
         seconds = time.perf_counter() - began
-        if "access_token" not in answer:
-            raise FailedError(f"the token request alone was refused: {answer.get('error')}")
-        self._bare_request_token = answer.get("refresh_token", self._bare_request_token)
+        if "access_token" not in response:
+            raise FailedError(f"the token request alone was refused: {response.get('error')}")
+        self._bare_request_token = response.get("refresh_token", self._bare_request_token)
         return seconds
 
     def contend(self, env: Mapping[str, str], directory: Path) -> float:
@@ -446,7 +446,7 @@ class SignedIn:
         printed = {Path(output).read_text() for output in outputs}
         new = self.product.stored(ADDRESS)["access_token"]
         if printed != {f"{new}\n"} or new == old:
-            raise FailedError(f"fifty contenders printed {len(printed)} different answers")
+            raise FailedError(f"fifty contenders printed {len(printed)} different tokens")
         if self.server.requests() - before != 1:
             raise FailedError(f"fifty contenders made {self.server.requests() - before} token requests")
         return seconds

@@ -52,7 +52,7 @@ def deaf() -> Iterator[int]:
 
 
 def ends(process: subprocess.Popen[str]) -> bool:
-    """Whether it ends soon, by itself and without a complaint."""
+    """Whether it ends soon, without being told to and without a complaint."""
     assert process.stderr is not None
     return process.wait(SOON) == 0 and process.stderr.read() == ""
 
@@ -87,8 +87,8 @@ def test_a_client_that_sends_no_more_gets_its_answers(
     with started(signed_in, path.port, authorization_server) as (client, process):
         client.sendall(everything)
         client.shutdown(socket.SHUT_WR)
-        with client.makefile("rb") as answers:
-            assert [line[:5] for line in answers] == [b"+OK o", b"+OK\r\n", b"+OK\r\n", b"+OK 2", b"+OK L"]
+        with client.makefile("rb") as responses:
+            assert [line[:5] for line in responses] == [b"+OK o", b"+OK\r\n", b"+OK\r\n", b"+OK 2", b"+OK L"]
         assert ends(process)
     path.fault = Fault("AUTH", "stall")
     with started(signed_in, path.port, authorization_server) as (client, process):

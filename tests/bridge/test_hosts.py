@@ -126,7 +126,7 @@ class FetchmailWay(Way):
         passwords: Sequence[str] = (),
         timeout: int = 60,
     ) -> None:
-        """more: users. options: of each, as `keep`. passwords: of the users, where one of them is wrong."""
+        """more: users. options: of each, as `keep`. passwords: of the users, if one of them is wrong."""
         ca_file = self._around.authorization_server.ca_file
         poll = f"poll localhost proto pop3 uidl timeout {timeout} auth password"
         if self.oauth2:
@@ -178,7 +178,7 @@ class Compare:
         self.around = around
 
     def __call__(self, scenario: Scenario, user: str, *names: str) -> list[Outcome]:
-        """What they all came to; fails where any differs from the first."""
+        """The result of all of them; fails if any differs from the first."""
         first, *others = self.runs(scenario, user, *names)
         for _, other, text in others:
             assert other == first[1], text
@@ -305,7 +305,7 @@ def of_mpop(pipelining: str, fault: Fault, compare: Compare, user: str) -> None:
     scenario = meets(fault, compare.around, f"pipelining {pipelining}")
     runs = compare.runs(scenario, user, *MPOP)
     for name, (first, second), text in runs:
-        # A refusal of the bare command is 77 to mpop 1.4.18, but for XOAUTH2, where it is "command failed", 76.
+        # A refusal of the bare command is 77 to mpop 1.4.18, except for XOAUTH2: there it is "command failed", 76.
         if (name, fault.command) == ("xoauth2", "AUTH"):
             assert first.exit_code == 76, text
             first = first._replace(exit_code=77)

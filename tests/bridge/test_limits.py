@@ -125,8 +125,8 @@ def test_each_wrong_password_costs_more_and_none_of_it_is_the_client_s_time(monk
         ours.sendall(b"USER nobody@example.org\r\n" + b"PASS x\r\n" * 5)
         Bridge(BridgeClient(theirs.fileno(), theirs.fileno()), NOWHERE, with_password=True).run()
         theirs.close()
-        answers = ours.recv(10_000)
-    assert answers.count(b"-ERR [AUTH]") == 3 == session.ATTEMPTS
+        responses = ours.recv(10_000)
+    assert responses.count(b"-ERR [AUTH]") == 3 == session.ATTEMPTS
     assert [round(seconds) for seconds in slept] == [1, 2, 4]
 
 
@@ -142,8 +142,8 @@ def test_a_client_has_thirty_commands(upstream: MaildropServer) -> None:
         done.result(LONG)
     with bridged(upstream, with_password=True) as (end, line, done):
         end.sendall(b"NOOP\r\n" * 29 + f"USER {ADDRESS}\r\nPASS {password}\r\n".encode())
-        answers = [line() for _ in range(31)]
-        assert answers[29:] == [b"+OK\r\n", b""], "the end comes in the place of what PASS would have done"
+        responses = [line() for _ in range(31)]
+        assert responses[29:] == [b"+OK\r\n", b""], "the end comes in the place of what PASS would have done"
         with pytest.raises(UsageError, match="within 30 commands"):
             done.result(LONG)
 
@@ -189,7 +189,7 @@ def test_a_client_that_says_nothing_after_the_sign_in_is_let_go(
 def test_a_client_that_sends_no_more_gets_its_answers(
     read_ahead: bool, upstream: MaildropServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And then the maildrop is free for the next one: at once, where it is known that these were all."""
+    """And then the maildrop is free for the next one: at once, if it is known that there are no more."""
     monkeypatch.setattr(relay, "AFTER_END", LONG if read_ahead else 0.5)
     with bridged(upstream, read_ahead=read_ahead) as (end, line, done):
         sign_in(end, line)

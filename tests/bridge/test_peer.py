@@ -1,4 +1,4 @@
-"""The bridge on a socket: under systemd and inetd and by itself, by clients that nobody here wrote."""
+"""The bridge on a socket: under systemd, under inetd and on its own, with clients that were not written here."""
 
 from __future__ import annotations
 
@@ -339,11 +339,11 @@ def test_auth_plain_and_all_in_one_packet(start: Start, password: str, dovecot: 
     theirs = base64.b64encode(f"{ADDRESS}\0{OTHER}\0{password}".encode())
     with raw(port) as (end, line):
         end.sendall(b"AUTH PLAIN " + theirs + b"\r\n")
-        assert line().startswith(b"-ERR [AUTH]"), "a password opens its own mailbox alone"
+        assert line().startswith(b"-ERR [AUTH]"), "a password opens only its own mailbox"
         end.sendall(f"USER {ADDRESS}\r\nPASS {password}\r\nSTAT\r\nUIDL\r\nQUIT\r\n".encode())  # again on it
-        end.shutdown(socket.SHUT_WR)  # and no more: the answers come all the same
-        answers = b"".join(iter(line, b""))
-    assert answers.count(b"+OK") == 5
+        end.shutdown(socket.SHUT_WR)  # it sends no more, but the responses still come
+        responses = b"".join(iter(line, b""))
+    assert responses.count(b"+OK") == 5
 
 
 def test_sigterm_and_addresses(signed_in: Product, password: str, dovecot: Dovecot) -> None:

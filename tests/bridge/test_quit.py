@@ -57,7 +57,7 @@ class Client:
 
 @contextmanager
 def bridged(product: Product, dovecot: Dovecot, server: AuthorizationServer, *options: str) -> Iterator[Client]:
-    """A client that has signed in; in the end the bridge has ended by itself, and well."""
+    """A client that has signed in; at the end the bridge must have ended on its own, with exit code 0."""
     with started(product, dovecot.pop3s_port, server, *options) as (end, process):
         yield Client(end)
         assert process.wait(LONG) == 0

@@ -24,11 +24,11 @@ class Server:
         self.asked: list[str] = []
         self._received = b""
 
-    def answers(self, data: bytes) -> bytes:
+    def responses(self, data: bytes) -> bytes:
         *lines, self._received = (self._received + data).split(b"\r\n")
-        return b"".join(self.answer(line.decode()) for line in lines)
+        return b"".join(self.response(line.decode()) for line in lines)
 
-    def answer(self, line: str) -> bytes:
+    def response(self, line: str) -> bytes:
         self.asked.append(line)
         verb, *words = line.upper().split() or [""]
         number = int(words[0]) if words and words[0].isdigit() else 0
@@ -89,9 +89,9 @@ class Conversation:
                 self.move()
 
     def move(self, blocks: int = 1) -> None:
-        """Bring the server what is for it, and so many pieces of its answers back."""
+        """Bring the server what is for it, and this many pieces of its responses back."""
         commands, self.between.for_server[:] = bytes(self.between.for_server), b""
-        self._on_the_way += self._pieces(self.server.answers(commands))
+        self._on_the_way += self._pieces(self.server.responses(commands))
         while blocks and self._on_the_way:
             self.between.from_server(self._on_the_way.popleft())
             blocks -= 1
@@ -150,7 +150,7 @@ def test_the_client_gets_what_the_server_says(
     lines = [line for entry in script for line in ([entry] if isinstance(entry, str) else entry)] + ["QUIT"]
     capa = "PIPELINING" if pipelining else "UIDL"
     direct, server = Server(bodies, capa=capa), Server(bodies, capa=capa)
-    expected = direct.answers("".join(f"{line}\r\n" for line in lines).encode()).replace(b"SASL XOAUTH2\r\n", b"")
+    expected = direct.responses("".join(f"{line}\r\n" for line in lines).encode()).replace(b"SASL XOAUTH2\r\n", b"")
     conversation = Conversation(server, ReadAheadProxy(["SASL"]), seed)
     for line in lines:
         conversation.send(f"{line}\r\n")
@@ -196,7 +196,7 @@ def test_a_client_that_pipelines_may_do_so_whatever_it_has_asked_before(asked: s
         while between.for_server:
             sent = bytes(between.for_server)
             between.for_server.clear()
-            between.from_server(server.answers(sent))
+            between.from_server(server.responses(sent))
             round_trips += 1
     assert between.for_client.count(b"+OK\r\nm\r\n.\r\n") == 100
     assert round_trips < 10

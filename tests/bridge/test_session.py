@@ -162,8 +162,8 @@ class Pop3Client:
 
     def sign_in(self, name: str = ADDRESS) -> None:
         assert self.ask(f"USER {name}").startswith("+OK")
-        answer = self.ask("PASS anything")
-        assert answer.startswith("+OK"), answer
+        response = self.ask("PASS anything")
+        assert response.startswith("+OK"), response
 
 
 @contextmanager
@@ -198,14 +198,14 @@ def test_the_conversation(signed_in: Product, dovecot: Dovecot, authorization_se
 def test_auth_plain(
     at_once: bool, signed_in: Product, dovecot: Dovecot, authorization_server: AuthorizationServer
 ) -> None:
-    response = base64.b64encode(f"\0{ADDRESS}\0any".encode()).decode()
+    initial_response = base64.b64encode(f"\0{ADDRESS}\0any".encode()).decode()
     with bridged(signed_in, dovecot, authorization_server) as (client, _):
         if at_once:
-            answer = client.ask(f"AUTH PLAIN {response}")
+            response = client.ask(f"AUTH PLAIN {initial_response}")
         else:
             assert client.ask("AUTH PLAIN") == "+ \r\n"
-            answer = client.ask(response)
-        assert answer.startswith("+OK")
+            response = client.ask(initial_response)
+        assert response.startswith("+OK")
         assert client.ask("STAT").startswith("+OK")
 
 
@@ -302,20 +302,20 @@ def test_a_shared_mailbox(signed_in: Product, dovecot: Dovecot, authorization_se
 
 
 def test_many_at_once(signed_in: Product, dovecot: Dovecot, authorization_server: AuthorizationServer) -> None:
-    answers: list[str] = []
+    responses: list[str] = []
 
     def one() -> None:
         with bridged(signed_in, dovecot, authorization_server) as (client, _):
             client.sign_in()
-            answers.append(client.ask("STAT"))
+            responses.append(client.ask("STAT"))
 
     threads = [threading.Thread(target=one) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(answers) == 8
-    assert all(answer.startswith("+OK") for answer in answers)
+    assert len(responses) == 8
+    assert all(response.startswith("+OK") for response in responses)
 
 
 def test_no_secret_is_printed(signed_in: Product, dovecot: Dovecot, authorization_server: AuthorizationServer) -> None:

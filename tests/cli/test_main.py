@@ -74,7 +74,7 @@ def test_a_closed_pipe() -> None:
     assert (result.returncode, result.stderr) == (74, "oauth2-pop3: cannot write to standard output: Broken pipe\n")
 
 
-# Once: print takes standard output where standard error is None, and a message was read as the token
+# Once: print uses standard output if standard error is None, and a message was read as the token
 def test_without_standard_error_nothing_is_said(product: Product) -> None:
     closed = subprocess.run(
         ["sh", "-c", f"exec {product.command} token nobody@example.org 2>&-"],

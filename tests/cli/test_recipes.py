@@ -46,7 +46,7 @@ def signed_in(product: Product, authorization_server: AuthorizationServer, mail_
 
 @pytest.fixture
 def recipe(mail_server: Dovecot, home: Path, maildir: Path, signed_in: Product) -> Callable[..., Path]:
-    """recipe(FILE, OLD, NEW, ...): a file of contrib for these servers; OLD is replaced where it must be."""
+    """recipe(FILE, OLD, NEW, ...): a file of contrib for these servers; OLD, if there is one, is replaced."""
 
     def prepare(name: str, *more: str, to: str = "") -> Path:
         text = (CONTRIB / name).read_text().replace("you@gmail.com", ADDRESS)
@@ -157,7 +157,7 @@ def test_aerc(recipe: Callable[..., Path], home: Path, smtp_sink: SmtpSink) -> N
     (home / ".config/aerc/aerc.conf").write_text("[compose]\neditor=true\n")
     before = len(smtp_sink.messages)
     compose = ':compose -H "To: bob@example.org" -H "Subject: recipe"\r'
-    # aerc draws changed cells alone, and so not always a whole word
+    # aerc draws only changed cells, so not always a whole word
     shown = on_a_terminal("aerc", typed={"Message 2": compose, "end this email?": "y"}, until="ssage sent")
     assert "Message 2" in shown
     assert "Subject: recipe" in smtp_sink.messages[before].decode()

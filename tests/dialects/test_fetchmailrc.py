@@ -47,7 +47,7 @@ def fetchmail() -> str:
 
 
 def dump(fetchmail: str, content: bytes, directory: Path) -> list[Dump] | str:
-    """What fetchmail takes the file for, an entry for each user; what it says where it refuses it."""
+    """What fetchmail reads in the file, an entry for each user; or what it says if it refuses it."""
     file = directory / "fetchmailrc"
     file.write_bytes(content.translate(bytes([*range(128), *b"Z" * 128])))  # it garbles what is not ASCII
     file.chmod(0o600)
@@ -246,7 +246,7 @@ def test_a_path_that_is_no_utf_8_keeps_its_octets() -> None:
 
 
 def test_no_tls_setting_is_dropped() -> None:
-    """Two places of authorities stay two, and a key alone has the certificate in it."""
+    """Two places of authorities stay two, and a key without a certificate has the certificate in its file."""
     text = b"poll pop.gmail.com proto pop3 user a@gmail.com pass x ssl sslcertpath /d sslcertfile /f sslkey /k\n"
     assert b'bridge %h 995 --ca-certs /d --ca-certs /f --certfile /k"' in translated(text)
 

@@ -106,7 +106,7 @@ def test_which_server_of_autoconfig(names: Names, site: Site) -> None:
         xml("ftp://as.found.example"),
         xml("https://as.found.example", more="<authURL>javascript:1</authURL>"),
         '<?xml version="1.0" encoding="no-such"?><clientConfig/>',
-        # A billion laughs, an outside entity, a document type alone.
+        # A billion laughs, an external entity, only a document type.
         '<!DOCTYPE c [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;">]><clientConfig>&b;</clientConfig>',
         '<!DOCTYPE c [<!ENTITY a SYSTEM "file:///etc/passwd">]><clientConfig>&a;</clientConfig>',
         '<!DOCTYPE clientConfig SYSTEM "https://found.example/x.dtd"><clientConfig/>',

@@ -21,5 +21,5 @@ def test_a_domain_in_letters_of_its_own() -> None:
 
 
 def test_a_scope_with_control_characters() -> None:
-    with pytest.raises(OAuthError, match="a scope that cannot be one"):
+    with pytest.raises(OAuthError, match="a scope that is too long"):
         Finding("x", "", "p.example", 995, False, "https://as.example", scope="a\nb")

@@ -82,7 +82,7 @@ def test_a_certificate_of_nobody(names: Names, site: Site, monkeypatch: pytest.M
 def test_all_together_in_order(
     names: Names, site: Site, dovecot: Dovecot, authorization_server: AuthorizationServer
 ) -> None:
-    """Take away what answered, and the next one answers."""
+    """Take away the source that was found, and the next one is found."""
     body = pacc_document(authorization_server.issuer)
     names(
         mx={DOMAIN: ["mx1.hoster.example"]},
@@ -161,9 +161,9 @@ def test_the_command_as_json(
     names(txt=digest(body))
     site.put(PACC, body)
     assert cli.main(["discover", ADDRESS, "--json"]) == 0
-    answer = json.loads(capsys.readouterr().out)
-    assert (answer["source"], answer["issuer"], answer["known"]) == ("PACC", authorization_server.issuer, False)
-    assert answer["tried"][-1]["outcome"] == "found"
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["source"], printed["issuer"], printed["known"]) == ("PACC", authorization_server.issuer, False)
+    assert printed["tried"][-1]["outcome"] == "found"
     assert not Config.load().providers
 
 

@@ -22,7 +22,7 @@ METADATA = (DOMAIN, "/.well-known/oauth-authorization-server")
 
 
 class SentToTheBrowser(OAuth2Pop3Error):
-    """Ends the sign-in where a person would go on."""
+    """Ends the sign-in at the point at which a person would have to act."""
 
 
 class Somebody(LoginPerson):

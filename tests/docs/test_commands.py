@@ -198,7 +198,7 @@ TRIALS: Sequence[tuple[str, Trial]] = (
     (r"oauth2-pop3 getmail --version", runs),
     (r"oauth2-pop3 sandbox( --act google --keep)?", demonstrates),
     (r"oauth2-pop3 bridge --help", runs),
-    # ours, where the servers are those of other tests
+    # our own commands, for servers that only other tests have
     (r"oauth2-pop3 login \S+ (.* )?--grant (device_code|client_credentials|jwt_bearer|password)\b.*", parses),
     (r"oauth2-pop3 import (FILE|-)( --.*)?", parses),
     # other programs
@@ -231,7 +231,7 @@ def bare(command: Command) -> str:
 
 
 EVERY_LINE = {bare(command): command.place for command in reversed(commands())}
-"""Each once, with the place where it stands first."""
+"""Each command once, with the place of its first occurrence."""
 
 
 def test_there_are_lines() -> None:

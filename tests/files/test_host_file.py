@@ -72,7 +72,7 @@ def test_changed_by_somebody_else_in_between(how: str, rc: Path) -> None:
         (rc.parent / "other").write_bytes(OLD)
         (rc.parent / "other").rename(rc)
     before = rc.read_bytes()
-    with pytest.raises(ConfigError, match="changed by somebody else"):
+    with pytest.raises(ConfigError, match="changed by another program"):
         file.replace(NEW)
     assert rc.read_bytes() == before
     assert names(rc.parent) == {"rc"}

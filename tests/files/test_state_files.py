@@ -1,4 +1,4 @@
-"""Files of state: whole or not at all, ours alone, one process at a time."""
+"""Files of state: whole or not at all, private, one process at a time."""
 
 from __future__ import annotations
 

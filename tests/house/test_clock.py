@@ -1,4 +1,4 @@
-"""No test takes the time when its module is imported: by the time it is used it is old, and other in each worker."""
+"""No test reads the clock when its module is imported: the time would be old when used, and differ between workers."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The rules of the house: who may import whom, what may be imported at module level, and that private names stay so.
+"""The rules of the house: which folders may import which, what may be imported at module level, and private names.
 
-A folder stands on a floor and imports only folders of lower floors. contrib/contributing.md draws the floors.
+Each folder is on a floor and imports only folders of lower floors. contrib/contributing.md has a drawing of them.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("cli",),
     ("cli/commands", "__main__"),
 )
-"""From the ground up. The modules of the root are floors' rooms of their own: they are doors, or cost nothing."""
+"""From the ground up. Modules directly in oauth2_pop3 are listed like folders."""
 
 EMPTY = ("", "hosts")
 """Folders whose __init__ imports nothing and that hold no other module."""
 
-# What each may import at module level, because it is there for that.
+# For each expensive package: the modules that may import it at module level, because using it is their purpose.
 HEAVY: Mapping[str, tuple[str, ...]] = {
     "requests": ("net.https",),
     "oauthlib": (
@@ -52,9 +52,9 @@ HEAVY: Mapping[str, tuple[str, ...]] = {
     "trustme": (),
 }
 PUBLIC_ALL_THE_SAME = ("_exit", "_replace")
-"""Documented for everybody: the way out without clean-up, and a method of every named tuple."""
+"""Names with an underscore that the standard library documents: os._exit, and a method of every named tuple."""
 FOREIGN_BASES = ("hosts.getmail6.retriever", "hosts.getmail6.message")
-"""Modules whose classes derive from getmail's, which keeps nothing private."""
+"""Modules whose classes derive from getmail's: getmail's subclasses have to use its private names."""
 
 
 class House:
@@ -73,7 +73,7 @@ class House:
                 self._folders[name] = package if package != "oauth2_pop3" else parts[-1] if root_module else folder
 
     def modules(self) -> list[str]:
-        """Their names without the package's, as HEAVY has them."""
+        """The names of the product's modules, without the package's, as in HEAVY."""
         return [name.partition(".")[2] for name in self.trees if name.startswith("oauth2_pop3.")]
 
     def folder(self, module: str) -> str:
@@ -83,7 +83,7 @@ class House:
         return set(self._folders.values()) - set(EMPTY)
 
     def imports(self, module: str) -> Iterator[str]:
-        """The modules of ours that a module imports, anywhere in it."""
+        """The modules of this repository that a module imports, anywhere in it."""
         for statement in ast.walk(self.trees[module]):
             if isinstance(statement, ast.Import):
                 yield from (alias.name for alias in statement.names if alias.name in self.trees)
@@ -99,12 +99,12 @@ def floor(folder: str) -> int:
 
 
 def violations(house: House) -> list[str]:
-    """Every import that does not go down, every circle, every use of another module's private name: a line each."""
+    """One line for each import that does not go down, each circle, and each use of another module's private name."""
     unknown = sorted(house.folders() - {room for rooms in FLOORS for room in rooms})
-    found = [f"{folder} stands on no floor" for folder in unknown]
+    found = [f"{folder} is on no floor" for folder in unknown]
     for module in house.trees:
         if house.folder(module) in EMPTY:
-            found += [f"{module} imports {name}, and is to import nothing" for name in house.imports(module)]
+            found += [f"{module} imports {name}, but may import nothing" for name in house.imports(module)]
         elif house.folder(module) not in unknown:
             found += _upwards(house, module, unknown)
         found += [f"{module} uses the private name {name}" for name in _private_names(house.trees[module])]
@@ -130,7 +130,7 @@ def _circle(house: House) -> list[list[str]]:
 
 
 def _private_names(tree: ast.Module) -> Iterator[str]:
-    """Names with an underscore that this module imports, or reads of an object, and does not define itself."""
+    """Names with an underscore that this module imports or reads from an object, but does not define itself."""
     own = set()
     used = set()
     for node in ast.walk(tree):
@@ -151,7 +151,7 @@ def _private_names(tree: ast.Module) -> Iterator[str]:
 
 
 def imports_at_module_level(node: ast.AST) -> Iterator[str]:
-    """The dotted names that are imported as soon as the module is."""
+    """The dotted names that are imported when the module itself is imported."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
             continue
@@ -189,8 +189,8 @@ def test_the_floors_name_no_folder_that_is_not_there(house: House) -> None:
         ("plugin/oauth2_pop3/net/bad.py", "from oauth2_pop3.files import state_files", "files is on floor 1"),
         ("plugin/oauth2_pop3/accounts/bad.py", "from oauth2_pop3.net.https import _session", "private name _session"),
         ("plugin/oauth2_pop3/accounts/bad.py", "def f(wire):\n return wire._socket", "private name _socket"),
-        ("plugin/oauth2_pop3/attic/bad.py", "", "attic stands on no floor"),
-        ("plugin/oauth2_pop3/hosts/__init__.py", "import oauth2_pop3.errors", "is to import nothing"),
+        ("plugin/oauth2_pop3/attic/bad.py", "", "attic is on no floor"),
+        ("plugin/oauth2_pop3/hosts/__init__.py", "import oauth2_pop3.errors", "may import nothing"),
         ("plugin/oauth2_pop3/accounts/access.py", "import oauth2_pop3.accounts.account", "a circle: "),
     ],
 )
@@ -225,7 +225,7 @@ def test_heavy_imports_stand_only_in_the_modules_named_for_them(house: House) ->
 def test_requests_has_one_importer_and_getmailcore_one_host(house: House) -> None:
     for top, only in (("requests", {"net.https"}), ("getmailcore", set(HEAVY["getmailcore"])), ("pluggy", set())):
         users = {m for m in house.modules() for name in _imported(house.trees[f"oauth2_pop3.{m}"]) if name == top}
-        # The sandbox stands in for a browser, and is no part of what signs in.
+        # The sandbox plays the part of a browser; signing in does not use it.
         assert {user for user in users if not user.startswith("sandbox.")} <= only
 
 
@@ -253,7 +253,7 @@ def test_only_the_manager_uses_the_plugin_manager() -> None:
 
 @pytest.mark.parametrize("module", ["oauth2_pop3.__main__", "oauth2_pop3.startup"])
 def test_the_ground_and_the_doors_import_nothing(module: str) -> None:
-    """Beside what a bare interpreter has loaded; __main__ is the warm path of `token`."""
+    """They load nothing that a bare interpreter has not. __main__ is the warm path of `token`."""
     code = f"import sys; before = set(sys.modules); import {module}; print(*sorted(set(sys.modules) - before))"
     loaded = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True).stdout
     ours = {"oauth2_pop3", module, "oauth2_pop3.access_token_cache"}
@@ -261,7 +261,7 @@ def test_the_ground_and_the_doors_import_nothing(module: str) -> None:
 
 
 def test_a_command_does_not_load_the_others() -> None:
-    """fetchmail starts a bridge at every poll, mpop a `token`."""
+    """It matters because fetchmail starts a bridge, and mpop a `token`, at every poll."""
     program = (
         "import sys; from oauth2_pop3.cli import main\n"
         "try: main(['bridge', '--help'])\n"

@@ -124,7 +124,7 @@ def test_user_installation_beside_debians_getmail(
 
 
 def debians_python() -> str:
-    """The interpreter of /usr/bin/getmail; skips the test where the package getmail6 is not installed."""
+    """The interpreter of /usr/bin/getmail; skips the test if the package getmail6 is not installed."""
     getmail = Path("/usr/bin/getmail")
     if not getmail.exists():
         programs.missing("Debian's getmail6 is not installed")
@@ -173,7 +173,7 @@ def target(workshop: Workshop, home: Path, monkeypatch: pytest.MonkeyPatch) -> P
     workshop.pip("install", f"--target={directory}", str(workshop.wheel), "getmail6")
     monkeypatch.setenv("PYTHONPATH", str(directory))
     monkeypatch.setenv("PATH", f"{directory}/bin:/usr/bin:/bin")
-    with pytest.raises(AssertionError, match="has no attribute"):  # so that what follows means something
+    with pytest.raises(AssertionError, match="has no attribute"):  # otherwise what follows would prove nothing
         assert_type_known(home, directory / "bin/getmail")
     return directory
 

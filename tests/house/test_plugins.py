@@ -1,4 +1,4 @@
-"""A stranger's plugins, installed by pip beside ours: tests/plugins has one that works and two that do not."""
+"""Third-party plugins, installed by pip beside oauth2-pop3: tests/plugins has one that works and two that do not."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ STOCK = "type = SimplePOP3Retriever\nserver = 127.0.0.1\nport = 1\nusername = an
 
 @pytest.fixture(scope="module")
 def _venv(_workshop: Workshop) -> Path:
-    """Ours, getmail and the plugin that works."""
+    """A venv with oauth2-pop3, getmail and the plugin that works."""
     return _workshop.venv(_workshop.wheel, "getmail6", "pytest", _workshop.build(EXAMPLE, isolated=False))
 
 
@@ -39,7 +39,7 @@ def venv(_venv: Path, workshop: Workshop) -> Path:
 
 @pytest.fixture
 def trouble(workshop: Workshop, venv: Path) -> Iterator[Path]:
-    """The same, with the two that do not."""
+    """A venv with the two plugins that do not work in addition."""
     names = [f"oauth2-pop3-{name}" for name in ("broken", "raising")]
     wheels = [str(workshop.build(PLUGINS / name, isolated=False)) for name in names]
     workshop.pip("install", "--no-deps", *wheels, python=venv)
@@ -65,7 +65,7 @@ def site_packages(venv: Path) -> Iterator[Path]:
 
 
 def configure(product: Product, server: AuthorizationServer, pop3: Dovecot) -> None:
-    """All that the stranger's provider cannot know: where the servers of this run are. And its store."""
+    """Configure what the plugin's provider cannot know: where the servers of this run are. And its store."""
     product.configure(f"""\
         token_store = "sqlite"
         [providers.example-mail]

@@ -1,4 +1,4 @@
-"""That the servers of tests/servers do what the other tests believe of them."""
+"""The servers of tests/servers do what the other tests rely on."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def login(dovecot: Dovecot, certificates: Certificates) -> poplib.POP3_SSL:
 
 def xoauth2(connection: poplib.POP3, user: str, access_token: str) -> bytes:
     """The two steps: the prompt, then the initial response. Returns the line that comes next."""
-    answer = connection._shortcmd("AUTH XOAUTH2")  # type: ignore[attr-defined]
-    assert answer == b"+ "
+    prompt = connection._shortcmd("AUTH XOAUTH2")  # type: ignore[attr-defined]
+    assert prompt == b"+ "
     response = base64.b64encode(f"user={user}\1auth=Bearer {access_token}\1\1".encode()).decode()
     line: bytes = connection._shortcmd(response)  # type: ignore[attr-defined]
     return line
@@ -62,12 +62,12 @@ def xoauth2(connection: poplib.POP3, user: str, access_token: str) -> bytes:
 def test_authorization_code_with_pkce_and_refresh(authorization_server: AuthorizationServer) -> None:
     server = authorization_server
     url = server.sign_in(authorization_url(server), "ann@example.org", follow_redirect=False)
-    answer = {name: value for name, [value] in parse_qs(urlsplit(url).query).items()}
-    assert answer["state"] == "the-state"
-    assert answer["iss"] == server.issuer
+    redirect = {name: value for name, [value] in parse_qs(urlsplit(url).query).items()}
+    assert redirect["state"] == "the-state"
+    assert redirect["iss"] == server.issuer
     code = {
         "grant_type": "authorization_code",
-        "code": answer["code"],
+        "code": redirect["code"],
         "redirect_uri": "http://127.0.0.1:5/callback",
     }
     tokens = token(server, **code, code_verifier=VERIFIER).json()
@@ -121,9 +121,9 @@ def test_device_grant(authorization_server: AuthorizationServer, consent: bool) 
     }
     assert token(server, **poll).json()["error"] == "authorization_pending"
     server.approve_device(device["verification_uri_complete"], "ann", consent=consent)
-    answer = token(server, **poll).json()
-    assert ("refresh_token" in answer) == consent
-    assert answer.get("error") == (None if consent else "access_denied")
+    tokens = token(server, **poll).json()
+    assert ("refresh_token" in tokens) == consent
+    assert tokens.get("error") == (None if consent else "access_denied")
 
 
 def test_client_credentials(

@@ -33,7 +33,7 @@ SECRET = "a-secret-that-nobody-may-see"
 
 @dataclass
 class Http:
-    """A server that answers every request alike and keeps what came."""
+    """A server that gives every request the same response and keeps the requests."""
 
     status: int = 200
     body: bytes = b"{}"
@@ -46,11 +46,11 @@ class Http:
 
 @pytest.fixture
 def http(certificates: Certificates) -> Iterator[Callable[..., Http]]:
-    """http(**ANSWER): one more server, with TLS where certificate says which."""
+    """http(**RESPONSE): one more server, with TLS if a certificate is given."""
     with ExitStack() as stack:
 
-        def start(**answer: Any) -> Http:
-            site = Http(**answer)
+        def start(**response: Any) -> Http:
+            site = Http(**response)
 
             class Handler(BaseHTTPRequestHandler):
                 def do_POST(self) -> None:
@@ -304,7 +304,7 @@ def test_a_url_that_cannot_be(url: str) -> None:
 
 
 # Once: an exception of another library ends the thread: its traceback is on standard error, and the message says
-# that there was no answer within 60 seconds.
+# that there was no response within 60 seconds.
 @pytest.mark.parametrize("host", ["a..b", ".example.org", "a" * 64, "*", "x:99999", "ü..x"])
 def test_a_host_that_is_no_name(host: str, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ConfigError):

@@ -180,10 +180,10 @@ def refusal(row: Provider, password: str = "") -> str:
 @pytest.mark.parametrize(
     ("content", "password", "words"),
     [
-        (b"", "", "no private key"),
-        (b"\x00\x01 something else", "", "no private key"),
-        (b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "", "no private key"),
-        (certificate(P256).public_bytes(Encoding.PEM), "", "no private key"),
+        (b"", "", "private key"),
+        (b"\x00\x01 something else", "", "private key"),
+        (b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "", "private key"),
+        (certificate(P256).public_bytes(Encoding.PEM), "", "private key"),
         (pem(P256, "another"), PASSWORD, "password is wrong"),
         (pem(P256, "another"), "", "client_private_key_password_command"),
         (pem(P256), PASSWORD, "client_private_key_password_command"),

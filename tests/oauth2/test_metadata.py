@@ -12,7 +12,7 @@ import pytest
 from oauth2_pop3.errors import ConfigError, NetworkError, OAuth2Pop3Error, OAuthError
 from oauth2_pop3.providers.provider import Provider
 from oauth2_pop3.sandbox import Sandbox
-from servers.stub import Answer, Request, stub
+from servers.stub import Request, StubResponse, stub
 from support.grants import complete
 
 RFC_8414 = "/.well-known/oauth-authorization-server"
@@ -24,15 +24,15 @@ class Site:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.documents: dict[str, Answer] = {}
+        self.documents: dict[str, StubResponse] = {}
         self.requests: list[str] = []
 
     def put(self, path: str, document: object = None, *, status: int = 200, **headers: str) -> None:
-        self.documents[path] = Answer(status, document, headers)
+        self.documents[path] = StubResponse(status, document, headers)
 
-    def answer(self, request: Request) -> Answer:
+    def respond(self, request: Request) -> StubResponse:
         self.requests.append(request.path)
-        return self.documents.get(request.path, Answer(404, b"<html>"))
+        return self.documents.get(request.path, StubResponse(404, b"<html>"))
 
     def document(self, issuer: str = "", **more: Any) -> dict[str, Any]:
         return {
@@ -45,7 +45,7 @@ class Site:
 
 @pytest.fixture
 def site(home: Path) -> Iterator[Site]:
-    with stub(lambda request: there.answer(request)) as url:
+    with stub(lambda request: there.respond(request)) as url:
         there = Site(url)
         yield there
 

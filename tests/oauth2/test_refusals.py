@@ -44,7 +44,7 @@ def test_a_row(row: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("number", range(len(ROWS)), ids=lambda number: str(ROWS[number]["match"])[:40])
 def test_every_row_is_reached(number: int) -> None:
-    """By an answer that holds nothing but what the row asks for: no row before it is in its way."""
+    """By a response with nothing but what the row asks for: no earlier row takes it."""
     row = ROWS[number]
     error = explain(row.get("error", "some_error"), row["match"], row.get("provider", ""))
     assert row["meaning"] in error.message
@@ -71,7 +71,7 @@ def test_a_code_behind_a_longer_one(longer: str, code: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "kind", "words"),
+    ("response", "kind", "words"),
     [
         ({"error": "invalid_grant"}, AuthorizationRequired, ["oauth2-pop3 login ann@example.org"]),
         ({"error": "invalid_grant", "error_description": "AADSTS700082: x"}, AuthorizationRequired, ["90 days"]),
@@ -96,19 +96,19 @@ def test_a_code_behind_a_longer_one(longer: str, code: str) -> None:
         ({}, OAuthError, ["without a code"]),
     ],
 )
-def test_what_is_made_of_it(answer: dict[str, object], kind: type[OAuth2Pop3Error], words: list[str]) -> None:
-    error = refusals.explain(answer, account=ANN)
+def test_what_is_made_of_it(response: dict[str, object], kind: type[OAuth2Pop3Error], words: list[str]) -> None:
+    error = refusals.explain(response, account=ANN)
     assert type(error) is kind
     for word in words:
         assert word in str(error)
-    if isinstance(error, OAuthError) and "error" in answer:
-        assert error.code == answer["error"]
+    if isinstance(error, OAuthError) and "error" in response:
+        assert error.code == response["error"]
 
 
 def test_what_was_sent_is_not_shown_though_the_server_says_it_back() -> None:
     secret = "s" * 400
-    answer = {"error": f"no {secret}", "error_description": f"{'x' * 200} {secret} is not known, nor {secret}"}
-    error = refusals.explain(answer, account=ANN, secrets=[secret, "rt", ""])
+    response = {"error": f"no {secret}", "error_description": f"{'x' * 200} {secret} is not known, nor {secret}"}
+    error = refusals.explain(response, account=ANN, secrets=[secret, "rt", ""])
     assert "sss" not in error.message
     assert "is not known" in error.message
     pending = refusals.explain({"error": "slow_down"}, account=ANN, secrets=["slow_down"])
@@ -143,7 +143,7 @@ members = st.sampled_from(["error", "error_description", "suberror", "error_code
 
 
 @given(st.dictionaries(members, json))
-def test_no_answer_raises(answer: dict[str, object]) -> None:
-    error = refusals.explain(answer, account=ANN)
+def test_no_answer_raises(response: dict[str, object]) -> None:
+    error = refusals.explain(response, account=ANN)
     assert isinstance(error, OAuthError | NetworkError)
     assert str(error).isprintable()

@@ -1,4 +1,4 @@
-"""Token: what is read of a token endpoint's answer, and of a store's file."""
+"""Token: what is read of a token endpoint's response, and of a store's file."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from oauth2_pop3.oauth2.token import ASSUMED_LIFETIME, LONGEST_LIFETIME, Token
 TOKEN = Token("access", 1_800_000_000, "refresh", "mail", "secret", 1, 2)
 
 
-def read(previous: Token | None = None, scope: str = "asked", **answer: Any) -> Token:
-    return Token.from_response({"access_token": "at", **answer}, scope=scope, previous=previous)
+def read(previous: Token | None = None, scope: str = "asked", **response: Any) -> Token:
+    return Token.from_response({"access_token": "at", **response}, scope=scope, previous=previous)
 
 
 @pytest.mark.parametrize(
@@ -106,8 +106,8 @@ def test_what_a_refresh_leaves_out_goes_on_to_hold(refresh_token: object) -> Non
 def test_what_a_refresh_replaces() -> None:
     token = read(TOKEN, refresh_token="new", scope="less")
     assert token.refresh_token == "new"
-    answer = {"access_token": "at", "refresh_token": "new", "scope": "less"}
-    assert Token.from_response(answer, scope="asked", previous=TOKEN).scope == "less"
+    response = {"access_token": "at", "refresh_token": "new", "scope": "less"}
+    assert Token.from_response(response, scope="asked", previous=TOKEN).scope == "less"
 
 
 def test_no_secret_in_its_repr() -> None:

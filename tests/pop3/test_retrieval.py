@@ -18,13 +18,13 @@ from oauth2_pop3.sandbox.pop3_server.connection import stuff_dots
 from support.hosts import until
 
 SILENCE = b"-"
-"""No answer, where an answer stands."""
+"""Stands for no response at all."""
 
 
 class Server:
-    """A POP3 server that can be told, command by command, to answer otherwise.
+    """A POP3 server that can be told, command by command, to respond differently.
 
-    other: given session (from 1) and command line, bytes to answer instead; b"" closes the connection.
+    other: given session (from 1) and command line, bytes to send instead; b"" closes the connection.
     """
 
     def __init__(self, messages: dict[str, bytes], capabilities: str = "PIPELINING") -> None:
@@ -71,18 +71,18 @@ class Server:
                 line, received = received.split(b"\r\n", 1)
                 command = line.decode()
                 self.commands.append(command)
-                answer = self.other(session, command)
-                if answer is None:
-                    answer = self._answer(command, listed, marked)
-                if not answer:
+                response = self.other(session, command)
+                if response is None:
+                    response = self._response(command, listed, marked)
+                if not response:
                     return
                 if command == "QUIT":
                     for number in marked:
                         del self.messages[listed[number][0]]
                     marked.clear()
-                connection.sendall(b"" if answer is SILENCE else answer)
+                connection.sendall(b"" if response is SILENCE else response)
 
-    def _answer(self, command: str, listed: dict[int, tuple[str, bytes]], marked: set[int]) -> bytes:
+    def _response(self, command: str, listed: dict[int, tuple[str, bytes]], marked: set[int]) -> bytes:
         name, _, argument = command.partition(" ")
         number = int(argument or 0)
         match name:
@@ -331,7 +331,7 @@ def test_what_could_not_be_deleted_is_told_and_the_rest_is_deleted() -> None:
 
 
 def test_a_server_that_does_not_read_while_it_writes() -> None:
-    """It stops reading where its own buffers are full: a window of many commands must not wait for it."""
+    """It stops reading once its own buffers are full: a window of many commands must not wait for it."""
     with served(300, read_ahead=256) as (server, run, order):
         large = b"x" * 70 + b"\r\n"
         for unique_id in server.messages:

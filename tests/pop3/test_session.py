@@ -109,7 +109,7 @@ def retrieve(session: Session, number: int = 1) -> bytes:
 
 
 def refused_by(*script: bytes | str | None, mechanism: str = "xoauth2", one_line: bool = False) -> OAuth2Pop3Error:
-    """The error of an AUTH to which the peer answers so. It is fit for one line of a terminal, and holds no token."""
+    """The error of an AUTH to which the peer responds so. It fits on one line of a terminal and holds no token."""
     with peer(*script) as session, pytest.raises(OAuth2Pop3Error) as caught:
         session.authenticate(mechanism, "ann@example.org", TOKEN, port=995, one_line=one_line)
     assert not TERMINAL.search(str(caught.value))
@@ -229,7 +229,7 @@ def test_a_connection_that_is_closed_at_once(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "kind"),
+    ("response", "kind"),
     [
         ("[SYS/TEMP] Try later.", NetworkError),
         ("[SYS/PERM] Never.", Pop3Error),
@@ -240,12 +240,12 @@ def test_a_connection_that_is_closed_at_once(sandbox: Sandbox) -> None:
         ("No.", AuthenticationRejected),
     ],
 )
-def test_what_a_good_token_may_meet(sandbox: Sandbox, token: str, answer: str, kind: type[OAuth2Pop3Error]) -> None:
-    sandbox.pop3_server.faults = Faults(sign_in_response=answer)
+def test_what_a_good_token_may_meet(sandbox: Sandbox, token: str, response: str, kind: type[OAuth2Pop3Error]) -> None:
+    sandbox.pop3_server.faults = Faults(sign_in_response=response)
     with pytest.raises(OAuth2Pop3Error) as caught:
         open_maildrop(server_of(sandbox), sandbox.user, lambda _: token)
     assert type(caught.value) is kind
-    assert answer in str(caught.value)
+    assert response in str(caught.value)
 
 
 def test_a_maildrop_in_use(sandbox: Sandbox, token: str) -> None:
@@ -256,8 +256,8 @@ def test_a_maildrop_in_use(sandbox: Sandbox, token: str) -> None:
         open_maildrop(server_of(sandbox), sandbox.user, lambda _: token)
 
 
-@pytest.mark.parametrize(("mechanism", "answer"), [("xoauth2", "(empty line)"), ("oauthbearer", "AQ==")])
-def test_a_refused_token_is_changed_once(sandbox: Sandbox, token: str, mechanism: str, answer: str) -> None:
+@pytest.mark.parametrize(("mechanism", "response"), [("xoauth2", "(empty line)"), ("oauthbearer", "AQ==")])
+def test_a_refused_token_is_changed_once(sandbox: Sandbox, token: str, mechanism: str, response: str) -> None:
     asked = []
 
     def access_token(refused: str) -> str:
@@ -267,7 +267,7 @@ def test_a_refused_token_is_changed_once(sandbox: Sandbox, token: str, mechanism
     with open_maildrop(server_of(sandbox, mechanism=mechanism), sandbox.user, access_token) as session:
         session.stat()
     assert asked == ["", "stale"]
-    assert sandbox.pop3_server.commands[-4:] == [f"response: {answer}", "CAPA", f"AUTH {mechanism.upper()}", "STAT"]
+    assert sandbox.pop3_server.commands[-4:] == [f"response: {response}", "CAPA", f"AUTH {mechanism.upper()}", "STAT"]
 
 
 def test_a_token_that_is_refused_twice(sandbox: Sandbox, token: str) -> None:
@@ -505,7 +505,7 @@ def test_what_capa_says_does_not_reach_the_terminal_raw() -> None:
     assert not TERMINAL.search(str(caught.value))
 
 
-# -- lines and multi-line answers
+# -- lines and multi-line responses
 
 
 def test_a_line_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -619,7 +619,7 @@ class Pieces(socket.socket):
 
 @pytest.fixture
 def cut() -> Iterator[Callable[[list[bytes]], Session]]:
-    """cut(PIECES): a session to which the answer comes in these."""
+    """cut(PIECES): a session to which the response comes in these."""
     listener = socket.create_server(("127.0.0.1", 0))
     connection = Pieces(socket.create_connection(listener.getsockname()))
     far, _ = listener.accept()
@@ -636,12 +636,12 @@ def cut() -> Iterator[Callable[[list[bytes]], Session]]:
 
 
 def test_an_answer_cut_at_every_octet(cut: Callable[[list[bytes]], Session]) -> None:
-    answer = b"+OK\r\nSubject: x\r\n\r\n..\r\n..a\r\n.\r\n"
-    for at in range(1, len(answer)):
-        for second in range(at, len(answer)):
-            pieces = [piece for piece in (answer[:at], answer[at:second], answer[second:]) if piece]
+    response = b"+OK\r\nSubject: x\r\n\r\n..\r\n..a\r\n.\r\n"
+    for at in range(1, len(response)):
+        for second in range(at, len(response)):
+            pieces = [piece for piece in (response[:at], response[at:second], response[second:]) if piece]
             assert retrieve(cut(pieces)) == b"Subject: x\r\n\r\n.\r\n.a\r\n"
-    assert retrieve(cut([bytes([octet]) for octet in answer])) == b"Subject: x\r\n\r\n.\r\n.a\r\n"
+    assert retrieve(cut([bytes([octet]) for octet in response])) == b"Subject: x\r\n\r\n.\r\n.a\r\n"
 
 
 lines = st.lists(st.binary(max_size=12).map(lambda line: line.replace(b"\r\n", b"")), max_size=8)
@@ -652,12 +652,12 @@ dotted = st.lists(st.sampled_from([b"", b".", b"..", b".a", b"\n.", b"a\r", b"\r
 @given(message=st.one_of(lines, dotted), cuts=st.lists(st.integers(1, 20), max_size=10))
 def test_dot_stuffing_round_trip(cut: Callable[[list[bytes]], Session], message: list[bytes], cuts: list[int]) -> None:
     content = b"".join(line + b"\r\n" for line in message)
-    answer = b"+OK\r\n" + stuff_dots(content) + b".\r\n+OK next\r\n"
+    response = b"+OK\r\n" + stuff_dots(content) + b".\r\n+OK next\r\n"
     pieces = []
     for size in cuts:
-        pieces.append(answer[:size])
-        answer = answer[size:]
-    session = cut([piece for piece in [*pieces, answer] if piece])
+        pieces.append(response[:size])
+        response = response[size:]
+    session = cut([piece for piece in [*pieces, response] if piece])
     session.dialogue.pipelining = True
     received: list[bytes] = []
     first, second = Command("RETR 1", multiline=True), Command("NOOP")
@@ -680,12 +680,12 @@ def test_uidl_and_list_are_read(cut: Callable[[list[bytes]], Session], listing: 
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(answer=st.binary(max_size=200))
-def test_no_answer_makes_another_error_than_ours(cut: Callable[[list[bytes]], Session], answer: bytes) -> None:
+@given(response=st.binary(max_size=200))
+def test_no_answer_makes_another_error_than_ours(cut: Callable[[list[bytes]], Session], response: bytes) -> None:
     ask: Callable[[Session], object]
     for ask in (Session.listings, Session.sizes, Session.stat, Session.capa, retrieve):
         before = [b"+OK\r\n.\r\n"] if ask is Session.listings else []
-        for pieces in ([b"+OK " + answer], [b"+OK\r\n" + answer + b"\r\n.\r\n"]):
+        for pieces in ([b"+OK " + response], [b"+OK\r\n" + response + b"\r\n.\r\n"]):
             message = ""
             try:
                 ask(cut(before + pieces))
@@ -724,7 +724,7 @@ def test_a_unique_id_that_cannot_be_kept(unique_id: bytes) -> None:
 
 @pytest.mark.parametrize("pipelining", [True, False])
 def test_after_a_listing_that_is_refused_the_session_goes_on(pipelining: bool) -> None:
-    """What was sent with it is answered, and thrown away."""
+    """The responses to what was sent with it come, and are thrown away."""
     capa: tuple[bytes | str, ...] = (b"+OK\r\n", "CAPA", b"+OK\r\nPIPELINING\r\n.\r\n") if pipelining else NO_CAPA
     uidl: tuple[bytes | str, ...] = ("UIDL", b"-ERR no\r\n+OK\r\n1 a\r\n.\r\n") if pipelining else (b"-ERR no\r\n",)
     with Peer(*capa, "LIST", *uidl, "STAT", b"+OK 1 2\r\n") as server, server.connect() as session:
@@ -733,9 +733,9 @@ def test_after_a_listing_that_is_refused_the_session_goes_on(pipelining: bool) -
         assert session.stat() == (1, 2)
 
 
-@pytest.mark.parametrize("answer", [b"+OK\r\n", b"+OK 1\r\n", b"+OK a b\r\n"])
-def test_a_stat_that_is_none(answer: bytes) -> None:
-    with peer("STAT", answer) as session, pytest.raises(Pop3Error, match="STAT"):
+@pytest.mark.parametrize("response", [b"+OK\r\n", b"+OK 1\r\n", b"+OK a b\r\n"])
+def test_a_stat_that_is_none(response: bytes) -> None:
+    with peer("STAT", response) as session, pytest.raises(Pop3Error, match="STAT"):
         session.stat()
 
 
@@ -787,9 +787,9 @@ def test_one_line_has_255_octets_at_most(one_line: bool) -> None:
             session.authenticate("xoauth2", "a", token, port=995, one_line=one_line)
 
 
-@pytest.mark.parametrize("answer", [b"-ERR unknown mechanism\r\n", b"+OK what?\r\n", b"-ERR\r\n", b"hm\r\n"])
-def test_the_token_is_not_sent_where_no_prompt_came(answer: bytes) -> None:
-    error = refused_by("AUTH XOAUTH2", answer, None)
+@pytest.mark.parametrize("response", [b"-ERR unknown mechanism\r\n", b"+OK what?\r\n", b"-ERR\r\n", b"hm\r\n"])
+def test_the_token_is_not_sent_where_no_prompt_came(response: bytes) -> None:
+    error = refused_by("AUTH XOAUTH2", response, None)
     assert type(error) is Pop3Error
     assert "AUTH XOAUTH2" in str(error)
 
@@ -810,7 +810,7 @@ def test_the_json_of_a_refusal_is_told(mechanism: str, end: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "kind"),
+    ("response", "kind"),
     [
         (b"-ERR [AUTH] no\r\n", AuthenticationRejected),
         (b"-ERR no\r\n", AuthenticationRejected),
@@ -824,8 +824,8 @@ def test_the_json_of_a_refusal_is_told(mechanism: str, end: str) -> None:
         (b"", NetworkError),
     ],
 )
-def test_what_follows_a_refusal(answer: bytes, kind: type[OAuth2Pop3Error]) -> None:
-    error = refused_by("AUTH XOAUTH2", b"+ \r\n", FORM, challenge({"status": "400"}), "", answer)
+def test_what_follows_a_refusal(response: bytes, kind: type[OAuth2Pop3Error]) -> None:
+    error = refused_by("AUTH XOAUTH2", b"+ \r\n", FORM, challenge({"status": "400"}), "", response)
     assert type(error) is kind
 
 

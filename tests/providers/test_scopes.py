@@ -1,4 +1,4 @@
-"""Scopes by protocol: POP3 alone by default, IMAP and SMTP where `login --also` asks for them."""
+"""Scopes by protocol: only POP3 by default, IMAP and SMTP if `login --also` asks for them."""
 
 from __future__ import annotations
 

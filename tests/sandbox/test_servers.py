@@ -130,9 +130,9 @@ def test_metadata_names_what_there_is(start: Start) -> None:
     sandbox = start()
     client = Client(sandbox)
     url = f"{sandbox.issuer}/.well-known/oauth-authorization-server"
-    answer = client.http.get(url, timeout=60)
-    metadata = answer.json()
-    assert answer.headers["Content-Type"] == "application/json"
+    document = client.http.get(url, timeout=60)
+    metadata = document.json()
+    assert document.headers["Content-Type"] == "application/json"
     assert metadata["issuer"] == sandbox.issuer
     assert metadata["code_challenge_methods_supported"] == ["S256"]
     assert metadata["authorization_response_iss_parameter_supported"] is True
@@ -142,10 +142,10 @@ def test_metadata_names_what_there_is(start: Start) -> None:
 def test_the_whole_code_grant_and_both_mechanisms(start: Start) -> None:
     sandbox = start()
     client = Client(sandbox)
-    answer = client.sign_in()
-    assert answer["state"] == "a state"
-    assert answer["iss"] == sandbox.issuer
-    got = client.exchange(answer["code"])
+    redirect = client.sign_in()
+    assert redirect["state"] == "a state"
+    assert redirect["iss"] == sandbox.issuer
+    got = client.exchange(redirect["code"])
     assert got.headers["Cache-Control"] == "no-store"
     tokens = got.json()
     assert tokens["token_type"] == "Bearer"
@@ -261,8 +261,8 @@ def test_of_many_uses_of_one_refresh_token_one_works(start: Start) -> None:
     client = Client(start())
     token = client.tokens()["refresh_token"]
     with ThreadPoolExecutor(20) as pool:
-        answers = list(pool.map(lambda _: client.refresh(token).status_code, range(20)))
-    assert sorted(answers) == [200] + [400] * 19
+        statuses = list(pool.map(lambda _: client.refresh(token).status_code, range(20)))
+    assert sorted(statuses) == [200] + [400] * 19
 
 
 def test_revocation(start: Start) -> None:
@@ -307,8 +307,8 @@ def test_faults_of_the_token_endpoint(start: Start) -> None:
     token = client.tokens()["refresh_token"]
     server.fail_token_endpoint(503, "<html>down</html>", headers={"Retry-After": "7"}, times=2)
     for _ in range(2):
-        answer = client.refresh(token)
-        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "7")
+        refused = client.refresh(token)
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "7")
     server.fail_token_endpoint(400, {"error": "invalid_grant"})
     assert client.refresh(token).json() == {"error": "invalid_grant"}
     server.fail_token_endpoint(0)
@@ -422,7 +422,7 @@ def test_what_is_not_a_sign_in(start: Start) -> None:
     sandbox = start()
     token = Client(sandbox).tokens()["access_token"]
     connection = pop3(sandbox)
-    for command, answer in (
+    for command, refusal in (
         ("STAT", "Sign in first"),
         ("USER demo", "[AUTH]"),
         ("PASS hunter2", "[AUTH]"),
@@ -434,7 +434,7 @@ def test_what_is_not_a_sign_in(start: Start) -> None:
         ("_SHORTCMD", "Unknown command"),
         ("NOOP " + "x" * 300, "Line too long"),
     ):
-        with pytest.raises(poplib.error_proto, match=re.escape(answer)):
+        with pytest.raises(poplib.error_proto, match=re.escape(refusal)):
             connection._shortcmd(command)
     connection._shortcmd("AUTH XOAUTH2")
     with pytest.raises(poplib.error_proto, match="Aborted"):
@@ -601,7 +601,7 @@ def test_stock_getmail6(start: Start, tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_stock_getmail6_takes_a_refusal_for_success(start: Start, tmp_path: Path) -> None:
-    """The fault of HOSTS.md, seen from the server: the next command is eaten as the answer."""
+    """The fault of HOSTS.md, seen from the server: the next command is consumed as the response."""
     from getmailcore.exceptions import getmailOperationError
 
     sandbox = start()
@@ -689,14 +689,14 @@ def test_google_pop3(start: Start) -> None:
 def test_microsoft_tokens(start: Start) -> None:
     sandbox = start("microsoft")
     server, client = sandbox.authorization_server, Client(sandbox)
-    answer = client.sign_in()
-    assert "iss" not in answer
-    tokens = client.exchange(answer["code"]).json()
+    redirect = client.sign_in()
+    assert "iss" not in redirect
+    tokens = client.exchange(redirect["code"]).json()
     assert tokens["scope"] == "https://outlook.office.com/POP.AccessAsUser.All"
     assert "refresh_token" not in client.tokens(scope=sandbox.act.maildrop_scope)
     second = client.refresh(tokens["refresh_token"]).json()
     assert second["refresh_token"] != tokens["refresh_token"]
-    assert client.refresh(tokens["refresh_token"]).status_code == 200  # the old one goes on working
+    assert client.refresh(tokens["refresh_token"]).status_code == 200  # the old one still works
     secret = client.refresh(second["refresh_token"], client_secret="x").json()
     assert (secret["error"], secret["error_codes"]) == ("invalid_request", [90023])
     throttle(sandbox)

@@ -34,7 +34,7 @@ NATIVE_SHORT = Client("native-short")  # its access tokens live for SHORT_LIFETI
 NATIVE_CONFIDENTIAL = Client("native-confidential", "a-secret-sent-in-the-body-0c1f")
 NATIVE_BASIC = Client("native-basic", "a-secret-sent-in-the-header-77ad")
 SERVICE_SECRET = Client("service-secret", "a-secret-of-a-service-3b90")
-NATIVE_PASSWORD = Client("native-password")  # the password grant, for PASSWORD alone
+NATIVE_PASSWORD = Client("native-password")  # the password grant, only for PASSWORD
 SERVICE_JWT = Client("service-jwt")  # private_key_jwt, RS256: AuthorizationServer.private_key_file
 DOVECOT = Client("dovecot", "a-secret-to-introspect-with-5e21")
 
@@ -107,23 +107,23 @@ class AuthorizationServer:
     # --- faults
 
     def freeze(self) -> None:
-        """Take connections (the kernel does) and answer nothing, until thaw()."""
+        """Take connections (the kernel does) and respond to nothing, until thaw()."""
         self._running.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
         self._running.send_signal(signal.SIGCONT)
 
     def fault(self, name: str | None, *, times: int | None = None) -> None:
-        """Have the token endpoint go wrong for so many requests (None: for all), until fault(None).
+        """Make the token endpoint fail for `times` requests (None: for all), until fault(None).
 
         "429" or "429:SECONDS" (with Retry-After, 7 seconds unless told), "503" or another status; "drop": the
-        connection ends before anything is done; "lost": it ends after all is done, the answer is lost;
+        connection ends before anything is done; "lost": it ends after all is done, the response is lost;
         "slow:SECONDS": it is done, late.
         """
         self._order({"fault": name, "times": times})
 
     def reset(self) -> None:
-        """Running, no fault, no token requests counted. Tokens stay good."""
+        """Make sure that it runs, with no fault and no token requests counted. Tokens stay valid."""
         if self._process is None:
             self.start()
         self.thaw()
@@ -133,13 +133,13 @@ class AuthorizationServer:
     def token_requests(self) -> list[dict[str, Any]]:
         """Each request to the token endpoint since reset().
 
-        grant_type, client_id, status (0: connection dropped), and error and fault where there was one.
+        grant_type, client_id, status (0: connection dropped), and error and fault if there was one.
         """
         lines = self._token_request_log.read_text().splitlines(keepends=True)
         return [json.loads(line) for line in lines if line.endswith("\n")]  # the last one may still be on its way
 
     def forget_client(self, client_id: str) -> None:
-        """Delete a client that registered itself (RFC 7591); not one of those above. Its tokens are of no use then."""
+        """Delete a client that registered itself (RFC 7591); not one of those above. Its tokens become useless."""
         self._order({"forget_client": client_id})
 
     # --- what a person does
@@ -147,7 +147,7 @@ class AuthorizationServer:
     def sign_in(
         self, authorization_url: str, username: str, *, consent: bool = True, follow_redirect: bool = True
     ) -> str:
-        """Sign in through the pages, without a browser; returns the loopback URL that they end at.
+        """Sign in through the pages, without a browser; returns the loopback URL to which they lead.
 
         With follow_redirect the URL is also fetched, so that the client that listens there gets it.
         """
@@ -167,7 +167,7 @@ class AuthorizationServer:
     # --- what a client does
 
     def issue_tokens(self, username: str, *, client: Client = NATIVE_PUBLIC, scope: str = SCOPE) -> dict[str, Any]:
-        """The token endpoint's whole answer to a sign-in with an authorization code."""
+        """The token endpoint's whole response to a sign-in with an authorization code."""
         verifier = secrets.token_urlsafe(48)
         redirect_uri = "http://127.0.0.1:1/callback"
         digest = hashlib.sha256(verifier.encode()).digest()
@@ -188,15 +188,15 @@ class AuthorizationServer:
             "redirect_uri": redirect_uri,
             "code_verifier": verifier,
         }
-        answer = self._post("/token", client, form)
-        tokens: dict[str, Any] = answer.json()
-        assert answer.ok, tokens
+        response = self._post("/token", client, form)
+        tokens: dict[str, Any] = response.json()
+        assert response.ok, tokens
         return tokens
 
     def revoke(self, token: str, client: Client = NATIVE_PUBLIC) -> None:
         """RFC 7009. Revoking a refresh token ends its whole grant, the access tokens too."""
-        answer = self._post("/token/revocation", client, {"token": token})
-        assert answer.ok, answer.text
+        response = self._post("/token/revocation", client, {"token": token})
+        assert response.ok, response.text
 
     # --- inside
 
@@ -206,7 +206,7 @@ class AuthorizationServer:
         return self._process
 
     def _order(self, order: dict[str, Any]) -> dict[str, Any]:
-        """Write one JSON line to the server and read its answer."""
+        """Write one JSON line to the server and read the line that comes back."""
         stdin, stdout = self._running.stdin, self._running.stdout
         assert stdin is not None
         assert stdout is not None
@@ -214,8 +214,8 @@ class AuthorizationServer:
         stdin.flush()
         if not (line := stdout.readline()):
             raise RuntimeError(f"the authorization server ended:\n{self.stderr_file.read_text()}")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
+        result: dict[str, Any] = json.loads(line)
+        return result
 
     def _session(self) -> requests.Session:
         session = requests.Session()
@@ -232,27 +232,27 @@ class AuthorizationServer:
             return session.post(self.issuer + path, form, auth=basic, timeout=60)
 
     def _through_pages(self, url: str, username: str, *, consent: bool) -> requests.Response:
-        """Fill in form after form; returns the redirect away from here, or the first page without a form."""
+        """Fill in form after form; returns the redirect away from this server, or the first page without a form."""
         with self._session() as session:
-            answer = session.get(url, timeout=60, allow_redirects=False)
+            response = session.get(url, timeout=60, allow_redirects=False)
             refused = False
             while True:
-                page = _Page(answer.text)
-                if location := answer.headers.get("Location"):
-                    url = urljoin(answer.url, location)
+                page = _Page(response.text)
+                if location := response.headers.get("Location"):
+                    url = urljoin(response.url, location)
                     if not url.startswith(self.issuer + "/"):
-                        return answer
-                    answer = session.get(url, timeout=60, allow_redirects=False)
-                elif page.action is None or refused or not answer.ok:
-                    return answer
+                        return response
+                    response = session.get(url, timeout=60, allow_redirects=False)
+                elif page.action is None or refused or not response.ok:
+                    return response
                 elif page.fields.get("prompt") == "consent" and not consent:
                     refused = True
-                    answer = session.get(urljoin(answer.url, page.abort), timeout=60, allow_redirects=False)
+                    response = session.get(urljoin(response.url, page.abort), timeout=60, allow_redirects=False)
                 else:
                     given = {"login": username, "password": "any"}
                     form = {name: given.get(name, value) for name, value in page.fields.items()}
-                    target = urljoin(answer.url, page.action)
-                    answer = session.post(target, form, timeout=60, allow_redirects=False)
+                    target = urljoin(response.url, page.action)
+                    response = session.post(target, form, timeout=60, allow_redirects=False)
 
 
 class _Page(html.parser.HTMLParser):

@@ -16,7 +16,7 @@ import dns.resolver
 from servers import ports, programs
 
 HOST = ports.HOST
-_LOCAL = ("example", "thunderbird.net")  # domains that nobody else is asked about: what is not there is NXDOMAIN
+_LOCAL = ("example", "thunderbird.net")  # domains for which no other server is asked: an unknown name is NXDOMAIN
 
 
 class NameServer:
@@ -53,7 +53,7 @@ class NameServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        """Run on a port that is free now; on another if somebody else was quicker."""
+        """Run on a port that is free now; on another one if it is taken in the meantime."""
         for _ in range(5):
             if self._start():
                 return self
@@ -85,7 +85,7 @@ class NameServer:
         return False
 
     def _listens(self) -> bool:
-        """By TCP, where nobody listening is told at once; a question by UDP would be lost."""
+        """Ask by TCP: a closed port is refused at once, but a query by UDP would be lost."""
         try:
             socket.create_connection((HOST, self.resolver.port), 1).close()
         except OSError:
@@ -93,7 +93,7 @@ class NameServer:
         return True
 
     def getaddrinfo(self, ports: Mapping[int, int]) -> Callable[..., list[Any]]:
-        """A socket.getaddrinfo by this server's records; ports: where a well-known port is on this machine.
+        """A socket.getaddrinfo that uses this server's records. ports: ours for well-known ones.
 
         A test that is not root cannot listen on port 443. Addresses and localhost are the system's to tell.
         """
@@ -104,11 +104,11 @@ class NameServer:
             if name in ("", "localhost") or _is_address(name):
                 return system(host, port, *arguments, **options)
             try:
-                answer = self.resolver.resolve(name, "A", lifetime=5)
+                records = self.resolver.resolve(name, "A", lifetime=5)
             except dns.exception.DNSException as error:
                 raise socket.gaierror(socket.EAI_NONAME, "Name or service not known") from error
             kind = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
-            return [(*kind, (record.address, ports.get(port, port))) for record in answer]
+            return [(*kind, (record.address, ports.get(port, port))) for record in records]
 
         return getaddrinfo
 

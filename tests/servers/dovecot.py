@@ -1,4 +1,4 @@
-"""Dovecot 2.3, the POP3 server, with a maildrop for whoever signs in; IMAP and submission too where they are wanted."""
+"""Dovecot 2.3, the POP3 server, with a maildrop for whoever signs in; and IMAP and submission if they are wanted."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ class Dovecot:
         }
 
     def start(self) -> None:
-        """Run on two ports that are free now; on others if somebody else was quicker."""
+        """Run on two ports that are free now; on others if one is taken in the meantime."""
         for _ in range(3):
             if self._start():
                 return
@@ -240,7 +240,7 @@ class Dovecot:
     # --- maildrops
 
     def add_messages(self, user: str, count: int, *, size: int = 2000) -> list[bytes]:
-        """Put messages of about so many bytes into the user's maildrop; returns them as they are stored.
+        """Put messages of about this many bytes into the user's maildrop; returns them as they are stored.
 
         Line endings are LF there, CRLF in what POP3 returns. UIDLs come in the order of the messages.
         """

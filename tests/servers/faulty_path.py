@@ -1,4 +1,4 @@
-"""A way to Dovecot on which things go wrong at a chosen command: ends, resets, silence, answers of another kind.
+"""A way to Dovecot on which things go wrong at a chosen command: ends, resets, silence, other responses.
 
 It ends the client's TLS, so as to see commands: clients whose sign-ins differ in length can then meet the same fault.
 """
@@ -23,15 +23,15 @@ from servers.dovecot import HOST, Dovecot
 Kind = Literal["end", "reset", "stall"]
 
 _UNKNOWN = b"XFAULT\r\n"
-_REFUSED = re.compile(rb"^-ERR Unknown command[^\n]*\n", re.MULTILINE)  # Dovecot's answer to that
+_REFUSED = re.compile(rb"^-ERR Unknown command[^\n]*\n", re.MULTILINE)  # Dovecot's response to that
 
 
 @dataclass
 class Fault:
     """What happens at a command that matches, for the first `times` of them; at "" before the greeting, and before TLS.
 
-    kind: what becomes of the connection, or (with a space in it) the line that is the answer. last: whether the
-    connection ends with that line. after: octets of the answer that still pass. seen: how often it has happened.
+    kind: what becomes of the connection, or (with a space in it) the line of the response. last: whether the
+    connection ends with that line. after: octets of the response that still pass. seen: how often it has happened.
     """
 
     command: str
@@ -46,7 +46,7 @@ class FaultyPath:
     """A server that passes on to Dovecot and back; `fault` can be changed at any time.
 
     pipelining: whether CAPA may say so, which Google's and Microsoft's servers were never seen to. commands: what
-    clients have sent, and "" where one has ended its connection.
+    clients have sent, and "" for each that has ended its connection.
     """
 
     def __init__(self, certificates: Certificates, dovecot: Dovecot, *, pipelining: bool = True) -> None:
@@ -105,8 +105,8 @@ class FaultyPath:
     def _pass_on(self, client: ssl.SSLSocket, server: socket.socket) -> None:
         """One thread a connection: a socket is only reset by close() while no other thread reads from it."""
         sources: list[socket.socket] = [client, server]
-        received = answers = b""
-        kind, left = "", -1  # what happens after so many octets from the server; -1: nothing does
+        received = responses = b""
+        kind, left = "", -1  # what happens once `left` more octets have come from the server; -1: nothing
         ends = False
         instead: list[Fault] = []  # whose lines are still to take the place of Dovecot's
         while True:
@@ -124,7 +124,7 @@ class FaultyPath:
                     fault = self._due(text)
                     if fault is None or fault.after:
                         server.sendall(line + b"\n")
-                    elif " " in fault.kind:  # in its turn, behind what Dovecot still has to say to earlier commands
+                    elif " " in fault.kind:  # in its turn, after Dovecot's responses to earlier commands
                         instead.append(fault)
                         ends = ends or fault.last or text.upper() == "QUIT"
                         server.sendall(_UNKNOWN)
@@ -140,9 +140,9 @@ class FaultyPath:
                 if not self._pipelining:
                     block = block.replace(b"PIPELINING\r\n", b"")
                 if instead:
-                    block, answers = _replace(answers + block, instead)
+                    block, responses = _replace(responses + block, instead)
                     if not instead:
-                        block, answers = block + answers, b""
+                        block, responses = block + responses, b""
                 client.sendall(block if left < 0 else block[:left])
                 if ends and not instead:
                     return _apply("end", client)
@@ -159,16 +159,16 @@ class FaultyPath:
         return fault
 
 
-def _replace(answers: bytes, instead: list[Fault]) -> tuple[bytes, bytes]:
-    """Put in the faults' lines, as far as their turn has come; what can be passed on, and what is no whole line yet."""
-    while instead and (found := _REFUSED.search(answers)):
-        answers = answers[: found.start()] + f"{instead.pop(0).kind}\r\n".encode() + answers[found.end() :]
-    end = answers.rfind(b"\n") + 1
-    return answers[:end], answers[end:]
+def _replace(responses: bytes, instead: list[Fault]) -> tuple[bytes, bytes]:
+    """Put in the faults' lines if it is their turn; returns what can be passed on, and what is not a whole line yet."""
+    while instead and (found := _REFUSED.search(responses)):
+        responses = responses[: found.start()] + f"{instead.pop(0).kind}\r\n".encode() + responses[found.end() :]
+    end = responses.rfind(b"\n") + 1
+    return responses[:end], responses[end:]
 
 
 def _apply(kind: str, client: socket.socket) -> None:
-    if kind == "stall":  # until release(), which what was not read until then would make a reset of
+    if kind == "stall":  # until release(); octets not read by then would turn the end into a reset
         client.settimeout(0.05)
         while client.fileno() >= 0:
             with suppress(OSError):
@@ -176,9 +176,9 @@ def _apply(kind: str, client: socket.socket) -> None:
                     time.sleep(0.05)
         return
     if kind == "reset":
-        time.sleep(0.2)  # what has not been read when it comes is lost, and how much that is would be chance
+        time.sleep(0.2)  # a reset loses what was not read before it: without this, how much would be chance
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    else:  # what the client still sends is read, or the kernel would make a reset of it
+    else:  # read what the client still sends, or the kernel would reset the connection
         client.settimeout(5)
         with suppress(OSError):
             client.shutdown(socket.SHUT_WR)

@@ -9,7 +9,7 @@ import socket
 
 HOST = "127.0.0.1"
 _FIRST, _WORKERS, _EACH = 20_000, 12, 1_000
-"""Below 32768, where Linux begins to give out ports by itself: it gives none of these to anybody else meanwhile."""
+"""Below 32768, the first port that Linux assigns automatically: it assigns none of these to another program."""
 
 _worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _WORKERS
 _numbers = itertools.count(random.randrange(_EACH))

@@ -12,13 +12,13 @@ import pytest
 SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin"])
 
 allowed = True
-"""Whether programs may be used; not with --quick, where a test that comes to need one is skipped."""
+"""Whether programs may be used; with --quick they may not, and a test that needs one is skipped."""
 
 NODE_MODULES = Path(__file__).with_name("authorization_server") / "node_modules"
 
 
 def find(*names: str) -> str:
-    """The path of the first of these programs that is installed; skips the test when none is."""
+    """The path of the first of these programs that is installed; skips the test if none is."""
     not_quick(names[0])
     paths = (shutil.which(name, path=SEARCH_PATH) for name in names)
     return next(filter(None, paths), None) or missing(f"{names[0]} is not installed")
@@ -39,7 +39,7 @@ def find_node() -> str:
 
 
 def missing(reason: str) -> NoReturn:
-    """Skip this test, or fail it where OAUTH2_POP3_NOTHING_SKIPPED=1 says that nothing may be skipped."""
+    """Skip this test, or fail it if OAUTH2_POP3_NOTHING_SKIPPED=1 says that nothing may be skipped."""
     reason += " (tests/run.sh installs it)"
     if os.environ.get("OAUTH2_POP3_NOTHING_SKIPPED") == "1":
         pytest.fail(reason, pytrace=False)

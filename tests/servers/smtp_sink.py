@@ -1,4 +1,4 @@
-"""An SMTP server that takes every message and keeps it: where Dovecot's submission passes mail on to."""
+"""An SMTP server that takes every message and keeps it: Dovecot's submission passes mail on to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An HTTP server that answers as a test wants: for what no real authorization server says."""
+"""An HTTP server that responds as a test wants: for responses that no real authorization server gives."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 
 
 class Request(NamedTuple):
-    """What came."""
+    """A request that came."""
 
     path: str
     headers: Mapping[str, str]
@@ -23,8 +23,8 @@ class Request(NamedTuple):
         return {name: value for name, [value] in parse_qs(self.body.decode(), keep_blank_values=True).items()}
 
 
-class Answer(NamedTuple):
-    """What is said. document: bytes as they are, anything else as JSON."""
+class StubResponse(NamedTuple):
+    """A response. document: bytes are sent as they are, anything else as JSON."""
 
     status: int
     document: object = b""
@@ -32,19 +32,21 @@ class Answer(NamedTuple):
 
 
 @contextmanager
-def stub(answer: Callable[[Request], Answer | None]) -> Iterator[str]:
-    """A server on loopback, without TLS; its URL. Where the answer is None the connection ends without one."""
+def stub(respond: Callable[[Request], StubResponse | None]) -> Iterator[str]:
+    """A server on loopback, without TLS; its URL. If `respond` returns None, the connection ends without a response."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"] or 0))
-            said = answer(Request(self.path, dict(self.headers), body))
-            if said is None:
+            response = respond(Request(self.path, dict(self.headers), body))
+            if response is None:
                 self.close_connection = True
                 return
-            content = said.document if isinstance(said.document, bytes) else json.dumps(said.document).encode()
-            self.send_response(said.status)
-            for name, value in {**said.headers, "Content-Length": str(len(content))}.items():
+            content = (
+                response.document if isinstance(response.document, bytes) else json.dumps(response.document).encode()
+            )
+            self.send_response(response.status)
+            for name, value in {**response.headers, "Content-Length": str(len(content))}.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(content)

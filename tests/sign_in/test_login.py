@@ -297,9 +297,9 @@ def test_a_wrong_state_is_ignored_and_the_right_one_still_taken(stack: Stack) ->
     with product.login_process(ADDRESS) as (process, url):
         redirect = server.sign_in(url, ADDRESS, follow_redirect=False)
         for forged in (redirected(redirect, state="x"), redirected(redirect, state=None)):
-            answer = requests.get(forged, timeout=60)
-            assert answer.status_code == 400
-            assert "another sign-in" in answer.text
+            response = requests.get(forged, timeout=60)
+            assert response.status_code == 400
+            assert "another sign-in" in response.text
         assert process.poll() is None
         assert requests.get(redirect, timeout=60).status_code == 200
         assert process.wait(180) == 0

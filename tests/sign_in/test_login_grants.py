@@ -199,9 +199,9 @@ def test_one_token_for_many_mailboxes(
         )
         for number in range(20)
     ]
-    answers = [process.communicate(timeout=180) for process in processes]
-    assert {errors for _, errors in answers} == {b""}
-    assert len({output for output, _ in answers}) == 1
+    outputs = [process.communicate(timeout=180) for process in processes]
+    assert {errors for _, errors in outputs} == {b""}
+    assert len({output for output, _ in outputs}) == 1
     assert len(authorization_server.token_requests()) == 1
 
 

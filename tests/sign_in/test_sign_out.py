@@ -14,7 +14,7 @@ from oauth2_pop3.oauth2.token import Token
 from oauth2_pop3.providers.provider import Provider
 from servers.authorization_server import NATIVE_BASIC, NATIVE_CONFIDENTIAL, NATIVE_PUBLIC, AuthorizationServer, Client
 from servers.dovecot import Dovecot
-from servers.stub import Answer, Request, stub
+from servers.stub import Request, StubResponse, stub
 from support.product import ADDRESS, Product
 
 
@@ -103,15 +103,15 @@ def test_a_server_that_refuses_to(signed_in: Product) -> None:
     assert nothing_is_left(product)
 
 
-# -- servers that do not answer as RFC 7009 says, or answer what the certified one never does
+# -- servers that do not respond as RFC 7009 says, or respond as the certified one never does
 
 
 class Revocation:
-    """A revocation_endpoint on plain HTTP. answers: by token_type_hint; requests: the forms that came."""
+    """A revocation_endpoint on plain HTTP. responses: by token_type_hint; requests: the forms that came."""
 
     def __init__(self, url: str) -> None:
         self.url = f"{url}/revoke"
-        self.answers: dict[str, tuple[int, dict[str, str]]] = {}
+        self.responses: dict[str, tuple[int, dict[str, str]]] = {}
         self.requests: list[dict[str, str]] = []
 
     def revoke(self, *, access_token_ended: bool = False, client_id: str = "c", refresh_token: str = "rt") -> bool:
@@ -119,10 +119,10 @@ class Revocation:
         token = Token("at", int(time.time()) + (-1 if access_token_ended else 100), refresh_token)
         return revoke(OurClient(provider, account=ADDRESS, client_secret="s"), token)
 
-    def answer(self, request: Request) -> Answer:
+    def respond(self, request: Request) -> StubResponse:
         self.requests.append(request.form)
-        status, document = self.answers.get(request.form["token_type_hint"], (200, {}))
-        return Answer(status, document or b"")
+        status, document = self.responses.get(request.form["token_type_hint"], (200, {}))
+        return StubResponse(status, document or b"")
 
     @property
     def hints(self) -> list[str]:
@@ -131,7 +131,7 @@ class Revocation:
 
 @pytest.fixture
 def endpoint() -> Iterator[Revocation]:
-    with stub(lambda request: revocation.answer(request)) as url:
+    with stub(lambda request: revocation.respond(request)) as url:
         revocation = Revocation(url)
         yield revocation
 
@@ -162,27 +162,27 @@ def test_a_client_without_a_client_id(endpoint: Revocation) -> None:
 @pytest.mark.parametrize("hints", [("access_token",), ("refresh_token", "access_token")])
 @pytest.mark.usefixtures("home")
 def test_google_says_that_a_token_is_dead_already(hints: tuple[str, ...], endpoint: Revocation) -> None:
-    answer = {"error": "invalid_token", "error_description": "Token expired or revoked"}
-    endpoint.answers = dict.fromkeys(hints, (400, answer))
+    response = {"error": "invalid_token", "error_description": "Token expired or revoked"}
+    endpoint.responses = dict.fromkeys(hints, (400, response))
     assert endpoint.revoke()
     assert endpoint.hints == ["refresh_token", "access_token"]
 
 
 @pytest.mark.usefixtures("home")
 def test_a_kind_of_token_that_cannot_be_revoked(endpoint: Revocation) -> None:
-    endpoint.answers["access_token"] = (400, {"error": "unsupported_token_type"})
+    endpoint.responses["access_token"] = (400, {"error": "unsupported_token_type"})
     assert endpoint.revoke()
     with pytest.raises(OAuthError, match="unsupported_token_type"):
         endpoint.revoke(refresh_token="")
-    endpoint.answers["refresh_token"] = (400, {"error": "unsupported_token_type"})
+    endpoint.responses["refresh_token"] = (400, {"error": "unsupported_token_type"})
     with pytest.raises(OAuthError, match="unsupported_token_type"):
         endpoint.revoke()
 
 
-@pytest.mark.parametrize("answer", [{"error": "invalid_grant"}, {"error": "access_denied"}, {}])
+@pytest.mark.parametrize("response", [{"error": "invalid_grant"}, {"error": "access_denied"}, {}])
 @pytest.mark.usefixtures("home")
-def test_a_refusal_asks_nobody_to_sign_in(answer: dict[str, str], endpoint: Revocation) -> None:
-    endpoint.answers["refresh_token"] = (400, answer)
+def test_a_refusal_asks_nobody_to_sign_in(response: dict[str, str], endpoint: Revocation) -> None:
+    endpoint.responses["refresh_token"] = (400, response)
     with pytest.raises(OAuthError) as caught:
         endpoint.revoke()
     assert not isinstance(caught.value, AuthorizationRequired)

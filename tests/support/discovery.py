@@ -1,4 +1,4 @@
-"""The web and the DNS of a domain that is looked for: the documents of each source, and what discovery says of them."""
+"""The web and the DNS of a domain that discovery looks up: each source's documents, and what discovery says of them."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def pacc_document(issuer: str, host: str = "pop.found.example") -> str:
 
 def digest(body: str) -> dict[str, list[list[str]]]:
     text = base64.b64encode(hashlib.sha256(body.encode()).digest()).decode()
-    # In two strings, which belong together without anything in between (RFC 1035 section 3.3.14).
+    # In two strings, which are joined without anything in between (RFC 1035 section 3.3.14).
     return {f"_ua-auto-config.{DOMAIN}": [["v=spf1 -all"], ["v=UAAC1; a=sha256; d=" + text[:9], text[9:]]]}
 
 

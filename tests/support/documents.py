@@ -38,7 +38,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Command:
-    """One command of a pipeline. text: as it stands there, on one line."""
+    """One command of a pipeline. text: as it is written there, on one line."""
 
     place: str
     text: str
@@ -70,7 +70,7 @@ def without_blocks(file: Path) -> str:
 
 
 def inline_code(file: Path) -> list[str]:
-    """What stands between backticks outside of blocks, on one line each; a table's \\| is a |."""
+    """Each text between backticks outside of blocks, on one line; a table's \\| is a |."""
     prose = without_blocks(file)
     return [" ".join(code.split()).replace("\\|", "|") for code in _INLINE.findall(prose)]
 
@@ -94,7 +94,7 @@ def commands() -> list[Command]:
 
 
 def pipeline(line: str) -> list[str]:
-    """A line's commands, without its comment. Redirections, lists and substitutions are not for the guides."""
+    """A line's commands, without its comment. The guides use no redirections, lists and substitutions."""
     lexer = shlex.shlex(line, posix=False, punctuation_chars=True)
     lexer.whitespace_split = True
     parts: list[list[str]] = [[]]
@@ -125,7 +125,7 @@ def rows(text: str) -> Iterator[list[str]]:
 
 
 def code_in_first_column(text: str) -> list[str]:
-    """What the tables of a text are about: the code in the first cell of each row."""
+    """The subjects of the tables of a text: the code in the first cell of each row."""
     return [code for row in rows(text) for code in _INLINE.findall(row[0])]
 
 

@@ -46,7 +46,7 @@ class Fetchmail:
 
     @contextmanager
     def daemon(self, seconds: int) -> Iterator[subprocess.Popen[bytes]]:
-        """Poll every so many seconds, until it is terminated."""
+        """Poll again and again, at this interval in seconds, until it is terminated."""
         command = [*self.command, "--nodetach", "--daemon", str(seconds)]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
             try:
@@ -59,7 +59,7 @@ class Fetchmail:
         return sorted(self.id_file.read_text().splitlines()) if self.id_file.exists() else []
 
     def messages(self) -> list[Message]:
-        """What was delivered: one that stands here twice was delivered twice."""
+        """What was delivered; a message that is listed twice was delivered twice."""
         found = [_message(path.read_bytes()) for path in self.delivered.iterdir()]
         if self.batch.exists():
             batch = self.batch.read_bytes().replace(b"\r\n", b"\n")
@@ -67,7 +67,7 @@ class Fetchmail:
         return sorted(found)
 
     def message_ids(self) -> list[str]:
-        """The Message-IDs of what was delivered: one that stands here twice was delivered twice."""
+        """The Message-IDs of what was delivered; one that is listed twice was delivered twice."""
         return sorted(_message_id(path) for path in self.delivered.iterdir())
 
 
@@ -93,7 +93,7 @@ class Mpop:
         return run(self.command, "-q", "-a", "-C", str(self.rc), *arguments, timeout=timeout)
 
     def remembered(self) -> list[str]:
-        """Its memory of what it has seen, where the file has `uidls_file`."""
+        """Its memory of what it has seen, if the file has `uidls_file`."""
         return sorted(self.uidls_file.read_text().splitlines()) if self.uidls_file.exists() else []
 
     def messages(self) -> list[Message]:

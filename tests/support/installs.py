@@ -1,4 +1,4 @@
-"""Real installations: our wheel and what it needs, put in place by pip, pipx and uv, from one directory of wheels."""
+"""Real installations: our wheel and its dependencies, installed by pip, pipx and uv from one directory of wheels."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Workshop:
             programs.missing(f"the package index cannot be reached: {result.stderr.strip()[-300:]}")
 
     def tool(self, name: str) -> str:
-        """The path of a program from PyPI; skips the test where there is none for this machine."""
+        """The path of a program from PyPI; skips the test if there is none for this machine."""
         path = self.tools / "bin" / name
         if not path.exists():
             try:
@@ -65,7 +65,7 @@ class Workshop:
     def build(self, source: Path, *, isolated: bool = True) -> Path:
         """The wheel that pip makes of a source tree or a source distribution, in a directory of its own.
 
-        Not isolated, pip does not put up the build backend anew but takes the workshop's hatchling.
+        Without build isolation, pip uses the workshop's hatchling instead of installing it again.
         """
         self._count += 1
         directory = self.directory / f"built-{self._count}"
@@ -93,14 +93,14 @@ class Workshop:
 
 
 def fresh_getmail(home: Path, *command: str | Path) -> Getmail:
-    """This getmail, with nothing in its directory that another one left there."""
+    """This getmail, with an empty directory of its own."""
     for directory in (home / ".getmail", home / "Maildir"):
         shutil.rmtree(directory, ignore_errors=True)
     return Getmail(home, *map(str, command))
 
 
 def assert_type_known(home: Path, *command: str | Path, kind: str = "oauth2-pop3", options: str = "") -> None:
-    """Fails where this getmail does not take `type = KIND`, or has anything to say about it."""
+    """Fail if this getmail does not accept `type = KIND`, or prints anything about it."""
     getmail = fresh_getmail(home, *command)
     getmail.configure(f"type = {kind}\nusername = ann@example.org\n{options}")
     result = getmail.run("--dump")
@@ -110,7 +110,7 @@ def assert_type_known(home: Path, *command: str | Path, kind: str = "oauth2-pop3
 
 
 def interpreter(version: str) -> str:
-    """The path of a python3.X; skips the test where there is none."""
+    """The path of a python3.X; skips the test if there is none."""
     name = f"python{version}"
     pyenv = Path(os.environ.get("PYENV_ROOT", Path("~root" if os.geteuid() == 0 else "~").expanduser() / ".pyenv"))
     candidates = [sys.executable, *map(str, sorted(pyenv.glob(f"versions/{version}.*/bin/{name}"))), shutil.which(name)]

@@ -1,4 +1,4 @@
-"""The fixture `workshop`, for the tests that name this module in pytest_plugins: the others do not wait for it."""
+"""The fixture `workshop`. Tests that need it name this module in pytest_plugins, so that the others do not wait."""
 
 from __future__ import annotations
 

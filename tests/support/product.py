@@ -1,4 +1,4 @@
-"""oauth2-pop3 and its hosts as a user has them: installed commands, run in an empty home."""
+"""oauth2-pop3 and getmail as a user has them: installed commands, run in an empty home."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from servers.dovecot import Dovecot
 
 ADDRESS = "ann@example.org"
 BUILT_IN = "fastmail"
-"""The built-in provider with the fewest keys that are its own business."""
+"""The built-in provider whose row has the fewest keys of its own."""
 Completed = subprocess.CompletedProcess[str]
 
 
@@ -70,9 +70,9 @@ domains = ["example.org"]
             )
 
     def use_built_in(self, server: AuthorizationServer, pop3: Dovecot, *addresses: str) -> None:
-        """As `login` with a built-in provider leaves it: a table for each account, none for the provider.
+        """Write the config.toml that `login` with a built-in provider leaves: a table for each account and none else.
 
-        Keys of the accounts lead to the real servers.
+        Keys in the accounts' tables lead to the real servers.
         """
         self.configure(
             "".join(
@@ -97,7 +97,7 @@ pop3_port = {pop3.pop3s_port}
         return run(self.command, *arguments, stdin=stdin, check=check, timeout=timeout)
 
     def token(self, account: str = ADDRESS, *arguments: str) -> str:
-        """The access token that `token` prints; fails where it does not."""
+        """The access token that `token` prints; fails if it prints none."""
         result = self.run("token", account, *arguments, check=True)
         assert result.stderr == ""
         assert result.stdout.count("\n") == 1
@@ -130,14 +130,14 @@ pop3_port = {pop3.pop3s_port}
         username: str = "",
         consent: bool = True,
     ) -> Completed:
-        """Sign in by plain HTTP, as a person would in a browser on this machine."""
+        """Sign in with plain HTTP requests, as a person would in a browser on this machine."""
         with self.login_process(address, *arguments) as (process, url):
             server.sign_in(url, username or address, consent=consent)
             stdout, stderr = process.communicate(timeout=180)
         return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
     def expire(self, account: str = ADDRESS, seconds: float = -1) -> None:
-        """Let the access token have ended, on this machine only: the server still takes it."""
+        """Make the access token look expired, on this machine only: the server still accepts it."""
         file = self.state / "tokens" / f"{account}.json"
         record = json.loads(file.read_text())
         record["expires_at"] = int(time.time() + seconds)
@@ -161,8 +161,8 @@ class Getmail:
         self.directory.mkdir(mode=0o700)
         self.maildir = home / "Maildir"
         if os.geteuid() == 0:
-            # getmail does not deliver as root, but to an account that it changes to, which must get there: pytest
-            # closes its own directories to others whenever another run of it begins.
+            # As root, getmail delivers as another user, who must be able to get here; but pytest closes its
+            # directories to other users whenever another run of it begins.
             parent = Path(tempfile.mkdtemp(prefix="getmail-"))
             atexit.register(shutil.rmtree, parent, ignore_errors=True)
             parent.chmod(0o755)
@@ -189,12 +189,12 @@ class Getmail:
         return rc
 
     def oauth2(self, pop3: Dovecot, address: str = ADDRESS, more: str = "", **where: Any) -> None:
-        """An rc file with our type."""
+        """Write an rc file with `type = oauth2-pop3`."""
         self.configure(self.retriever(pop3, address, more), **where)
 
     @staticmethod
     def retriever(pop3: Dovecot, address: str = ADDRESS, more: str = "", kind: str = "oauth2-pop3") -> str:
-        """A [retriever] section's lines."""
+        """The lines of its [retriever] section."""
         return f"type = {kind}\nserver = localhost\nport = {pop3.pop3s_port}\nusername = {address}\n{more}"
 
     def run(self, *arguments: str, timeout: float = 180) -> Completed:
@@ -207,7 +207,7 @@ class Getmail:
         return sorted(str(message["subject"]) for message in mailbox.Maildir(self.maildir, create=False))
 
     def message_ids(self) -> list[str]:
-        """The Message-IDs of what was delivered: one that stands here twice was delivered twice."""
+        """The Message-IDs of what was delivered; one that is listed twice was delivered twice."""
         return sorted(str(message["message-id"]) for message in mailbox.Maildir(self.maildir, create=False))
 
     def messages(self) -> list[bytes]:
@@ -225,7 +225,7 @@ class Getmail:
 
 
 def run(*arguments: str, stdin: str | None = None, check: bool = False, timeout: float = 180) -> Completed:
-    """Run a command to its end; with check, fail and show its standard error where it fails."""
+    """Run a command to its end. With check, a command that fails is an AssertionError that shows its standard error."""
     result = subprocess.run(
         arguments,
         input=stdin,

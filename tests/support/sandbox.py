@@ -1,4 +1,4 @@
-"""What tests make the sandbox's servers do, beside its own switches."""
+"""What tests make the sandbox's servers do beyond the sandbox's own options."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TOO_OFTEN: Mapping[str, tuple[int, str, Mapping[str, str]]] = {
 
 
 def throttle(sandbox: Sandbox, *, retry_after: int | None = None) -> None:
-    """Let the token endpoint say once that it is asked too often, in the act's words."""
+    """Make the token endpoint say once, in the act's words, that it is asked too often."""
     seconds, body, headers = TOO_OFTEN[sandbox.act.name]
     retry = {"Retry-After": str(seconds if retry_after is None else retry_after)}
     sandbox.authorization_server.fail_token_endpoint(429, body, headers={**headers, **retry})

@@ -12,9 +12,10 @@ from contextlib import suppress
 def on_a_terminal(
     *command: str, typed: dict[str, str] | None = None, pause: float = 0, until: str = "", timeout: float = 20
 ) -> str:
-    """What a program shows, until it shows that, or ends; then it is ended.
+    """Run a program until it shows `until` or ends, then end it; returns what it has shown.
 
-    typed: keys, each by the words that are to be waited for first, in order, and a pause of so many seconds.
+    typed: what to type, in order: keys by the words to wait for before each.
+    pause: seconds between these words and the keys.
     """
     pid, terminal = pty.fork()
     if pid == 0:

@@ -18,7 +18,7 @@ from oauth2_pop3_hooks import manager
 def access_token(
     account: Account, *, mailbox: str = "", min_validity: float = DEFAULT_MIN_VALIDITY, refused: str = ""
 ) -> str:
-    """An access token for an account, valid for min_validity seconds if the server gives tokens that long a life.
+    """An access token for an account, valid for min_validity seconds if the server's tokens live that long.
 
     mailbox: the mailbox that it must open, if it is not the account's own. Some grants make a token for each.
     refused: a token that a server has refused; it is not returned again.
@@ -154,7 +154,7 @@ def _record_fault(account: Account, error: OAuth2Pop3Error) -> None:
 
 
 def tell_person(account: Account, reason: str) -> str:
-    """Tell plugins and notify_command that an account needs a person. Returns the command that mends it."""
+    """Tell plugins and notify_command that an account needs a person. Returns the command to run."""
     command = f"oauth2-pop3 login {account.address}"
     manager.authorization_required(account.address, reason, command)
     if account.config.notify_command:
@@ -165,7 +165,7 @@ def tell_person(account: Account, reason: str) -> str:
 
 
 def _needs_a_person(account: Account, error: AuthorizationRequired) -> AuthorizationRequired:
-    """Tell the person, and add to the error the command that mends it."""
+    """Tell the person, and add to the error the command to run."""
     command = tell_person(account, error.message)
     hint = error.hint if command in error.hint else f"{error.hint} Run: {command}".strip()
     return AuthorizationRequired(error.message, code=error.code, hint=hint)

@@ -124,8 +124,10 @@ def _person(mailbox: str, person: object, config: Config) -> str:
 def make_account(address: str, provider: str, config: Config, overrides: Mapping[str, object] | None = None) -> Account:
     """Make an account of an address and a provider's name.
 
-    overrides: keys of the account that go before those of the config, as `login` has them before it writes them. Any
-    key of a provider may be among them. Raises ConfigError.
+    overrides: keys of the account that take precedence over the config's; `login` uses settings in this way before it
+        writes them. Any key of a provider may be among them.
+
+    Raises ConfigError.
     """
     location = config.location("accounts", address)
     settings = {**config.accounts.get(address.lower(), {}), **(overrides or {})}

@@ -53,8 +53,8 @@ def _try_mailbox(account: Account, access_token: str) -> None:
             _open(account, account.address, access_token)
         except AuthenticationRejected:
             raise AuthenticationRejected(
-                f"{error.message}; nor does the token open the mailbox of {account.address}",
-                hint="So either the token is refused, or POP3 is switched off for both.",
+                f"{error.message}; the token does not open the mailbox of {account.address} either",
+                hint="Either the server refuses the token, or POP3 is switched off for both.",
             ) from error
         raise AuthenticationRejected(
             f"the token of {account.address} is good, but the mailbox {account.user} is closed to it: {error.message}",

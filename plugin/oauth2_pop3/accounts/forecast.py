@@ -29,9 +29,9 @@ def forecast(provider: Provider, token: Token) -> Forecast:
     if token.refresh_token_expires_at:
         ends.append((token.refresh_token_expires_at, "the server said so (refresh_token_expires_in)"))
     if provider.refresh_token_lifetime > 0 and token.signed_in_at:
-        why = provider.refresh_token_note or "this provider ends it so long after the sign-in"
+        why = provider.refresh_token_note or "this provider ends a sign-in after a fixed time"
         ends.append((token.signed_in_at + provider.refresh_token_lifetime, why))
     if provider.refresh_token_idle_lifetime > 0 and token.obtained_at:
-        why = provider.refresh_token_note or "this provider ends it if it is not used for so long"
+        why = provider.refresh_token_note or "this provider ends a sign-in that is not used for a fixed time"
         ends.append((token.obtained_at + provider.refresh_token_idle_lifetime, why))
     return Forecast(*min(ends)) if ends else Forecast(None, "neither the server nor the provider's row says when")

@@ -14,10 +14,12 @@ from oauth2_pop3.providers import scopes
 
 @dataclass(frozen=True, kw_only=True)
 class AccountStatus:
-    """One account. state: ready, not signed in, needs sign-in, or fault (detail says which).
+    """The state of one account. Times are seconds since the epoch, None if they are not known.
 
-    Times are seconds since the epoch, None if they are not known. uses: the address whose token opens this mailbox.
-    protocols: those that the granted scope is known to open. access_token_length: in characters.
+    state: ready, not signed in, needs sign-in, or fault (detail says which).
+    uses: the address whose token opens this mailbox.
+    protocols: those that the granted scope is known to open.
+    access_token_length: in characters.
     """
 
     account: str

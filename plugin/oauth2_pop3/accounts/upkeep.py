@@ -33,8 +33,8 @@ class AccountResult:
 def check_account(address: str, config: Config, *, days: float, connect: bool) -> AccountResult:
     """Get a token, sign in to the mailbox, and look how long the sign-in will last.
 
-    days: a sign-in that is expected to end within so many days is a finding. connect: whether to sign in to the POP3
-    server.
+    days: a sign-in that is expected to end within this many days is a finding.
+    connect: whether to sign in to the POP3 server.
     """
     try:
         account = load_account(address, config)

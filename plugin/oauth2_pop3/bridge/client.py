@@ -16,9 +16,8 @@ SIGN_IN_TIME = 60.0
 
 _LINE_LIMIT = 65536
 _BLOCK = 65536
-_SENDS_NO_MORE = getattr(
-    select, "POLLRDHUP", 0
-)  # only on Linux; elsewhere only a client that has gone altogether is noticed
+# Only Linux has POLLRDHUP. Elsewhere a client is noticed only once it has closed the connection altogether.
+_SENDS_NO_MORE = getattr(select, "POLLRDHUP", 0)
 
 
 class ClientGone(Exception):

@@ -1,4 +1,4 @@
-"""The -ERR response by which a client does the right thing after an error of ours."""
+"""Turn an error into the -ERR response that makes clients react correctly: try again later, or ask the user."""
 
 from __future__ import annotations
 

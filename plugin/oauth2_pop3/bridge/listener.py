@@ -28,7 +28,7 @@ SURE_OF_ITS_PLACE = 5.0
 
 
 class _Ended(BaseException):
-    """SIGTERM or SIGINT has come. This is no error, and no handler of errors may catch it."""
+    """SIGTERM or SIGINT has come. This is not an error, and no handler of errors may catch it."""
 
 
 class BridgeListener:
@@ -102,7 +102,7 @@ class BridgeListener:
                 bridge.run()
         except OAuth2Pop3Error as error:
             report(error)
-        except Exception as error:  # noqa: BLE001  # a bug of ours, which must not end the other clients' sessions
+        except Exception as error:  # noqa: BLE001  # a bug must not end the other clients' sessions
             report(f"{type(error).__name__}: {error}")
         finally:
             if bridge is not None:

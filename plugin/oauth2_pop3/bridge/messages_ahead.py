@@ -23,7 +23,7 @@ class MessagesAhead:
     def __init__(self, limits: ReadAheadLimits = BRIDGE_LIMITS) -> None:
         self._limits = limits
         self._exchanges: dict[bytes, Exchange] = {}
-        self._form = (b"", b"")  # what stands before and after the number in the command
+        self._form = (b"", b"")  # what comes before and after the number in the command
         self._next = 0
         self._window = 0
         self._mistakes = 0
@@ -49,11 +49,16 @@ class MessagesAhead:
         return exchange
 
     def expect_after(self, number: int, form: tuple[bytes, bytes]) -> None:
-        """Expect the client to go on after this message, which was not read ahead, with commands of the same form."""
+        """Expect commands of the same form for the messages after this one, which was not read ahead."""
         self._form, self._next, self._window = form, number + 1, 1
 
     def ask(self, sizes: Mapping[int, int], deleted: Collection[int], most: int) -> list[Exchange]:
-        """Choose the messages to ask for now, at most so many. sizes: what LIST says."""
+        """Choose the messages to ask for now.
+
+        sizes: what LIST says.
+        deleted: the messages that the client has deleted.
+        most: how many may be chosen.
+        """
         chosen: list[Exchange] = []
         if (
             self._stopped

@@ -25,7 +25,7 @@ _BLOCK = 65536
 
 
 class Passthrough:
-    """A POP3 proxy that changes nothing: whatever comes from one end is for the other, as it is.
+    """A POP3 proxy that changes nothing: whatever comes from one end goes to the other unchanged.
 
     A proxy does no input or output. The relay gives it what has come, and takes what is for each end.
     """
@@ -161,8 +161,8 @@ class Relay:
     def _read_server(self) -> bool:
         if not (self._server_sends and self._proxy.takes_from_server):
             return False
-        # A whole block, if so much is there: TLS brings it in records of 4 to 16 KiB, and fetchmail takes twice as long
-        # to read what was written to it in such pieces.
+        # Read until the block is full or nothing is left: TLS brings records of 4 to 16 KiB, and fetchmail takes twice
+        # as long to read what was written to it in such pieces.
         size, came = 0, None
         try:
             while size < _BLOCK and (came := self._at_server(partial(self._server.recv_into, self._space[size:]))):

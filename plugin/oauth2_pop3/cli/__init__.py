@@ -66,7 +66,7 @@ def print_token(account: str, min_validity: float) -> int:
     def refresh() -> None:
         import gc
 
-        gc.disable()  # so many imports would make it run often, and so short a process leaves it nothing to find
+        gc.disable()  # the imports would make it run often, and in so short a process it finds nothing
         try:
             from oauth2_pop3.accounts.access import access_token
             from oauth2_pop3.accounts.account import load_account
@@ -134,7 +134,7 @@ def _guarded(command: Callable[[], int | None]) -> int:
     except _OutputError as error:
         stdout = None  # so that the interpreter does not try to write the rest at its end
         return _fail(f"cannot write to standard output: {error.strerror}", _IO_ERROR)
-    except OSError as error:  # not expected: whatever reads and writes files raises an error of ours
+    except OSError as error:  # not expected: whatever reads and writes files raises an OAuth2Pop3Error
         reason = error.strerror or str(error) or type(error).__name__
         return _fail(f"{reason}: {error.filename}" if error.filename else f"unexpected error: {reason}", _IO_ERROR)
     finally:

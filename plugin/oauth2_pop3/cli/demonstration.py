@@ -28,7 +28,7 @@ _LOGIN_TIMEOUT = 60.0
 
 
 def demonstrate(*, act: str, keep: bool) -> int:
-    """Show it once, and return getmail's exit code. With `keep`, go on running until Ctrl-C.
+    """Show it once, and return getmail's exit code. With `keep`, keep running until Ctrl-C.
 
     Raises OAuth2Pop3Error if a part of it fails, and ConfigError if a package is missing.
     """

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 
 class TerminalPerson(LoginPerson):
-    """browser: whether to open one, if there is a screen. password_command: prints the password; "" to ask for it."""
+    """The person at the terminal.
+
+    browser: whether to open one, if there is a screen.
+    password_command: prints the password; "" to ask for it.
+    """
 
     def __init__(self, *, browser: bool = True, password_command: str = "") -> None:
         self.terminal = sys.stdin is not None and sys.stdin.isatty()
@@ -28,11 +32,11 @@ class TerminalPerson(LoginPerson):
         self._password_command = password_command
 
     def say(self, text: str) -> None:
-        """On standard error, because scripts read standard output."""
+        """Print to standard error, because scripts read standard output."""
         print(text, file=sys.stderr, flush=True)
 
     def show_discovered(self, found: FoundProvider) -> None:
-        """As `discover` shows it."""
+        """Print it as `discover` does."""
         from oauth2_pop3.cli.found_provider import lines
 
         self.say("\n".join(lines(found)))
@@ -72,9 +76,10 @@ class TerminalPerson(LoginPerson):
         if not self.terminal:
             raise UsageError(
                 f"no client_id is known for {provider.display_name}",
-                hint="Give --client-id, or set client_id in config.toml. The README says how to register a client.",
+                hint="Give --client-id, or set client_id in config.toml. If you have no client yet, run this in a "
+                "terminal: it prints the steps to register one.",
             )
-        self.say(f"{provider.display_name} wants to know which client asks. Register one once:\n")
+        self.say(f"{provider.display_name} serves only clients that are registered there. Register one, once:\n")
         self.say((provider.registration or "See the provider's documentation for developers.").strip() + "\n")
         client_id = input("client_id: ").strip()
         if not client_id:
@@ -97,7 +102,7 @@ class TerminalPerson(LoginPerson):
                 return secret
 
     def password(self, address: str) -> str:
-        """By the command, or typed."""
+        """Run the command that prints it, or ask for it."""
         from oauth2_pop3.accounts.user_command import first_line
 
         if self._password_command:

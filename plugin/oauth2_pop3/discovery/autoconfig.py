@@ -56,7 +56,7 @@ def mail_exchange_locations(domain: str, exchanges: Iterable[str], address: str)
 def look_up(location: Location, address: str, domain: str, *, ca_certs: str = "") -> Finding | None:
     """What the document there says; None if there is no document, or no POP3 server in it.
 
-    Raises NetworkError, and OAuthError if it is no such document or offers POP3 only in plain text.
+    Raises NetworkError, and OAuthError if it is not an autoconfig document or offers POP3 only in plain text.
     """
     response = https.request(
         "GET", location.url, ca_certs=ca_certs, size_limit=SIZE_LIMIT, accept="application/xml, text/xml"
@@ -69,7 +69,7 @@ def look_up(location: Location, address: str, domain: str, *, ca_certs: str = ""
         return None
     encrypted = [server for server in servers if _text(server, "socketType").upper() in _STARTTLS]
     if not encrypted:
-        raise OAuthError(f"{location.source} offers POP3 only without TLS, which is not used")
+        raise OAuthError(f"{location.source} offers POP3 only without TLS, which oauth2-pop3 does not use")
     server = next(filter(_takes_oauth2, encrypted), encrypted[0])
     note = "" if _takes_oauth2(server) else "it does not say that its POP3 server accepts OAuth 2.0"
     oauth2 = next(root.iter("oAuth2"), None)

@@ -19,8 +19,8 @@ _TEXT_LIMIT = 500
 class Finding:
     """What one source says about a domain's POP3 server and authorization server.
 
-    It comes from strangers, so it is checked: the constructor raises OAuthError if a host, a port, a URL or a text
-    cannot be one.
+    It comes from strangers, so it is checked: the constructor raises OAuthError if a host, a port, a URL or a text is
+    not valid.
 
     source: the name of the source, for a person.
     trust: who says so, and how far that was verified.
@@ -28,7 +28,7 @@ class Finding:
     scope: what to ask for, space-separated; "" if the source does not say.
     username: the user name for POP3; "" if the source does not say.
     note: what else a person should know.
-    authorization_endpoint, token_endpoint: "" if the source does not name them. They count if the issuer has no
+    authorization_endpoint, token_endpoint: "" if the source does not name them. They are used if the issuer has no
         metadata.
     client_id: a client that everybody may use; "" if there is none.
     """
@@ -51,7 +51,7 @@ class Finding:
             host = one_line(self.pop3_host, 100)
             raise OAuthError(f"{self.source} names a POP3 server {host!r}, which is not a host name")
         if not 0 < self.pop3_port < 65536:
-            raise OAuthError(f"{self.source} names the POP3 port {self.pop3_port}")
+            raise OAuthError(f"{self.source} names the POP3 port {self.pop3_port}, which is not a port")
         for key in ("issuer", "authorization_endpoint", "token_endpoint"):
             url = getattr(self, key)
             # RFC 8414 section 2: an issuer has neither query nor fragment. Only https is ever followed.
@@ -59,7 +59,10 @@ class Finding:
                 raise OAuthError(f"{self.source} names the {key} {one_line(url, 100)!r}, which is not an https:// URL")
         for key in ("scope", "username", "note", "issuer", "authorization_endpoint", "token_endpoint", "client_id"):
             if len(text := getattr(self, key)) > _TEXT_LIMIT or not text.isprintable():
-                raise OAuthError(f"{self.source} gives a {key} that cannot be one: {one_line(text, 100)!r}")
+                raise OAuthError(
+                    f"{self.source} gives a {key} that is too long or has unprintable characters: "
+                    f"{one_line(text, 100)!r}"
+                )
 
 
 @dataclass(frozen=True)

@@ -30,14 +30,11 @@ class HostFile:
 
     @classmethod
     def read(cls, name: str) -> HostFile:
-        """Read a file. Raises ConfigError if it cannot be read, is no regular file, or is too large."""
+        """Read a file. Raises ConfigError if it cannot be read, is not a regular file, or is too large."""
         try:
             path = Path(os.path.realpath(Path(name).expanduser() if name.startswith("~") else name))
-        except (
-            OSError,
-            ValueError,
-            RuntimeError,
-        ) as error:  # a NUL in the name; ~ of a user that does not exist
+        # ValueError: a NUL in the name. RuntimeError: ~ of a user that does not exist.
+        except (OSError, ValueError, RuntimeError) as error:
             raise ConfigError(f"cannot read {name!r}: {error}") from error
         found = read_regular(str(path), ConfigError, name=name)
         if found is None:
@@ -108,7 +105,7 @@ class HostFile:
         return path
 
     def _put(self, content: bytes, copy: Path) -> None:
-        """Replace the file, unless it is no longer what was read. If it is not replaced, `copy` is removed."""
+        """Replace the file, unless it has changed since it was read. If it is not replaced, `copy` is removed."""
         temporary = ""
         try:
             descriptor, temporary = tempfile.mkstemp(prefix=f".{self.path.name}.", dir=self.path.parent)
@@ -121,7 +118,7 @@ class HostFile:
                 os.fsync(descriptor)
             if self.path.read_bytes() != self.content or not os.path.samestat(self.path.stat(), self.status):
                 raise ConfigError(
-                    f"{self.name} was changed by somebody else in the meantime, and is left as it is",
+                    f"{self.name} has been changed by another program in the meantime, and is left as it is",
                     hint="Run the command again.",
                 )
             Path(temporary).replace(self.path)

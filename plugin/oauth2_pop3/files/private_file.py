@@ -13,7 +13,7 @@ import stat
 from oauth2_pop3.errors import OAuth2Pop3Error, StateError
 
 SIZE_LIMIT = 16 << 20
-"""Octets: no file of ours, and no host's configuration, comes near it."""
+"""Octets. No file of this program, and no host's configuration, is nearly as large."""
 
 
 def read_private(
@@ -27,9 +27,10 @@ def read_private(
 ) -> bytes | None:
     """Read a file that only this user may read or write; None if there is no such file.
 
-    Raises `error` if the file is another user's, open to others, larger than `limit` octets, or cannot be read. holds
-    is what others could read in it, for the message. With or_root the file may be root's. With follow_links it may be
-    a symbolic link.
+    error: what is raised if the file is another user's, open to others, larger than `limit` octets, or cannot be read.
+    holds: what others could read in it, for the message.
+    or_root: the file may be root's.
+    follow_links: it may be a symbolic link.
     """
     found = read_regular(path, error, follow_links=follow_links, limit=limit)
     if found is None:
@@ -50,8 +51,10 @@ def read_regular(
 ) -> tuple[bytes, os.stat_result] | None:
     """Read a regular file's content and status, whoever owns it; None if there is no such file.
 
-    Nothing is waited for: a FIFO is refused. Raises `error` if it is no regular file, larger than `limit` octets, or
-    cannot be read. name is what messages call it, if not by its path.
+    It never waits: a FIFO is refused.
+
+    error: what is raised if it is not a regular file, is larger than `limit` octets, or cannot be read.
+    name: what messages call it, if not by its path.
     """
     name = name or path
     try:

@@ -8,7 +8,7 @@ import ipaddress
 def is_loopback(host: str) -> bool:
     """Tell whether a host's name or address never leaves this machine: localhost, 127.0.0.0/8, ::1.
 
-    An IPv6 address may stand in brackets, as in a URL. An IPv4 address that is mapped into IPv6 counts as itself.
+    An IPv6 address may be in brackets, as in a URL. An IPv4 address that is mapped into IPv6 counts as itself.
     """
     return host.lower().rstrip(".") == "localhost" or is_loopback_address(host.strip("[]"))
 

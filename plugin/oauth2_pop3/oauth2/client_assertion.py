@@ -152,20 +152,20 @@ def _read(provider: Provider, key_password: str) -> _Key:
             private_key, certificate, _ = pkcs12.load_key_and_certificates(content, password)
     except TypeError:  # PEM: encrypted and no password, or a password and not encrypted
         raise ConfigError(
-            f"{path} is encrypted and no password was given, or the other way round",
+            f"{path} is encrypted and no password was given, or a password was given and it is not encrypted",
             hint="client_private_key_password_command is the command that prints it.",
         ) from None
     except Exception as error:  # noqa: BLE001 - cryptography raises ValueError, and its own of several kinds
-        reason = str(error) or type(error).__name__
-        raise ConfigError(f"{path} is no private key in PEM or PKCS#12, or the password is wrong: {reason}") from None
+        what = "is not a private key in PEM or PKCS#12, or the password is wrong"
+        raise ConfigError(f"{path} {what}: {str(error) or type(error).__name__}") from None
     if private_key is None:
         raise ConfigError(f"{path} holds no private key")
     if provider.client_certificate:
         certificate = _certificate(provider.client_certificate)
     if certificate is not None and _public(certificate) != _public(private_key):
-        raise ConfigError(
-            f"the certificate {provider.client_certificate or 'in it'} does not belong to the key in {path}"
-        )
+        if provider.client_certificate:
+            raise ConfigError(f"the certificate {provider.client_certificate} does not belong to the key in {path}")
+        raise ConfigError(f"the certificate in {path} does not belong to the key in the same file")
     return _Key(private_key, certificate)
 
 

@@ -64,8 +64,9 @@ class Redirect:
 class RedirectListener:
     """An HTTP server on loopback for one redirect_uri (RFC 8252 section 7.3).
 
-    A redirect_uri without a port gets a free one: the attribute redirect_uri has it. A redirect_uri that is not plain
-    HTTP on loopback cannot be listened to; then the person must paste it. Raises ConfigError if the port is taken.
+    A redirect_uri without a port gets a free one, which the attribute redirect_uri names. It cannot listen for a
+    redirect_uri that is not plain HTTP on loopback: the person must paste that one. Raises ConfigError if the port is
+    taken.
     """
 
     def __init__(self, redirect_uri: str) -> None:

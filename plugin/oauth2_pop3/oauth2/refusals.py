@@ -23,7 +23,7 @@ _REGISTRATION = frozenset(
         "deleted_client",
     }
 )
-"""Errors of RFC 6749 section 5.2 that signing in again cannot mend: the client or its settings are wrong."""
+"""Errors of RFC 6749 section 5.2 that signing in again does not solve: the client or its settings are wrong."""
 _GO_ON = frozenset({"authorization_pending", "slow_down"})
 """RFC 8628 section 3.5: these are not refusals, whatever else is in the response. The error's code tells them apart."""
 
@@ -40,8 +40,8 @@ def explain(
 ) -> OAuthError | NetworkError:
     """Make an error of a refusal (RFC 6749 sections 4.1.2.1, 5.2): its meaning, the server's words, the remedy.
 
-    members: of the JSON object or the redirect. secrets: what was sent and must not be shown, even if the server
-    repeats it.
+    members: of the JSON object or the redirect.
+    secrets: what was sent and must not be shown, even if the server repeats it.
     """
     code = _text(members.get("error"), 80) or "an error without a code"
     if code in _GO_ON:

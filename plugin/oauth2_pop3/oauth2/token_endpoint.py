@@ -41,7 +41,7 @@ def ask(client: Client, parameters: Mapping[str, str], *, endpoint: str = "") ->
 def post(
     client: Client, form: Mapping[str, str], *, basic: tuple[str, str] | None = None, endpoint: str = ""
 ) -> dict[str, object]:
-    """POST a form as it is: for a grant that identifies the client by itself, such as a JWT (RFC 7523 section 2.1)."""
+    """POST a form as it is: for a grant that itself identifies the client, such as a JWT (RFC 7523 section 2.1)."""
     from oauth2_pop3.net import https
     from oauth2_pop3.oauth2 import refusals
 

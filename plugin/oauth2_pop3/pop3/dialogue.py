@@ -62,7 +62,7 @@ class Dialogue:
         """Read the response to a command that was sent, and return the text after +OK.
 
         Responses to commands before it are thrown away. write: gets the lines that follow, as from Connection.stream.
-        Raises Pop3Error for -ERR, after which the dialogue can go on, and OutOfStep for anything but +OK and -ERR.
+        Raises Pop3Error for -ERR, after which the dialogue can continue, and OutOfStep for anything but +OK and -ERR.
         """
         try:
             while self._sent and self._sent[0] is not command:

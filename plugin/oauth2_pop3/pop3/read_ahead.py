@@ -34,15 +34,15 @@ class ReadAheadLimits:
 
     @staticmethod
     def is_time_to_ask(waiting: int, most: int) -> bool:
-        """Whether to ask for more while so many of at most so many messages are waiting to be fetched.
+        """Whether to ask for more messages, when `waiting` are waiting to be fetched and `most` may be.
 
-        The answer is yes once an eighth is free. Asking for each message separately would cost a write and a TLS record
-        each time.
+        It is time once an eighth of `most` is free. Asking for each message separately would cost a write and a TLS
+        record each time.
         """
         return waiting <= most - max(1, most // 8)
 
     def have_room(self, size: int, octets: int) -> bool:
-        """Whether a message of this size may be asked for while so many octets are waiting."""
+        """Whether a message of this size may be asked for while messages of `octets` octets are waiting."""
         if self.largest and size > self.largest:
             return False
         return not octets or octets + size <= self.octets

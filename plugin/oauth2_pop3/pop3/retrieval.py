@@ -1,7 +1,7 @@
 """A run through a maildrop for a retriever, from the list of messages to their deletion.
 
 Messages are fetched ahead in the order in which they will be asked for. Deletions wait and go out together before QUIT,
-which is when a server deletes (RFC 1939 section 6). If the connection drops, the run goes on in a new one.
+which is when a server deletes (RFC 1939 section 6). If the connection drops, the run continues in a new one.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from oauth2_pop3.pop3.session import Session
 from oauth2_pop3.pop3.spool import Spool
 
 PAUSES = (1.0, 5.0, 15.0)
-"""Seconds to wait before each attempt to go on in a new connection. A run has as many attempts as there are pauses."""
+"""Seconds to wait before each attempt to continue in a new connection. A run has as many attempts as pauses."""
 
 
 class Retrieval:
@@ -33,15 +33,15 @@ class Retrieval:
 
     connect: opens the maildrop and signs in; it is called again if a connection has dropped.
     read_ahead: how far ahead messages are asked for. They wait in the buffers of the two systems while the host
-    delivers, and take up neither a thread nor memory of ours.
-    unique_ids: whether messages have unique-ids. Without them no run can go on in another connection.
+    delivers, and take up neither a thread nor memory here.
+    unique_ids: whether messages have unique-ids. Without them no run can continue in another connection.
     identify: returns the name by which the caller knows a unique-id.
     line_feeds, watch: see Spool.
     tell: is called with a sentence before a new connection is made.
-    pauses: seconds to wait before each attempt to go on in a new connection, see PAUSES.
+    pauses: seconds to wait before each attempt to continue in a new connection, see PAUSES.
     out_of_step: whether the responses no longer match the commands, so that what was delivered may be wrong.
 
-    Methods raise what Session raises, but NetworkError and AuthenticationRejected only if the run could not go on.
+    Methods raise what Session raises, but NetworkError and AuthenticationRejected only if the run could not continue.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class Retrieval:
     # -- messages
 
     def fetch(self, unique_id: Id) -> Spool:
-        """Fetch a whole message. Raises Pop3Error if the server refuses this one; the run can go on."""
+        """Fetch a whole message. Raises Pop3Error if the server refuses this one; the run can continue."""
         self._quit_counts = True
         while True:
             try:

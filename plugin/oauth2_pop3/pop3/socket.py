@@ -18,7 +18,7 @@ from typing import TypeAlias, TypeVar
 
 Result = TypeVar("Result")
 Wait: TypeAlias = Callable[[int, int, float], bool]
-"""Waits until a descriptor has events of poll(2); returns False if that took more than so many seconds."""
+"""Waits until a descriptor has events of poll(2); returns False if they do not come within the given seconds."""
 
 
 def wait(descriptor: int, events: int, seconds: float) -> bool:
@@ -63,9 +63,8 @@ class Socket:
             code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
             raise OSError(code, os.strerror(code))
-        self._socket.setsockopt(
-            socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
-        )  # send a command at once, even if an earlier one is not acknowledged
+        # Send a command at once, even if an earlier one is not acknowledged.
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def start_tls(self, context: ssl.SSLContext, name: str) -> bytes:
         """Start TLS with a server of that name; returns its certificate in DER. Raises ValueError for a bad name."""

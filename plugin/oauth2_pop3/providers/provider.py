@@ -122,7 +122,7 @@ class Provider:
 
     @property
     def needs_person(self) -> bool:
-        """Whether a person signs in. Otherwise an app signs in by itself, without a refresh token."""
+        """Whether a person signs in. Otherwise an app signs in on its own, without a refresh token."""
         return self.grant not in _APP_GRANTS
 
     def check(self, location: TableLocation) -> None:

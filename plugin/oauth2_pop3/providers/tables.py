@@ -71,9 +71,10 @@ def build(
 
 
 def restore(row: type[Row], record: object) -> Row:
-    """Make a dataclass of the object of JSON in which it was stored. Members that are no fields are passed over.
+    """Make a dataclass of the JSON object in which it was stored. Members that are not fields are ignored.
 
-    Raises TypeError if it is no object, a field without a default is missing, or a value is not of its field's type.
+    Raises TypeError if it is not an object, a field without a default is missing, or a value is not of its field's
+    type.
     """
     if not isinstance(record, Mapping):
         raise TypeError("must be an object")

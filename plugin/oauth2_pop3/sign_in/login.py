@@ -74,7 +74,7 @@ def _save_mailbox(account: Account) -> None:
 def _account(request: SignInRequest, config: Config, person: LoginPerson) -> tuple[Account, dict[str, object]]:
     """The account as the request and the config say, and the settings to write once it has signed in.
 
-    Its config is the one to go on with: it has in it what discovery has written.
+    Use the account's config from here on: it includes what discovery has written.
     """
     domain_of(request.address)
     own = config.accounts.get(request.address.lower(), {})
@@ -126,7 +126,8 @@ def _with_client(
     secret = ""
     if registered := client_choice.register(account):
         account = registered
-        person.say(f"{account.provider.display_name} has registered this program by itself: no client_id is needed.")
+        name = account.provider.display_name
+        person.say(f"{name} has registered this program automatically: no client_id is needed.")
     elif not account.provider.client_id and account.grant.needs_client_id:
         settings["client_id"] = person.client_id(account.provider)
         account = make_account(account.address, account.provider.name, account.config, settings)

@@ -52,7 +52,7 @@ class TokenStore(ABC):
 
     @abstractmethod
     def delete(self, account: str) -> None:
-        """Delete the account's token. It is no error if there is none."""
+        """Delete the account's token. It is not an error if there is none."""
 
     @abstractmethod
     def accounts(self) -> list[str]:

@@ -76,7 +76,7 @@ def _decryption(section: configparser.SectionProxy, password: str) -> Callable[[
         ) from None
     rounds = section.get("token_iterations", str(_ROUNDS))
     if not (rounds.isascii() and rounds.isdecimal()) or not 0 < int(rounds) <= _MOST_ROUNDS:
-        raise ConfigError("its token_iterations is no number that could be")
+        raise ConfigError("its token_iterations is not a usable number")
     try:
         salt = base64.b64decode(section.get("token_salt", ""), validate=True)
     except (binascii.Error, ValueError):

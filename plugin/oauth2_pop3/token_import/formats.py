@@ -41,10 +41,13 @@ FORMATS: tuple[Format, ...] = (
 
 
 def read_tokens(name: str, *, decryption_command: str = "", password: Callable[[str], str]) -> list[ImportedToken]:
-    """The tokens in a file. name: "-" is standard input. decryption_command: reads it and prints what is in it.
+    """The tokens in a file.
 
-    password: asks for the password of an address, if the file is encrypted with it. Raises ConfigError if the file
-    cannot be read, or if no program that is known here has written it.
+    name: the file's; "-" is standard input.
+    decryption_command: reads the file and prints what is in it.
+    password: asks for the password of an address, if the file is encrypted with it.
+
+    Raises ConfigError if the file cannot be read, or if no program that is known here has written it.
     """
     content = sys.stdin.buffer.read(SIZE_LIMIT + 1) if name == "-" else HostFile.read(name).content
     if len(content) > SIZE_LIMIT:

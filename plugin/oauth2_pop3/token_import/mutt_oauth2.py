@@ -1,4 +1,4 @@
-"""The JSON of mutt's and neomutt's mutt_oauth2.py, decrypted, and of PyPI's mutt-oauth2, as the keyring has it.
+"""The JSON of mutt's and neomutt's mutt_oauth2.py, decrypted, and of PyPI's mutt-oauth2, as it is in the keyring.
 
 The first has its client in the script and the time in local time without a zone; the second has both in the JSON.
 """

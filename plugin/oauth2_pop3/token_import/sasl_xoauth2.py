@@ -1,6 +1,6 @@
 """The JSON token file of sasl-xoauth2, the Cyrus SASL plugin that Postfix users have.
 
-The client may stand in the token file or in /etc/sasl-xoauth2.conf for all of them (its manual page,
+The client may be in the token file or in /etc/sasl-xoauth2.conf for all of them (its manual page,
 sasl-xoauth2.conf(5)); the endpoint is Google's, if neither says another.
 """
 

@@ -16,7 +16,11 @@ from oauth2_pop3.translation.translate import TranslatedFile, Translator, chosen
 
 @dataclass(frozen=True)
 class Translated:
-    """A file was translated. changed: the translation differs. backup: the old content's, "" if nothing was written."""
+    """A file was translated.
+
+    changed: whether the translation differs from the file.
+    backup: the file that keeps the old content; "" if nothing was written.
+    """
 
     name: str
     file: TranslatedFile
@@ -26,7 +30,7 @@ class Translated:
 
 @dataclass(frozen=True)
 class Undone:
-    """The backup of a file was put back. kept: the file that has its content of before."""
+    """The backup of a file was put back. kept: where the content that it replaced was saved."""
 
     name: str
     backup: Path

@@ -89,7 +89,7 @@ class Decider:
         )
 
     def _address(self, found: DialectAccount) -> str:
-        """The user name, or the only account in the config that has it as its local part."""
+        """The user name, or the only address in the config of which it is the local part."""
         if "@" in found.username:
             return found.username
         same = [address for address in self._config.accounts if address.partition("@")[0] == found.username.lower()]

@@ -59,4 +59,4 @@ class ProviderChoice:
                 f"Its server is {server} and not {usual}. This may be a proxy that gets tokens itself, so no token of "
                 f"{provider} is sent to it."
             )
-        return provider, f"{server} is not a known server of {provider}, which usually is {usual}: check the name."
+        return provider, f"{server} is not a known server of {provider}; its usual server is {usual}: check the name."

@@ -17,7 +17,7 @@ from oauth2_pop3.translation.unified_diff import unified_diff
 from oauth2_pop3_hooks import manager
 
 _SHOWN = 5
-"""The line numbers that one remark lists."""
+"""How many line numbers one remark lists at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class TranslatedFile:
 
 
 def chosen_dialects(name: str = "") -> dict[str, Dialect]:
-    """The dialect of this name, or every dialect, ours and plugins'. Raises UsageError if there is none."""
+    """The dialect of this name, or every dialect, built-in or from a plugin. Raises UsageError if there is none."""
     known = manager.dialects()
     if name and name not in known:
         raise UsageError(f"there is no dialect {name}", hint=f"There are {', '.join(sorted(known))}.")
@@ -128,7 +128,7 @@ def _remark_on_comments(source: SourceText, commented: Sequence[tuple[int, int]]
 
 
 def _require_same_accounts(name: str, before: DialectFile, after: DialectFile) -> None:
-    """Raise OAuth2Pop3Error if the host would take a translated account for another: that is a fault of ours."""
+    """Raise OAuth2Pop3Error if the host would take a translated account for another: that is a bug in oauth2-pop3."""
 
     def identities(file: DialectFile) -> list[tuple[str, str, str]]:
         return [(account.protocol, account.server, account.username) for account in file.accounts]

@@ -24,7 +24,7 @@ def unified_diff(source: SourceText, edits: Sequence[Edit], secrets: Sequence[tu
     lines = _Lines(source, secrets)
     name = source.file
     out = [f"--- {name}", f"+++ {name} (translated)"]
-    moved = 0  # by so many lines, what follows stands further down in the new file
+    moved = 0  # how many lines further down the rest is in the new file
     for hunk in _hunks(_changed_lines(source, edits)):
         first, last = max(1, hunk[0][0] - _CONTEXT), min(lines.count, hunk[-1][1] + _CONTEXT)
         body, gained = _body(lines, hunk, first, last)

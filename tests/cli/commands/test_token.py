@@ -299,7 +299,7 @@ def test_a_full_disk_shows_before_the_server_replaces_the_refresh_token(
 def test_killed_at_any_moment_no_refresh_token_is_lost(
     signed_in: Product, authorization_server: AuthorizationServer
 ) -> None:
-    """What is on the disk is whole at every moment; only an answer on its way may be lost, and not by much time."""
+    """What is on the disk is whole at every moment; only a response on its way may be lost, in a short time."""
     for milliseconds in range(100, 400, 25):
         signed_in.expire()
         process = subprocess.Popen([signed_in.command, "token", ADDRESS], stdout=subprocess.DEVNULL)
@@ -308,7 +308,7 @@ def test_killed_at_any_moment_no_refresh_token_is_lost(
         process.wait()
         assert signed_in.stored()["refresh_token"]
         if refreshes(authorization_server)[-1:] == [400]:
-            break  # killed between the server's answer and ours: the server's grant is gone, as it says
+            break  # killed between the server's response and our output: the server's grant is gone, as it says
     assert not [path for path in signed_in.state.rglob("*.json") if path.stat().st_size == 0]
 
 

@@ -18,7 +18,7 @@ ANN = "ann@example.org"
 
 
 def read(**conf: Any) -> Options:
-    """As getmail hands them over: every option is there, None where the file does not have it."""
+    """The options as getmail hands them over: all of them, with None for those that the file does not have."""
     return read_options({**dict.fromkeys([*Options.names(), "password", "configparser"]), "username": ANN, **conf})
 
 
@@ -30,7 +30,7 @@ def test_nothing_but_a_username() -> None:
     assert not options.allow_insecure_loopback
 
 
-# Once: blanks alone are taken for a name
+# Once: only blanks were taken for a name
 @pytest.mark.parametrize("username", [None, "", "  "])
 def test_no_username(username: str | None) -> None:
     with pytest.raises(ConfigError, match="username"):

@@ -18,7 +18,7 @@ from support.product import Getmail, Product
 _users = itertools.count(1)
 
 OPERATION_FAILED = 127
-"""getmail's exit code for an account that failed, where the others went on."""
+"""getmail's exit code if an account failed and the others were fetched."""
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_a_shared_mailbox_uses_the_persons_token(
     assert "shared@example.org" not in product.config_file.read_text()
 
 
-# -- nothing is sent where it is not safe
+# -- nothing is sent if it is not safe
 
 
 @pytest.mark.parametrize(
@@ -306,7 +306,7 @@ def test_an_authorization_server_that_is_down_is_a_passing_fault(
 
 
 def test_a_fault_of_ours_is_getmails_to_bear(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """getmail ends, and skips all accounts that come after, where a retriever raises what it does not know."""
+    """getmail ends, and skips all accounts that come after, if a retriever raises an exception it does not know."""
     from getmailcore.exceptions import getmailOperationError
 
     from oauth2_pop3.hosts.getmail6 import retriever as module
@@ -411,7 +411,7 @@ def test_a_token_revoked_in_the_middle_of_a_session(
     address: str,
     ready: Callable[..., None],
 ) -> None:
-    """The session that is open goes on (RFC 6749 says nothing else); the next run says that a person is needed."""
+    """The open session continues (RFC 6749 says nothing else); the next run says that a person is needed."""
     ready(150)
     getmail.oauth2(dovecot, address, options="delete = true")
     files = ["--getmaildir", str(getmail.directory)]
@@ -535,7 +535,7 @@ ODD = {
 def test_odd_messages_are_delivered_as_getmails_own_type_does(
     large: bool, getmail: Getmail, dovecot: Dovecot, address: str, ready: Callable[..., None]
 ) -> None:
-    """What is large is parsed from a file, where getmail has other ways."""
+    """A large message is parsed from a file, for which getmail has other code."""
     ready(0)
     for number, text in enumerate(ODD.values()):
         more = b"A line of a large message, as there are many of it.\r\n" * 25_000 if large else b""

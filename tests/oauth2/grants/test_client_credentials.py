@@ -180,12 +180,12 @@ def test_a_wrong_secret_and_a_client_that_may_not(provider: Provider) -> None:
     assert SECRET not in str(caught.value)
     with pytest.raises(OAuthError) as caught:
         ask(provider, NATIVE_CONFIDENTIAL)
-    assert caught.value.code == "invalid_request"  # so oidc-provider says where RFC 6749 has unauthorized_client
+    assert caught.value.code == "invalid_request"  # oidc-provider's word for RFC 6749's unauthorized_client
     assert "grant type is not allowed" in caught.value.message
 
 
 def test_the_scope_is_what_was_granted(provider: Provider) -> None:
-    """oidc-provider grants less than was asked for, and says so (section 3.3); where nothing is asked, nothing."""
+    """oidc-provider grants less than was asked for, and says so (section 3.3); nothing, if nothing was asked for."""
     assert ask(replace(provider, scope="mail everything"), SERVICE_SECRET).scope == "mail"
     assert ask(replace(provider, scope=""), SERVICE_SECRET).scope == ""
 

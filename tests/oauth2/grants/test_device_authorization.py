@@ -21,12 +21,11 @@ from oauth2_pop3.providers.provider import Provider
 from servers.authorization_server import NATIVE_BASIC, NATIVE_CONFIDENTIAL, NATIVE_PUBLIC, SCOPE, AuthorizationServer
 from servers.authorization_server import Client as RegisteredClient
 from servers.browser import Browser
-from servers.stub import Answer as Said
-from servers.stub import Request, stub
+from servers.stub import Request, StubResponse, stub
 from support.grants import complete
 
 ANN = "ann@example.org"
-Answer = tuple[int, object]
+StatusAndDocument = tuple[int, object]
 GOOD = {
     "device_code": "the-device-code-that-nobody-may-see",
     "user_code": "WDJB-MJHT",
@@ -62,15 +61,15 @@ def nothing() -> None:
 
 
 class Site:
-    """Answers the device authorization with `device`, and each poll with the next of `polls`, the last again and again.
+    """Responds with `device`, and to each poll with the next of `polls`, the last one is used again.
 
-    None is a connection that ends without an answer.
+    None is a connection that ends without an response.
     """
 
     def __init__(self) -> None:
         self.url = ""
-        self.device: Answer = (200, GOOD)
-        self.polls: list[Answer | None] = []
+        self.device: StatusAndDocument = (200, GOOD)
+        self.polls: list[StatusAndDocument | None] = []
         self.forms: list[dict[str, str]] = []
 
     @property
@@ -85,12 +84,12 @@ class Site:
             allow_insecure_loopback=True,
         )
 
-    def next_answer(self, request: Request) -> Said | None:
+    def next_response(self, request: Request) -> StubResponse | None:
         self.forms.append(request.form)
-        answer = self._next(request.path)
-        return None if answer is None else Said(*answer)
+        response = self._next(request.path)
+        return None if response is None else StubResponse(*response)
 
-    def _next(self, path: str) -> Answer | None:
+    def _next(self, path: str) -> StatusAndDocument | None:
         if path == "/device":
             return self.device
         return self.polls.pop(0) if len(self.polls) > 1 else self.polls[0]
@@ -99,7 +98,7 @@ class Site:
         self.device = (200, {key: value for key, value in {**GOOD, **device}.items() if value is not None})
         return begin(OurClient(self.provider, account=ANN))
 
-    def wait(self, time: Time, *polls: Answer | None, **device: object) -> Mapping[str, object]:
+    def wait(self, time: Time, *polls: StatusAndDocument | None, **device: object) -> Mapping[str, object]:
         self.polls = list(polls)
         return wait(
             OurClient(self.provider, account=ANN),
@@ -113,13 +112,13 @@ class Site:
 def site(home: Path) -> Iterator[Site]:
     there = Site()
 
-    with stub(there.next_answer) as there.url:
+    with stub(there.next_response) as there.url:
         yield there
 
 
-PENDING: Answer = (400, {"error": "authorization_pending"})
-SLOW_DOWN: Answer = (400, {"error": "slow_down"})
-GRANTED: Answer = (200, TOKENS)
+PENDING: StatusAndDocument = (400, {"error": "authorization_pending"})
+SLOW_DOWN: StatusAndDocument = (400, {"error": "slow_down"})
+GRANTED: StatusAndDocument = (200, TOKENS)
 
 
 class Client:
@@ -155,9 +154,9 @@ def test_agreeing(home: Path, authorization_server: AuthorizationServer, client:
     time = Time(
         nothing, lambda: authorization_server.approve_device(authorization.verification_uri_complete, ANN), nothing
     )
-    answer = person.wait(authorization, time)
-    assert answer["access_token"]
-    assert answer["refresh_token"]
+    response = person.wait(authorization, time)
+    assert response["access_token"]
+    assert response["refresh_token"]
     assert time.pauses == [5, 5], "the server names no interval"
     assert [line.get("error") for line in authorization_server.token_requests()] == ["authorization_pending", None]
 
@@ -193,7 +192,7 @@ def test_faults_while_polling(home: Path, authorization_server: AuthorizationSer
         lambda: authorization_server.approve_device(authorization.verification_uri_complete, ANN),
     )
     assert person.wait(authorization, time)["access_token"]
-    assert time.pauses == [5, 10, 20, 40, 5], "longer at each fault, and as before once there was an answer"
+    assert time.pauses == [5, 10, 20, 40, 5], "longer at each fault, and as before once there was an response"
     assert [line["status"] for line in authorization_server.token_requests()] == [0, 0, 0, 400, 200]
 
 
@@ -240,9 +239,9 @@ def test_a_fault_after_slow_down(site: Site) -> None:
 @pytest.mark.parametrize("said", ["AADSTS90033: A transient error", "server_error", "temporarily_unavailable"])
 def test_waiting_is_no_fault_whatever_is_said_with_it(site: Site, said: str) -> None:
     time = Time()
-    answer = {"error_description": said}
+    response = {"error_description": said}
     site.wait(
-        time, (400, {"error": "authorization_pending", **answer}), (400, {"error": "slow_down", **answer}), GRANTED
+        time, (400, {"error": "authorization_pending", **response}), (400, {"error": "slow_down", **response}), GRANTED
     )
     assert time.pauses == [7, 7, 12], "and not the longer pauses of a passing fault"
 
@@ -378,7 +377,7 @@ def test_no_secret_is_shown(site: Site) -> None:
             error = error.__cause__
 
 
-# --- where it cannot be done
+# --- when it cannot be done
 
 
 def test_no_endpoint(site: Site) -> None:
@@ -395,7 +394,7 @@ def test_the_row_says_that_it_is_of_no_use(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "kind"),
+    ("response", "kind"),
     [
         ((400, {"error": "invalid_client"}), OAuthError),
         ((400, {"error": "invalid_scope"}), OAuthError),
@@ -404,8 +403,8 @@ def test_the_row_says_that_it_is_of_no_use(site: Site) -> None:
         ((200, []), OAuthError),
     ],
 )
-def test_a_refusal_at_the_first_step(site: Site, answer: Answer, kind: type[OAuth2Pop3Error]) -> None:
-    site.device = answer
+def test_a_refusal_at_the_first_step(site: Site, response: StatusAndDocument, kind: type[OAuth2Pop3Error]) -> None:
+    site.device = response
     with pytest.raises(kind) as caught:
         begin(OurClient(site.provider, account=ANN))
     assert type(caught.value) is kind

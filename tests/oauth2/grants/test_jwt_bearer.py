@@ -25,7 +25,7 @@ from oauth2_pop3.oauth2.client import Client
 from oauth2_pop3.oauth2.grants import jwt_bearer
 from oauth2_pop3.oauth2.token import Token
 from oauth2_pop3.providers.provider import Provider
-from servers.stub import Answer, Request, stub
+from servers.stub import Request, StubResponse, stub
 
 ANN = "ann@example.org"
 EMAIL = "reader@a-project.iam.gserviceaccount.com"
@@ -60,19 +60,19 @@ class Site:
             allow_insecure_loopback=True,
         )
 
-    def answer(self, request: Request) -> Answer:
+    def respond(self, request: Request) -> StubResponse:
         form = request.form
         self.requests.append(form)
         if self.refusal:
             status, error, description = self.refusal
-            return Answer(status, {"error": error, "error_description": description})
+            return StubResponse(status, {"error": error, "error_description": description})
         try:
             claims = self.verify(form, request.headers.get("Authorization"))
         except (AssertionError, KeyError, jwt.InvalidTokenError) as problem:
             self.problems.append(repr(problem))
-            return Answer(400, {"error": "invalid_grant", "error_description": "Invalid JWT Signature."})
+            return StubResponse(400, {"error": "invalid_grant", "error_description": "Invalid JWT Signature."})
         token = {"access_token": f"token-for-{claims['sub']}", "token_type": "Bearer", "expires_in": 3599}
-        return Answer(200, token)
+        return StubResponse(200, token)
 
     def verify(self, form: dict[str, str], authorization: str | None) -> dict[str, Any]:
         """The assertion's claims, if all is as developers.google.com/identity/protocols/oauth2/service-account says."""
@@ -97,7 +97,7 @@ class Site:
 
 @pytest.fixture
 def site(home: Path) -> Iterator[Site]:
-    with stub(lambda request: there.answer(request)) as url:
+    with stub(lambda request: there.respond(request)) as url:
         there = Site(url)
         yield there
 

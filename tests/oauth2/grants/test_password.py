@@ -1,4 +1,4 @@
-"""The password grant (RFC 6749 section 4.3): what is sent, and where it is refused."""
+"""The password grant (RFC 6749 section 4.3): what is sent, and when it is refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from oauth2_pop3.errors import AuthorizationRequired, ConfigError, NetworkError,
 from oauth2_pop3.oauth2.client import Client
 from oauth2_pop3.oauth2.grants import password
 from oauth2_pop3.providers.provider import Provider, built_in_rows
-from servers.stub import Answer, Request, stub
+from servers.stub import Request, StubResponse, stub
 
 ANN = "ann@example.org"
 PASSWORD = "päss & wörd=1+1"
@@ -36,17 +36,17 @@ class Site:
         )
         self.status, self.refusal = 400, "invalid_grant"
 
-    def answer(self, request: Request) -> Answer:
+    def respond(self, request: Request) -> StubResponse:
         form = request.form
         self.requests.append((request.headers.get("Authorization", ""), form))
         if form.get("grant_type") == "password" and form.get("password") == PASSWORD:
-            return Answer(200, TOKENS)
-        return Answer(self.status, {"error": self.refusal})
+            return StubResponse(200, TOKENS)
+        return StubResponse(self.status, {"error": self.refusal})
 
 
 @pytest.fixture
 def site(home: Path) -> Iterator[Site]:
-    with stub(lambda request: there.answer(request)) as url:
+    with stub(lambda request: there.respond(request)) as url:
         there = Site(url)
         yield there
 

@@ -1,4 +1,4 @@
-"""Registering as a client by itself (RFC 7591), at a real authorization server and at one that says what it is told."""
+"""Automatic registration as a client (RFC 7591), at a real authorization server and at a stub."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from oauth2_pop3.providers.provider import DEFAULT_REDIRECT_URI, MAIL_SCOPE, Pro
 from servers.authorization_server import MAIL_SCOPE as SERVERS_MAIL_SCOPE
 from servers.authorization_server import AuthorizationServer
 from servers.dovecot import Dovecot
-from servers.stub import Answer, Request, stub
+from servers.stub import Request, StubResponse, stub
 from support.grants import complete
 
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
@@ -132,11 +132,11 @@ def test_what_the_real_server_does_not_register(authorization_server: Authorizat
 
 
 class Site:
-    """Answers each registration with the next of `answers`, the last again and again; None ends the connection."""
+    """Responds to each registration with the next of `responses`, repeating the last. None ends the connection."""
 
     def __init__(self) -> None:
         self.url = ""
-        self.answers: list[Answer | None] = []
+        self.responses: list[StubResponse | None] = []
         self.requests: list[dict[str, Any]] = []
 
     def provider(self, **row: Any) -> Provider:
@@ -152,12 +152,12 @@ class Site:
         )
 
     def says(self, document: object, status: int = 201, **headers: str) -> None:
-        self.answers.append(Answer(status, document, headers))
+        self.responses.append(StubResponse(status, document, headers))
 
-    def answer(self, request: Request) -> Answer | None:
+    def respond(self, request: Request) -> StubResponse | None:
         assert request.headers["Content-Type"] == "application/json"
         self.requests.append(json.loads(request.body))
-        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        return self.responses.pop(0) if len(self.responses) > 1 else self.responses[0]
 
     def obtain(self, known: Mapping[str, object] | None = None, **row: Any) -> Registration:
         return registration.obtain(self.provider(**row), known or {})
@@ -167,7 +167,7 @@ class Site:
 def site(home: Path) -> Iterator[Site]:
     there = Site()
 
-    with stub(there.answer) as there.url:
+    with stub(there.respond) as there.url:
         yield there
 
 
@@ -319,7 +319,7 @@ def test_redirect_uris_that_the_server_replaced(site: Site, own: str, registered
 
 
 @pytest.mark.parametrize(
-    ("answer", "words"),
+    ("response", "words"),
     [
         ({}, "201 and no client"),
         (b"<html>", "201 and no client"),
@@ -339,8 +339,8 @@ def test_redirect_uris_that_the_server_replaced(site: Site, own: str, registered
         (b" " * (1 << 20), "more than"),
     ],
 )
-def test_answers_that_are_no_client(site: Site, answer: object, words: str, home: Path) -> None:
-    site.says(answer)
+def test_answers_that_are_no_client(site: Site, response: object, words: str, home: Path) -> None:
+    site.says(response)
     with pytest.raises(OAuthError) as caught:
         site.obtain()
     assert words in str(caught.value)
@@ -386,24 +386,24 @@ def test_one_redirect_uri_where_all_of_them_are_refused(site: Site, own: str, se
 
 
 def test_passing_faults_and_redirects(site: Site) -> None:
-    site.answers = [None]
+    site.responses = [None]
     with pytest.raises(NetworkError):
         site.obtain()
-    site.answers = [Answer(503, b"", {})]
+    site.responses = [StubResponse(503, b"", {})]
     with pytest.raises(NetworkError):
         site.obtain()
-    site.answers = [Answer(429, b"", {"Retry-After": "9"})]
+    site.responses = [StubResponse(429, b"", {"Retry-After": "9"})]
     with pytest.raises(NetworkError) as caught:
         site.obtain()
     assert caught.value.retry_after == 9
-    site.answers = [Answer(302, b"", {"Location": f"{site.url}/elsewhere"})]
+    site.responses = [StubResponse(302, b"", {"Location": f"{site.url}/elsewhere"})]
     with pytest.raises(OAuthError, match="redirect"):
         site.obtain()
 
 
 @pytest.mark.parametrize("endpoint", [None, "", 7, ["https://a/"]])
 def test_a_server_that_registers_nobody(site: Site, endpoint: object) -> None:
-    with pytest.raises(OAuthError, match="registers no clients") as caught:
+    with pytest.raises(OAuthError, match="does not register clients automatically") as caught:
         site.obtain({"registration_endpoint": endpoint}, registration_endpoint="")
     assert "by hand" in caught.value.hint
 

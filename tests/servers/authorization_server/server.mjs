@@ -1,7 +1,7 @@
 // The certified oidc-provider over HTTPS on 127.0.0.1, with the clients that the tests need.
 //
 // Standard input: one JSON line of settings, then JSON lines {"fault": ..., "times": ...} or {"forget_client": ...};
-// its end ends the server. Standard output: one JSON line when ready, one in answer to each of the others.
+// its end ends the server. Standard output: one JSON line when ready, and one in response to each line of input.
 // Everything else goes to standard error.
 
 import { generateKeyPair } from 'node:crypto';
@@ -71,7 +71,7 @@ const configuration = {
   cookies: { keys: ['only for tests'] },
   expiresWithSession: async () => false,
   extraClientMetadata: { properties: ['access_token_lifetime'] },
-  // What Dovecot reads as the user's name in the answer of the introspection endpoint.
+  // What Dovecot reads as the user's name in the response of the introspection endpoint.
   extraTokenClaims: async (_ctx, token) => ({ username: token.accountId ?? settings.service_username }),
   features: {
     clientCredentials: { enabled: true },

@@ -79,7 +79,7 @@ def _report(name: str, imported: Imported) -> None:
     if imported.rotated:
         print(f"  The server gave a new refresh token: {token.program} may have to sign in again.")
     else:
-        print(f"  {token.program} has the same refresh token: if it goes on using it, a server may end one of the two.")
+        print(f"  {token.program} has the same refresh token: if it keeps using it, a server may end one of the two.")
 
 
 def _password(options: Namespace, address: str) -> str:

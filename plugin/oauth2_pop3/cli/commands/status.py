@@ -49,4 +49,4 @@ def _time(seconds: int) -> str:
     try:
         return f"{datetime.fromtimestamp(seconds).astimezone():%Y-%m-%d %H:%M:%S}"
     except (OverflowError, ValueError, OSError):  # a lifetime of config.toml may lead beyond all calendars
-        return "later than the calendar goes"
+        return "too far in the future for a date"

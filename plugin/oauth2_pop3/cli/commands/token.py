@@ -52,7 +52,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="SECONDS",
         type=whole_number,
         default=access_token_cache.DEFAULT_MIN_VALIDITY,
-        help="get a new token unless the present one is valid for so long (default: %(default)s)",
+        help="get a new token unless the present one is valid for at least SECONDS (default: %(default)s)",
     )
 
 

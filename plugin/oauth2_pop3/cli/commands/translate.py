@@ -101,7 +101,7 @@ def _undo(options: Namespace) -> int:
 
     def show(result: Undone) -> None:
         name, backup, kept = result.name, result.backup, result.kept
-        print(f"{name} was put back from {backup}. What it was until now is kept as {kept}.", file=sys.stderr)
+        print(f"{name} was put back from {backup}. Its previous content was saved as {kept}.", file=sys.stderr)
 
     return _print(batch.undo(options.files, dialect=options.dialect, warn=_warn), show, as_json=options.json)
 

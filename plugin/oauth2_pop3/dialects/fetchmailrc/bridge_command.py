@@ -47,7 +47,7 @@ def _tls_arguments(record: Record, file: str) -> list[str]:
 
 
 def _tls_version(record: Record) -> list[str]:
-    """The bridge speaks TLS 1.2 or later by itself."""
+    """The options for an entry's TLS version. The bridge speaks TLS 1.2 or later in any case."""
     return ["--tls-min-version", "1.3"] if record.get("sslproto").lower().startswith("tls1.3") else []
 
 

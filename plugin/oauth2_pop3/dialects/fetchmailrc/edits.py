@@ -113,7 +113,7 @@ class Editor:
         return found
 
     def _removal(self, start: int, end: int) -> Edit:
-        """Remove a stretch, with the blanks before it; with its lines, if nothing else stands on them."""
+        """Remove a stretch, with the blanks before it; with its lines, if nothing else is on them."""
         text, first = self._source.text, start
         line, _ = self._source.line_span(start)
         _, last_line_end = self._source.line_span(end - 1)

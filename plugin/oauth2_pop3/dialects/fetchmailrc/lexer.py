@@ -91,7 +91,7 @@ def _tokens(text: str) -> Iterator[tuple[str, int, int]]:
             at += 1
             continue
         unquoted = _UNQUOTED.match(text, at)
-        assert unquoted  # noqa: S101 - what is no separator is a word
+        assert unquoted  # noqa: S101 - whatever is not a separator is a word
         end = unquoted.end(1)
         if first in "\"'" and (quoted := _QUOTED.match(text, at)) and quoted.end() >= end:
             yield "quoted", at, quoted.end()
@@ -148,7 +148,7 @@ def unescaped(text: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """Write a string as it may stand in a fetchmailrc."""
+    """Write a string as a fetchmailrc can hold it."""
     for quote in "\"'":
         if quote not in text and "\\" not in text and "\n" not in text:
             return f"{quote}{text}{quote}"

@@ -1,4 +1,4 @@
-"""The grammar of a fetchmailrc, as fetchmail's rcfile_y.y has it."""
+"""The grammar of a fetchmailrc, that of fetchmail's rcfile_y.y."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ from oauth2_pop3.dialects.source_text import SourceText, readable
 class FetchmailOption:
     """An option of a server or a user.
 
-    words: all its words. values: those of its value. negated: whether `no` stands before it.
+    words: all its words.
+    values: those of its value.
+    negated: whether `no` comes before it.
     """
 
     name: str

@@ -188,7 +188,7 @@ def _check(source: SourceText, statement: Statement) -> None:
 
 
 def integer(text: str) -> int:
-    """Read a number as strtol(3) does with base 0; -1 if the text is no such number, or the number is below 0."""
+    """Read a number as strtol(3) does with base 0; -1 if the text is not such a number, or the number is below 0."""
     match = re.fullmatch(r"[\s]*\+?(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)|\s*-0+", text, re.ASCII)
     if not match:
         return -1

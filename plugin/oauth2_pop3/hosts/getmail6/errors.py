@@ -21,7 +21,7 @@ from oauth2_pop3.errors import (
 
 @contextlib.contextmanager
 def errors_of_getmail(refused: Callable[[str], Exception] = getmailOperationError) -> Iterator[None]:
-    """Raise errors of getmail's, each one line. refused: the error for a command that the server refuses with -ERR."""
+    """Raise getmail's errors, each with one line. refused: the one for a command that the server refuses with -ERR."""
     try:
         yield
     except (AuthenticationRejected, AuthorizationRequired, TokenNotFound) as error:
@@ -35,5 +35,5 @@ def errors_of_getmail(refused: Callable[[str], Exception] = getmailOperationErro
     except getmailError:
         raise
     except Exception as error:
-        # A bug of ours or of a plugin. It must not keep getmail from the rc files that come after.
+        # A bug in this program or in a plugin. It must not keep getmail from the rc files that come after.
         raise getmailOperationError(one_line(f"unexpected {type(error).__name__}: {error}")) from error

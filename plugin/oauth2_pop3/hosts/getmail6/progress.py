@@ -57,9 +57,8 @@ class Progress:
             from tqdm import tqdm
 
             tqdm.monitor_interval = 0  # it would be a thread, but getmail forks for every message
-            tqdm.set_lock(
-                threading.RLock()
-            )  # tqdm's own lock is multiprocessing's, which starts a process in newer Pythons
+            # tqdm's own lock is multiprocessing's, which starts a process in newer Pythons.
+            tqdm.set_lock(threading.RLock())
             self._go_before_others()
             self._shown = True
             self._bar = tqdm(

@@ -2,8 +2,8 @@
 
 getmail acts on the errors that a retriever raises. A getmailConfigurationError anywhere, or any error in the
 constructor, makes it skip every rc file that comes after. So the constructor takes options as text, and initialize()
-reads them: a getmailOperationError there is one line on standard error and exit code 127, and getmail goes on with the
-next rc file. Only this folder uses getmailcore.
+reads them: a getmailOperationError there is one line on standard error and exit code 127, and getmail continues with
+the next rc file. Only this folder uses getmailcore.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
                 self.log.warning(f"{self}: {name} has no effect with type = oauth2-pop3; remove it from the file\n")
             self._account = load_account(self._options.account)
             server = self._options.maildrop_server(self._account.provider)
-            # The name of the seen-file is made of these three. If they stay the same, getmail goes on using the file.
+            # The name of the seen-file is made of these three. If they stay the same, getmail keeps using the file.
             self.conf.update(server=server.host, port=server.port, timeout=self._options.timeout)
             RetrieverSkeleton.initialize(self, options)
             self.conn: Retrieval | None = self._retrieval(server)

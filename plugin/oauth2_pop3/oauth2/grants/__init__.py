@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def grant_of(provider: Provider) -> Grant:
     """The grant by which an account of this provider signs in. Only its module is loaded.
 
-    An unset grant is authorization_code: Provider.check has made sure that it is one of GRANTS otherwise.
+    If the provider names no grant, it is authorization_code; Provider.check has refused any name that is not in GRANTS.
     """
     match provider.grant:
         case "client_credentials":

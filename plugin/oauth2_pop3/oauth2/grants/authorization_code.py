@@ -1,6 +1,6 @@
 """The authorization code grant (RFC 6749 section 4.1) with PKCE S256 (RFC 7636), state, and iss (RFC 9207).
 
-Imports stand inside the functions: this is the grant of most accounts, and a refresh needs none of them.
+Imports are inside the functions: this is the grant of most accounts, and a refresh needs none of them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from oauth2_pop3.oauth2.token import Token
 
 
 class NotOurRedirect(OAuthError):
-    """Not the redirect of this sign-in: go on waiting for the right one."""
+    """Not the redirect of this sign-in: keep waiting for the right one."""
 
 
 class AuthorizationCode(PersonGrant):
@@ -109,9 +109,8 @@ class AuthorizationRequest:
             if any(c.isspace() for c in text) or not text.isascii():
                 raise NotOurRedirect("that is neither the redirect's URL nor a code")
             return text
-        query = (
-            text.partition("?")[2].partition("#")[0] or text
-        )  # not urlsplit, which refuses some of what people paste
+        # Not urlsplit, which refuses some of what people paste.
+        query = text.partition("?")[2].partition("#")[0] or text
         found = parse_qs(query, keep_blank_values=True)
         if any(len(values) > 1 for values in found.values()):
             raise NotOurRedirect("the redirect has a parameter twice (RFC 6749 section 3.1)")

@@ -139,7 +139,7 @@ def wait(
 ) -> TokenResponse:
     """Poll the token endpoint until the person has agreed (sections 3.4 and 3.5), and return its response.
 
-    A temporary problem makes the pauses longer; it is no reason to give up before the codes expire. sleep and clock
+    A temporary problem makes the pauses longer; it is not a reason to give up before the codes expire. sleep and clock
     take and give seconds. Raises AuthorizationRequired if the person declined or the time is over, and OAuthError.
     """
     parameters = {"grant_type": GRANT_TYPE, "device_code": authorization.device_code}

@@ -29,7 +29,7 @@ _NEW_KEY = "Make a key for the service account in Google's console: Keys, Add ke
 
 
 class JwtBearer(AppGrant):
-    """The key file of the service account stands for a client and its secret."""
+    """The key file of the service account takes the place of a client and its secret."""
 
     needs_client_id = False
     token_per_mailbox = True

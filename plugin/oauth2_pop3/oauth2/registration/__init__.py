@@ -1,4 +1,4 @@
-"""Registering this program as a client by itself (RFC 7591, draft-ietf-mailmaint-oauth-public).
+"""Registering this program as a client automatically (RFC 7591, draft-ietf-mailmaint-oauth-public).
 
 There is one client for each issuer, kept in ``$XDG_STATE_HOME/oauth2-pop3/registrations``. Refresh tokens belong to the
 client that they were issued to: so a new one is registered only if the server has forgotten the old one, or if the old
@@ -60,7 +60,7 @@ def obtain(provider: Provider, metadata: Mapping[str, object]) -> Registration:
             return usable
         endpoint = provider.registration_endpoint or metadata.get("registration_endpoint")
         if not isinstance(endpoint, str) or not endpoint:
-            raise exchange.by_hand(provider, "registers no clients by itself: it has no registration_endpoint")
+            raise exchange.by_hand(provider, "does not register clients automatically: it has no registration_endpoint")
         kept_file.prepare()
         # All that any account of the issuer may ever ask for: another client would end those that have this one.
         may = dict.fromkeys(f"{wanted} {provider.imap_scope} {provider.smtp_scope}".split())

@@ -111,7 +111,8 @@ def _read_response(provider: Provider, request: Mapping[str, object], members: M
     if not made.client_id:
         raise by_hand(provider, "registered a client without a usable client_id")
     if method not in _METHODS or (method.startswith("client_secret") and not made.client_secret):
-        raise by_hand(provider, f"registered a client that has to authenticate by {method}, for which it has nothing")
+        lack = "but gave it no client_secret" if method in _METHODS else "which this program cannot do"
+        raise by_hand(provider, f"registered a client that has to authenticate by {method}, {lack}")
     if not {"authorization_code", _DEVICE_CODE}.intersection(made.grant_types):
         raise by_hand(provider, f"registered a client only for the grants {_listed(made.grant_types)}")
     redirect_uri = usable_redirect_uri(provider, made.redirect_uris)

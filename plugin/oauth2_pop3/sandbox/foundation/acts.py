@@ -27,8 +27,8 @@ class Act:
         has_issuer: the provider's row names an issuer (RFC 8414) instead of each endpoint.
         sends_iss: the authorization response has the parameter iss (RFC 9207).
         rotation: each use replaces the refresh token (RFC 6749 section 6).
-        replaced_token_lives: a replaced refresh token goes on working. Otherwise its use revokes everything that came
-            of the same consent (RFC 9700 section 4.14.2).
+        replaced_token_lives: a replaced refresh token still works. Otherwise its use revokes everything that came of
+            the same consent (RFC 9700 section 4.14.2).
         refresh_token_lifetime: seconds, 0 for ever. Google's "testing" mode has 7 days.
         client_secret: the secret of a confidential client; None for a public client.
         refuses_secret: a public client must not send a secret.
