@@ -110,7 +110,7 @@ def bridges(words: list[str], playground: Playground, product: Product) -> None:
             assert process.stderr is not None
             first = process.stderr.readline()
             process.kill()
-        if "in use" not in first:  # somebody else listens there
+        if "uses this port" not in first:  # somebody else listens there
             break
     assert port in first
 

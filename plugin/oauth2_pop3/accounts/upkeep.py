@@ -90,7 +90,10 @@ def selected_accounts(named: Sequence[str], config: Config, *, mailboxes: bool =
     has no account: a config that got lost must not look to cron as if all were well.
     """
     if not named and not config.accounts:
-        raise ConfigError(f"there is no account in {config.path}", hint="Run: oauth2-pop3 login ADDRESS")
+        raise ConfigError(
+            f"no account has signed in yet: there is none in {config.path}",
+            hint="Run: oauth2-pop3 login you@example.org",
+        )
     return list(named) or [row for row in sorted(config.accounts) if mailboxes or "account" not in config.accounts[row]]
 
 

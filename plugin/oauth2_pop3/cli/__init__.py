@@ -147,8 +147,12 @@ def fail(error: OAuth2Pop3Error, *, about: str = "") -> int:
 
     If the message does not name the address `about`, it is put in front.
     """
-    prefix = f"{about}: " if about and about not in error.message else ""
-    return _fail(f"{prefix}{error.message}", error.exit_code, error.hint)
+    return _fail(f"{prefix(about, error)}{error.message}", error.exit_code, error.hint)
+
+
+def prefix(about: str, error: OAuth2Pop3Error) -> str:
+    """What to put before an error about this address: nothing if its message names it."""
+    return f"{about}: " if about and about not in error.message else ""
 
 
 def _fail(message: str, exit_code: int, hint: str = "") -> int:
