@@ -39,7 +39,7 @@ from oauth2_pop3.accounts.account import load_account
     ],
 )
 def test_no_plugin_is_looked_for_while_ours_will_do(product: Product, action: str) -> None:
-    """A scan of all entry points takes 100 ms, at each poll of fetchmail and getmail."""
+    """A scan of all entry points would take 100 ms at each poll of fetchmail and getmail."""
     product.configure(BUILT_IN + '[accounts."sales@gmail.com"]\naccount = "ann@gmail.com"\n')
     code = LOOKS_FOR_PLUGINS.format(action=action)
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -69,7 +69,7 @@ def test_each_provider_is_built_once(product: Product, monkeypatch: pytest.Monke
 
 
 def test_a_fault_is_told_at_the_place_where_it_stands(home: Path) -> None:
-    """In the provider's row or at the account, which has its own keys over the row's."""
+    """In the provider's row or in the account's table, whose keys take precedence."""
     path = home / ".config/oauth2-pop3/config.toml"
     path.parent.mkdir(parents=True)
     path.write_text('[providers.google]\npop3_port = 0\n[accounts."ann@gmail.com"]\nprovider = "google"\n')

@@ -1,4 +1,4 @@
-"""config.toml: what is wrong in it is told with its line; what `login` writes leaves the rest as it is."""
+"""config.toml: an error in it is reported with its line; what `login` writes leaves the rest as it is."""
 
 from __future__ import annotations
 

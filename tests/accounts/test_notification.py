@@ -1,4 +1,4 @@
-"""notify_command: what it is told, how often, and that nothing breaks with it."""
+"""notify_command: what it is told, how often, and that nothing breaks if it fails."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ DAY = 86400
 
 
 def edit(product: Product, **changes: object) -> None:
-    """Change what the store has of the token; the cached copy goes."""
+    """Change the stored token, and remove the cached copy."""
     path = product.state / "tokens" / f"{ADDRESS}.json"
     path.write_text(json.dumps(product.stored() | changes))
     (product.state / "access" / ADDRESS).unlink(missing_ok=True)

@@ -38,7 +38,7 @@ def password(signed_in: Product) -> str:
 
 
 def recipe(ours: Mapping[str, str], *names: str) -> list[str]:
-    """The lines of files of contrib/, with our names and places for those that stand there."""
+    """The lines of files of contrib/, with the names and paths of this test in place of theirs."""
     text = "".join((CONTRIB / name).read_text() for name in names)
     text = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("#"))
     for theirs, replacement in ours.items():
@@ -204,7 +204,7 @@ def test_many_at_once(
     signed_in: Product,
     dovecot_factory: Callable[..., Dovecot],
 ) -> None:
-    """With a process each, and with one for all, which serves 100 of them at a time: that is the code of --listen."""
+    """With a process for each, and with one for all, which serves 100 at a time: that is the code of --listen."""
     dovecot = dovecot_factory(
         settings="service pop3 {\n process_limit = 300\n}\nservice pop3-login {\n process_limit = 300\n}\n"
         "protocol pop3 {\n mail_max_userip_connections = 300\n}\n"
@@ -381,7 +381,7 @@ def greeted(product: Product, end: socket.socket, *options: str) -> bytes:
 
 
 def test_what_demands_a_password(signed_in: Product, password: str, tmp_path: Path) -> None:
-    """By what standard input is. No bridge password is asked: the server, which is not there, is connected to first."""
+    """By the kind of standard input. Without a bridge password it first connects to the server, which is not there."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         assert b"no connection to the POP3 server" in greeted(signed_in, theirs)

@@ -1,4 +1,4 @@
-"""The command line's own errors: standard output that fails, files that fail, and nothing left behind in a process."""
+"""Errors of the command itself: standard output or a file fails, and nothing is left behind in the process."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_an_error_of_something_else_is_not_said_to_be_standard_output_s(
 
 
 def test_a_closed_pipe() -> None:
-    """It is said once, and not again at the interpreter's end."""
+    """The message comes once, and not again when the interpreter ends."""
     reader, writer = os.pipe()
     os.close(reader)
     command = [sys.executable, "-c", MAIN, "providers"]

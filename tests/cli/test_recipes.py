@@ -20,7 +20,7 @@ from support.terminal import on_a_terminal
 
 MESSAGE = f"From: <{ADDRESS}>\nTo: <bob@example.org>\nSubject: recipe\n\nHello.\n"
 AS_NOBODY = ["unshare", "--user", "--map-user=65534", "--map-group=65534"]
-"""Whoever runs the tests, under the name of somebody who is not root: root gets no mail from fdm and getmail."""
+"""The user who runs the tests, under a name that is not root: fdm and getmail deliver nothing to root."""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""getmail that is loaded once: each order is carried out by a fork of it, as a getmail that was started for it.
+"""getmail, loaded once: each command line runs in a fork of it, and does what a newly started getmail would do.
 
 To start Python and load getmail takes a hundred times as long as to read an rc file. The script is getmail's own, run
 by the interpreter that it names, and no file meets what another one left behind.

@@ -159,7 +159,7 @@ for line in sys.stdin:
 @pytest.mark.slow
 @pytest.mark.parametrize("action", ["replace", "undo"])
 def test_killed_at_every_step(action: str, rc: Path) -> None:
-    """The old file or the new one, and the other one is whole somewhere; what was begun can be done again."""
+    """The old or the new file is in place, the other one is whole somewhere, and the command can be run again."""
     if action == "undo":
         HostFile.read(str(rc)).replace(NEW)
     before, after = (OLD, NEW) if action == "replace" else (NEW, OLD)

@@ -37,7 +37,7 @@ MANAGEMENT_TOKEN = "a-registration-access-token-that-nobody-may-see"
 
 
 def at(server: AuthorizationServer, **row: Any) -> tuple[Provider, Mapping[str, object]]:
-    """A provider that has nothing but its issuer, completed, and the metadata."""
+    """A provider that was described only by its issuer, completed, and the metadata."""
     provider = Provider(name="example", issuer=server.issuer, ca_certs=str(server.ca_file), **row)
     return metadata.complete(provider), metadata.fetch(provider)
 

@@ -147,7 +147,7 @@ def test_refresh_token_expires_in_is_nonsense(refresh_token_expires_in: object) 
 
 
 def test_refresh_token_expires_in_of_a_rotated_token() -> None:
-    """The new token's own word counts, and the old one's never."""
+    """What the new token says counts, and never what the old one said."""
     old = replace(TOKEN, refresh_token_expires_at=12345)
     assert read(old).refresh_token_expires_at == 12345
     assert read(old, refresh_token="refresh").refresh_token_expires_at == 12345

@@ -293,7 +293,7 @@ def test_a_token_that_ends_in_the_session() -> None:
 
 @pytest.mark.parametrize("kind", ["one too many", "one left out"])
 def test_a_server_out_of_step_is_found_out(kind: str) -> None:
-    """Nothing is delivered for another message."""
+    """No message is delivered in place of another."""
     with served(20, timeout=0.5) as (server, run, order):
         whole = b"+OK here\r\n" + stuff_dots(server.messages["uid-6"]) + b".\r\n"
 

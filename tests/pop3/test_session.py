@@ -95,13 +95,13 @@ class Peer:
 
 @contextmanager
 def peer(*script: bytes | str | None) -> Iterator[Session]:
-    """A session with a peer that follows the script behind its greeting and CAPA."""
+    """A session with a peer that follows the script after its greeting and CAPA."""
     with Peer(*NO_CAPA, *script) as server, server.connect() as session:
         yield session
 
 
 def retrieve(session: Session, number: int = 1) -> bytes:
-    """A message, as retrieval.Retrieval takes it from the wire."""
+    """A message, read in the same way as retrieval.Retrieval does."""
     command, spool = Command(f"RETR {number}", multiline=True), Spool()
     session.dialogue.send(command)
     session.dialogue.response(command, spool.write)

@@ -72,7 +72,7 @@ def test_a_provider_that_cannot_revoke(signed_in: Product, authorization_server:
 
 @pytest.mark.parametrize("content", ["", "{", '{"version": 2, "access_token": "x", "expires_at": 1}'])
 def test_tokens_that_cannot_be_read_are_forgotten_too(content: str, signed_in: Product) -> None:
-    """Once: they stayed for ever, and so did the readable copy of the access token."""
+    """Once, they stayed for ever, and so did the readable copy of the access token."""
     product = signed_in
     (product.state / "tokens" / f"{ADDRESS}.json").write_text(content)
     result = product.run("logout", ADDRESS)

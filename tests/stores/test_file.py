@@ -1,4 +1,4 @@
-"""Our own stores pass the contract that a stranger's has to."""
+"""The built-in stores pass the same contract test as those of plugins."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ANN = "ann@example.org"
 
 
 class MemoryStore(TokenStore):
-    """The one of the docstring in oauth2_pop3.stores."""
+    """The store of the docstring in oauth2_pop3.stores."""
 
     name = "memory"
     tokens: dict[str, str]

@@ -1,4 +1,4 @@
-"""The options of a getmailrc: what is text becomes a value, or an error that names the option."""
+"""The options of a getmailrc: a text becomes a value, or an error that names the option."""
 
 from __future__ import annotations
 

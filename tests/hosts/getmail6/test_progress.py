@@ -1,4 +1,4 @@
-"""The bar beside getmail, as a person sees it: the unmodified getmail, of PyPI and of Debian, Dovecot, a terminal."""
+"""getmail's progress bar as a person sees it: the unmodified getmail, from PyPI and Debian, Dovecot, a terminal."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BAR = re.compile(r"progress@example\.org: (\d+)/(\d+) messages \|\S* *\| \S+/\S+
 
 
 class Seen:
-    """What a person sees on a terminal of 80 columns: bars, by what they say; lines, when all is over."""
+    """What a person sees on a terminal of 80 columns. bars: by what they say. lines: those left at the end."""
 
     def __init__(self, written: str) -> None:
         self.written = written
