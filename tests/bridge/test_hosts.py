@@ -292,7 +292,7 @@ def after_sign_in(fault: Fault, compare: Compare, user: str) -> None:
     """With reading ahead it comes at another moment: what counts then is that nothing is lost or fetched twice."""
     scenario = meets(fault, compare.around)
     _, second = compare(scenario, user, "straight", "bridged")
-    # What fetchmail had before the fault it does not ask for again, nor does it delete it.
+    # What fetchmail had before the fault it neither asks for again nor deletes.
     assert {message.subject for message in second.delivered} == set(EVERYTHING)
     [(_, (first, second), _)] = compare.runs(scenario, user, "ahead")
     assert first.exit_code != 0 or " " in fault.kind, "a message that is refused is left for another time"
@@ -477,7 +477,7 @@ def test_fetchmail_and_mpop_do_what_they_do_with_a_password(
         pytest.fail("\n\n".join(failures))
 
 
-# -- with servers to themselves
+# -- with servers of their own
 
 
 def test_the_authorization_server_is_down(

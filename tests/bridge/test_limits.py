@@ -21,7 +21,7 @@ from servers.authorization_server import AuthorizationServer
 from servers.dovecot import Dovecot
 from support.product import ADDRESS, Product
 
-LONG = 60.0  # seconds in which whatever is waited for has happened on a slow machine too
+LONG = 60.0  # seconds; enough on a slow machine too
 NOWHERE = MaildropServer(host="localhost", port=1)
 
 
@@ -159,7 +159,7 @@ def test_a_session_in_which_nothing_moves_is_let_go(
         sign_in(end, line)
         before = dovecot.log().count("Disconnected: ")
         began = time.monotonic()
-        for _ in range(6):  # one in which something does is not
+        for _ in range(6):  # a session in which something moves is not ended
             end.sendall(b"NOOP\r\n")
             assert line().startswith(b"+OK")
             time.sleep(0.5)

@@ -62,7 +62,7 @@ def start(
             arguments = [str(pop3.pop3s_port), "--ca-certs", str(authorization_server.ca_file), *options]
             bridging = [signed_in.command, "bridge", "localhost", *arguments]
             ours = {"pop.gmail.com 995": " ".join(bridging[2:]), "127.0.0.1:1110": f"127.0.0.1:{port}"}
-            # As the two have it: systemd gives a user's services HOME, and inetd nothing.
+            # The environment that each of them gives: systemd sets HOME for a user's services, inetd sets nothing.
             environment = {"PATH": os.environ["PATH"]} | ({} if kind == "inetd" else {"HOME": str(signed_in.home)})
             match kind:
                 case "listen":
@@ -187,7 +187,7 @@ def test_right_wrong_and_no_password(
         assert len(set(mpop.message_ids())) == 2
         assert wrong.result() == [none, none], "the three look alike"
         assert refused.result().returncode == 67, "curl's CURLE_LOGIN_DENIED"
-    if kind != "inetd":  # which has the system's log for it, and whose client must not see any of it
+    if kind != "inetd":  # there it goes to the system's log, and the client must not see it
         said = log_of(tmp_path, kind)
         assert f"{ADDRESS} has no bridge password" in said
         assert f"the bridge password of {ADDRESS} was wrong" in said
@@ -270,7 +270,7 @@ def test_a_long_sentence_is_cut_between_letters(lead: int) -> None:
     assert 506 < len(line) <= 510, "RFC 2449 section 4, with CRLF"
 
 
-# -- what no client does that means well
+# -- clients that misbehave
 
 
 @contextmanager
@@ -364,7 +364,7 @@ def test_sigterm_and_addresses(signed_in: Product, password: str, dovecot: Dovec
         assert process.stderr.read() == ""
 
 
-# -- who must prove themselves
+# -- who must give a password
 
 
 def greeted(product: Product, end: socket.socket, *options: str) -> bytes:

@@ -283,7 +283,7 @@ def test_what_has_come_is_given_though_the_server_has_gone() -> None:
 
 @pytest.mark.parametrize("last", ["QUIT", "quit now", "XTND XMIT"])
 def test_the_client_is_not_expected_to_fetch_anything_more(last: str) -> None:
-    """Once: after QUIT the relay waited 900 seconds for it to do so. After an unknown command it no longer could."""
+    """Once, after QUIT the relay waited 900 seconds for it to do so. After an unknown command it no longer could."""
     server = Server([b"m"] * 8)
     conversation = Conversation(server, ReadAheadProxy())
     for number in range(1, 4):

@@ -38,7 +38,7 @@ def test_octets_on_standard_output_that_fail(
     assert "standard output: No space left" in capsys.readouterr().err
 
 
-# Once: "Connection reset: standard output"
+# Regression: "Connection reset: standard output"
 @pytest.mark.parametrize(
     ("error", "said"),
     [
@@ -74,7 +74,7 @@ def test_a_closed_pipe() -> None:
     assert (result.returncode, result.stderr) == (74, "oauth2-pop3: cannot write to standard output: Broken pipe\n")
 
 
-# Once: print uses standard output if standard error is None, and a message was read as the token
+# Regression: print uses standard output if standard error is None, and a message was read as the token
 def test_without_standard_error_nothing_is_said(product: Product) -> None:
     closed = subprocess.run(
         ["sh", "-c", f"exec {product.command} token nobody@example.org 2>&-"],

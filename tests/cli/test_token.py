@@ -158,7 +158,7 @@ def test_a_token_store_that_others_can_read_is_refused(signed_in: Product) -> No
     assert "chmod 600" in result.stderr
 
 
-# -- passing faults throw nothing away
+# -- temporary problems throw nothing away
 
 
 @pytest.mark.parametrize("fault", ["429:7", "503", "drop", "stopped"])

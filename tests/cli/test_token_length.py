@@ -77,11 +77,11 @@ def test_mpop_at_a_terminal_and_in_the_night(
     if version >= (1, 4, 22):
         pytest.skip("this mpop sends long tokens")
     configure(mpop, dovecot, authorization_server, f"oauth2-pop3 token {ADDRESS}")
-    # A person is told before mpop says it in its words.
+    # A person is told before mpop says it in its own words.
     shown = on_a_terminal(mpop.command, "-q", "-a")
     assert REMARK in shown
     assert "longer than 4093 characters" in shown.partition(REMARK)[2]
-    # cron gets what mpop says, and nothing of ours, which to other hosts would be a fault.
+    # cron gets only what mpop says: other hosts would take a remark for an error.
     result = mpop.run()
     assert result.returncode == 65
     assert "longer than 4093 characters" in result.stderr

@@ -41,7 +41,7 @@ for line in sys.stdin:
             traceback.print_exc()
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(status)  # not by way of everything that was loaded, which takes longer than all the rest
+        os._exit(status)  # cleaning up all that was loaded would take longer than the rest
     _, status = os.waitpid(child, 0)
     print(os.waitstatus_to_exitcode(status), flush=True)
 """

@@ -97,7 +97,7 @@ def test_the_corpus(name: str, getmail: str, tmp_path: Path) -> None:
     content = (CORPUS / name).read_bytes()
     if getmail == "PyPI's":
         differs_as_it_must(content, tmp_path)
-    elif "already" not in name:  # Debian's getmail has no plugin here, and knows no type of ours
+    elif "already" not in name:  # Debian's getmail has no plugin here, and does not know the type
         assert not isinstance(dump(content, tmp_path, GETMAIL[getmail]), str)
     again = translated(content)
     assert translated(again) == again, "translating twice changes nothing more"

@@ -40,7 +40,7 @@ def site(authority: trustme.CA, certificates: Certificates, home: Path, tmp_path
             self.end_headers()
             try:
                 self.wfile.write(body)
-            except OSError:  # the client has had enough of it
+            except OSError:  # the client has gone
                 self.close_connection = True
 
         def log_message(self, *_: object) -> None:

@@ -110,7 +110,7 @@ def bridges(words: list[str], playground: Playground, product: Product) -> None:
             assert process.stderr is not None
             first = process.stderr.readline()
             process.kill()
-        if "in use" not in first:  # somebody else listens there
+        if "in use" not in first:  # another program listens there
             break
     assert port in first
 
@@ -176,7 +176,7 @@ def is_known(_words: list[str]) -> None:
 
 WITHOUT_A_HOME = (parses, is_a_script, installs_ours, is_known)
 TRIALS: Sequence[tuple[str, Trial]] = (
-    # ours, for real
+    # our own commands, which are run
     (
         r"oauth2-pop3 login \S+@\S+( --(provider|client-id|tenant|also|mailbox|client-secret-command) [^-]\S*)*",
         signs_in,

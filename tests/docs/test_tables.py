@@ -172,7 +172,7 @@ def test_the_floors_that_are_drawn() -> None:
     assert once(code_in_first_column(text)) == set().union(*drawn)
 
 
-# --- what is said of providers
+# --- what the guides say about providers
 
 
 def test_the_codes_of_microsoft_are_known_to_the_product() -> None:

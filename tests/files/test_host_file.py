@@ -144,7 +144,7 @@ os.fsync = lambda descriptor: step("os.fsync", descriptor) or fsync(descriptor)
 sys.addaudithook(step)
 number = 0
 for line in sys.stdin:
-    # A child a line: it is killed before its numberth call of the system.
+    # One child for each line; it is killed before the system call of that number.
     number, action = line.split()
     child = os.fork()
     if not child:

@@ -249,7 +249,7 @@ def test_a_path_that_leads_nowhere(write: Callable[..., str], tmp_path: Path) ->
     for path, words in (
         (f"{tmp_path}/missing", "No such file"),
         (str(tmp_path), "is a directory"),
-        (f"{tmp_path}/fifo", "not a regular file"),  # and it is not waited for
+        (f"{tmp_path}/fifo", "not a regular file"),  # and reading it does not wait
         ("~nobody-has-this-name/key.pem", "home directory"),
         ("a\0b", "null byte"),
     ):

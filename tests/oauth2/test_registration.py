@@ -127,7 +127,7 @@ def test_what_the_real_server_does_not_register(authorization_server: Authorizat
     assert kept_files(home) == []
 
 
-# --- one that says what it is told
+# --- a stub
 
 
 class Site:

@@ -265,7 +265,7 @@ def test_a_scope_that_nobody_knows() -> None:
         ("", ["mail", MAIL_SCOPE], MAIL_SCOPE),
         ("", ["calendar", "mail"], "mail"),
         ("", ["calendar"], ""),
-        ("", ["calendar", "offline_access"], ""),  # once: offline_access, a token that opens nothing
+        ("", ["calendar", "offline_access"], ""),  # regression: offline_access, a token that opens nothing
         ("", [MAIL_SCOPE, "offline_access"], f"{MAIL_SCOPE} offline_access"),
         ("mail", ["mail", 7], "mail"),
         ("a offline_access b", ["offline_access"], "a offline_access b"),

@@ -492,7 +492,7 @@ def test_stls(start: Start) -> None:
     assert "SASL" not in connection.capa()
     with pytest.raises(poplib.error_proto, match="Not without TLS"):
         connection._shortcmd("AUTH XOAUTH2")
-    # What was smuggled in behind STLS in plain text must not be answered under TLS.
+    # Commands that were smuggled in after STLS in plain text must not be executed under TLS.
     connection._putline(b"STLS\r\nCAPA")
     assert connection._getresp().startswith(b"+OK")
     context = ssl.create_default_context(cafile=str(sandbox.ca_certs))
@@ -529,7 +529,7 @@ def test_pop3_faults(start: Start) -> None:
     connection = connect()
     assert connection.uidl()[1] == [b"1 same", b"2 same"]
     connection.quit()
-    server.faults = Faults(long_line=1 << 21)  # longer than poplib bears, and than getmail, which raises its limit
+    server.faults = Faults(long_line=1 << 21)  # longer than poplib accepts, also with getmail's higher limit
     with pytest.raises(poplib.error_proto, match="line too long"):
         connect().retr(1)
     server.faults = Faults(stall_at="STAT", stall_seconds=0.2)

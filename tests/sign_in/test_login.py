@@ -220,7 +220,7 @@ def test_the_client_is_asked_for_with_the_way_to_register_one(
     assert product.token(), "the secret that was typed serves the refresh"
 
 
-# -- what may be wrong is said at once
+# -- whatever may be wrong is reported at once
 
 
 def test_no_refresh_token(product: Product, authorization_server: AuthorizationServer, dovecot: Dovecot) -> None:
@@ -436,7 +436,7 @@ class Terminal:
 
     def type(self, keys: str) -> None:
         data = keys.encode()
-        while data:  # a terminal takes no more than so much at once
+        while data:  # a terminal takes only a limited amount at once
             select.select([], [self._fd], [], 10)
             data = data[os.write(self._fd, data[:512]) :]
             time.sleep(0.01)

@@ -128,7 +128,7 @@ def test_mutt_s_script(encrypted: bool, product: Product, stack: AuthorizationSe
     source = source.replace("https://accounts.google.com/o/oauth2/token", f"{stack.issuer}/token")
     source = source.replace("'client_id': '',", f"'client_id': '{client.client_id}',", 1)
     source = source.replace("'client_secret': '',", f"'client_secret': '{client.client_secret}',", 1)
-    # A stand-in for GPG, which has the same two ends; the benchmark runs it with GPG itself.
+    # A substitute for GPG, with the same input and output; the benchmark uses GPG itself.
     encrypt, decrypt = (["base64"], ["base64", "-d"]) if encrypted else (["cat"], ["cat"])
     source = re.sub(r"ENCRYPTION_PIPE = .*", f"ENCRYPTION_PIPE = {encrypt}", source, count=1)
     source = re.sub(r"DECRYPTION_PIPE = .*", f"DECRYPTION_PIPE = {decrypt}", source, count=1)

@@ -50,7 +50,7 @@ def source(_workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Pat
     """The source distribution, unpacked."""
     directory = tmp_path_factory.mktemp("getmail6")
     pip = str(_workshop.tools / "bin/pip")
-    # Its setup.py asks for the version at once: pip needs setuptools, which it has from the index too.
+    # Its setup.py is run to find the version: pip needs setuptools, which it also gets from the index.
     result = run(
         pip,
         "download",
@@ -127,7 +127,7 @@ def outcomes(source: Path, python: Path, bench: Path, runner: Runner) -> dict[st
     with (directory / "log").open("wb") as log:
         how: dict[str, Any] = {"cwd": directory, "env": environment, "stdout": log, "stderr": log}
         process = subprocess.Popen(command, start_new_session=True, **how, **runner.identity)
-    # A test that failed leaves a getmail behind which waits for its server, and pytest waits for that one.
+    # A failed test leaves a getmail behind that waits for its server, and pytest would wait for that getmail.
     deadline = time.monotonic() + 180
     while process.poll() is None and not complete(report) and time.monotonic() < deadline:
         time.sleep(0.05)

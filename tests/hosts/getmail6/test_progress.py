@@ -151,7 +151,7 @@ def test_it_is_gone_before_anything_else_is_written(
             assert len(getmail.message_ids()) == MESSAGES
         with subtests.test("Ctrl-C"):
             getmail.forget()
-            path.fault = Fault("RETR 5", "stall")  # or a child of getmail's may get it, and say so
+            path.fault = Fault("RETR 5", "stall")  # otherwise a child of getmail's may get the signal, and say so
             seen = run(getmail, "-q", "exec", typed={" 4/30": "\x03"})
             assert seen.lines == ["getmailrc: user aborted"]
             assert seen.bars

@@ -253,7 +253,7 @@ def test_a_refused_token_is_refreshed_once_and_tried_again(
     ready(2)
     access_token = product.token(address)
     authorization_server.reset()
-    # A token that looks good to us and that the server no longer takes.
+    # A token that still looks valid but that the server no longer accepts.
     for file in (product.state / "tokens" / f"{address}.json", product.state / "access" / address):
         file.write_text(file.read_text().replace(access_token, "revoked-elsewhere"))
     getmail.oauth2(dovecot, address)

@@ -289,7 +289,7 @@ def test_what_google_refuses(
     site.refusal = refusal
     with pytest.raises(OAuth2Pop3Error) as caught:
         ask(write())
-    # A person's sign-in mends nothing here: it is never AuthorizationRequired.
+    # Signing in again would solve nothing here: it is never AuthorizationRequired.
     assert type(caught.value) is kind
     assert words in str(caught.value)
     assert "oauth2-pop3 login" not in caught.value.hint
