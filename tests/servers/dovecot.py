@@ -172,8 +172,8 @@ class Dovecot:
         self.submission_port = 0
         self._relay_port = relay_port
         self._account = pwd.getpwnam("mail") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
-        # Under /tmp: a Unix socket's path is limited to about 100 characters, and pytest's directories are
-        # closed to Dovecot's own users.
+        # Under /tmp, because a Unix socket's path is limited to about 100 characters, and pytest's directories are
+        # closed to the users that Dovecot runs as.
         self.directory = Path(tempfile.mkdtemp(prefix="dovecot-", dir="/tmp"))
         self.directory.chmod(0o755)
         self._own(self.directory / "mail")
