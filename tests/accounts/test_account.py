@@ -80,7 +80,7 @@ def test_each_provider_is_built_once(product: Product, monkeypatch: pytest.Monke
 
 
 def test_a_fault_is_told_at_the_place_where_it_stands(home: Path) -> None:
-    """In the provider's row or at the account, which has its own keys over the row's."""
+    """In the provider's row or in the account's table, whose keys take precedence."""
     path = home / ".config/oauth2-pop3/config.toml"
     path.parent.mkdir(parents=True)
     path.write_text('[providers.google]\npop3_port = 0\n[accounts."ann@gmail.com"]\nprovider = "google"\n')

@@ -1,4 +1,4 @@
-"""config.toml: what is wrong in it is told with its line; what `login` writes leaves the rest as it is."""
+"""config.toml: an error in it is reported with its line; what `login` writes leaves the rest as it is."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_where_it_is_looked_for(home: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert config_file() == home / ".config/oauth2-pop3/config.toml"
 
 
-# Once: RuntimeError of pathlib, if a container runs as a user ID that /etc/passwd does not have
+# Regression: RuntimeError of pathlib, if a container runs as a user ID that /etc/passwd does not have
 def test_without_a_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XDG_CONFIG_HOME")
     monkeypatch.delenv("HOME")
@@ -84,7 +84,7 @@ def test_without_a_secret_others_may_read_it(home: Path) -> None:
     assert "example" in Config.load().providers
 
 
-# Once: it holds client_secret_command, which we run
+# Regression: it holds client_secret_command, which we run
 def test_a_file_that_anybody_can_write(home: Path) -> None:
     written('[providers.x]\nclient_secret_command = "cat /tmp/x"\n', 0o666)
     with pytest.raises(ConfigError, match="0666"):
@@ -102,7 +102,7 @@ def test_a_file_of_somebody_else(home: Path) -> None:
     assert path.read_text() == PROVIDER
 
 
-# Once: it is waited for, for ever
+# Regression: reading it waits for ever
 def test_a_pipe_in_its_place(home: Path) -> None:
     written("").unlink()
     os.mkfifo(config_file(), 0o600)
@@ -147,7 +147,7 @@ def test_a_file_that_cannot_be_read(home: Path) -> None:
     [
         (PROVIDER + 'sope = "mail"\n' + ACCOUNT, 6, "Did you mean scope?"),
         (PROVIDER + "pop3_port = '995'\n" + ACCOUNT, 6, ""),
-        # Once: the line was not found if the file has capital letters that were not typed
+        # Regression: the line was not found if the file has capital letters that were not typed
         (PROVIDER + ACCOUNT + '"redirect-uri" = "x"\n', 9, "Did you mean redirect_uri?"),
         (PROVIDER + ACCOUNT + "zzz = 1\n", 9, "Known keys:"),
         (PROVIDER + ACCOUNT + "token_store = 1\n", 9, ""),
@@ -217,7 +217,7 @@ def test_a_symbolic_link_is_followed(home: Path, tmp_path: Path) -> None:
 ODD = [
     "",
     "[accounts]\n",
-    # Once: ValueError of tomlkit
+    # Regression: ValueError of tomlkit
     'accounts = {"a@b" = {provider = "x"}}\n',
     'accounts."a@b".provider = "x"\n',
     '[accounts]\n"a@b" = {provider = "x"}\n',
@@ -278,7 +278,7 @@ def test_no_text_makes_another_error_than_ours(home: Path, text: str) -> None:
         pass
 
 
-# Once: OSError; the person has signed in by then, and what they signed in to is not written down.
+# Regression: OSError; the person has signed in by then, and what they signed in to is not written down.
 @pytest.mark.parametrize("parent", ["file", "/proc"])
 def test_a_place_that_cannot_be_written(home: Path, parent: str, monkeypatch: pytest.MonkeyPatch) -> None:
     (home / "file").write_text("")
@@ -288,7 +288,7 @@ def test_a_place_that_cannot_be_written(home: Path, parent: str, monkeypatch: py
         config.save_account("bob@example.org", {"provider": "example"})
 
 
-# Once: exit code 78, as if config.toml were wrong
+# Regression: exit code 78, as if config.toml were wrong
 def test_a_lock_that_is_held_is_a_temporary_error(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = Config.load()
     monkeypatch.setattr(state_files, "StateLock", partial(StateLock, timeout=0.1))

@@ -19,7 +19,7 @@ OPERATION_FAILED = 127
 
 @pytest.fixture
 def sandbox(tmp_path: Path, product: Product) -> Iterator[Sandbox]:
-    """Its POP3 server knows shared mailboxes, which Dovecot does not give with a token."""
+    """Its POP3 server has shared mailboxes, which Dovecot does not open with a token."""
     with Sandbox(tmp_path / "sandbox") as running:
         row = {**running.provider_row(), "client_id": running.client_id}
         product.configure(tomlkit.dumps({"providers": {"sandbox": row}}))

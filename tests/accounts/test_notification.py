@@ -1,4 +1,4 @@
-"""notify_command: what it is told, how often, and that nothing breaks with it."""
+"""notify_command: what it is told, how often, and that nothing breaks if it fails."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_what_it_prints_goes_to_standard_error(tmp_path: Path, capfd: pytest.Cap
     assert capfd.readouterr().out == ""
 
 
-# Once: AttributeError, because a daemon's sys.stderr is None
+# Regression: AttributeError, because a daemon's sys.stderr is None
 @pytest.mark.parametrize("body", ["echo said", "exit 3"])
 @pytest.mark.usefixtures("home")
 def test_without_standard_error(

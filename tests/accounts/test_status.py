@@ -47,7 +47,7 @@ def status(product: Product) -> dict[str, object]:
     return row
 
 
-# Once: "the server gave it 3 days", which were what was left of 7 at the last refresh
+# Regression: "the server gave it 3 days", which were what was left of 7 at the last refresh
 def test_the_server_s_word_does_not_change_with_a_refresh() -> None:
     now = int(time.time())
     response = {"access_token": "a", "refresh_token": "r", "refresh_token_expires_in": 7 * DAY}
@@ -57,7 +57,7 @@ def test_the_server_s_word_does_not_change_with_a_refresh() -> None:
     assert forecast(Provider(name="x"), refreshed) == forecast(Provider(name="x"), first)
 
 
-# Once: ends in 1970, so that `check` wanted a person
+# Regression: ends in 1970, so that `check` wanted a person
 def test_nothing_is_forecast_from_a_moment_that_is_not_known() -> None:
     row = Provider(name="x", refresh_token_lifetime=30 * DAY, refresh_token_idle_lifetime=90 * DAY)
     assert forecast(row, Token("a", 50, "r")).at is None
@@ -86,7 +86,7 @@ def test_a_token_stored_before_these_keys_were(product: Product) -> None:
     assert status(product)["state"] == "ready"
 
 
-# Once: a traceback, OverflowError or ValueError
+# Regression: a traceback, OverflowError or ValueError
 @pytest.mark.parametrize("lifetime", [10**12, 10**18])
 def test_an_end_beyond_the_calendar(lifetime: int, product: Product) -> None:
     known(product, f"refresh_token_lifetime = {lifetime}")
@@ -95,7 +95,7 @@ def test_an_end_beyond_the_calendar(lifetime: int, product: Product) -> None:
     assert "end of the sign-in: too far in the future for a date" in result.stdout
 
 
-# Once: the token of a machine that had started with a wrong clock was given out until the day the clock had shown
+# Regression: the token of a machine that had started with a wrong clock was given out until the day the clock had shown
 @pytest.mark.parametrize("ahead", [3600, 400 * DAY])
 def test_a_clock_that_was_ahead_when_the_token_was_issued(
     ahead: int, product: Product, authorization_server: AuthorizationServer
@@ -115,7 +115,7 @@ def test_a_clock_that_was_ahead_when_the_token_was_issued(
     assert product.stored()["obtained_at"] <= time.time()
 
 
-# Once: AttributeError for every command but the plain `token`, since sys.stdin is None then
+# Regression: AttributeError for every command but the plain `token`, since sys.stdin is None then
 @pytest.mark.parametrize("command", [("status",), ("token", ADDRESS, "--min-validity", "1"), ("refresh", "--help")])
 def test_standard_input_is_closed(command: tuple[str, ...], product: Product) -> None:
     known(product)
@@ -143,7 +143,7 @@ def test_a_fault_is_kept_and_forgotten() -> None:
     assert last_fault.last_fault(ADDRESS) is None
 
 
-# Once: OverflowError for Infinity
+# Regression: OverflowError for Infinity
 @pytest.mark.parametrize(
     "text",
     [

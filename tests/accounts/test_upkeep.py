@@ -27,7 +27,7 @@ DAY = 86400
 
 
 def edit(product: Product, **changes: object) -> None:
-    """Change what the store has of the token; the cached copy goes."""
+    """Change the stored token, and remove the cached copy."""
     path = product.state / "tokens" / f"{ADDRESS}.json"
     path.write_text(json.dumps(product.stored() | changes))
     (product.state / "access" / ADDRESS).unlink(missing_ok=True)
@@ -153,7 +153,7 @@ def test_a_line_for_each_that_is_not(signed_in: Product) -> None:
 
 @pytest.mark.parametrize("command", [("check",), ("check", "--all"), ("refresh", "--all", "--jitter", "0")])
 def test_a_config_that_got_lost_is_not_well(command: tuple[str, ...], signed_in: Product) -> None:
-    """Once: silent and 0, for ever."""
+    """Once, it stayed silent and ended with 0, for ever."""
     product = signed_in
     product.config_file.unlink()
     result = product.run(*command)
@@ -200,7 +200,7 @@ def test_the_help_has_every_key_of_the_json(command: str, signed_in: Product) ->
 
 
 def test_a_person_is_told_of_an_end_that_is_near(signed_in: Product, home: Path) -> None:
-    """Once: only by what `check` printed, which nobody reads if cron sends no mail."""
+    """Once, they were told only by what `check` printed, which nobody reads if cron sends no mail."""
     product = signed_in
     notifying(product, f"sh -c 'echo \"$OAUTH2_POP3_COMMAND: $OAUTH2_POP3_REASON\" >> {home}/told'")
     edit(product, refresh_token_expires_at=int(time.time()) + 2 * DAY)

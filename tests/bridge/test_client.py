@@ -1,4 +1,4 @@
-"""A client of the bridge that goes away while the real server keeps it waiting: then nobody is waited for."""
+"""A client of the bridge that goes away while the real server keeps it waiting: the bridge stops waiting too."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from support.hosts import Fetchmail, until
 from support.product import ADDRESS, Product
 
 SOON = 60
-"""Seconds, of the 180 that the server has: more than AFTER_END, which a client that is half there gives it."""
+"""Seconds, out of the server's 180: more than AFTER_END, which the server gets if the client sends no more."""
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def path(certificates: Certificates, dovecot: Dovecot) -> Iterator[FaultyPath]:
 
 @contextmanager
 def deaf() -> Iterator[int]:
-    """A port that takes no connection and does not refuse it: its queue is full."""
+    """A port that neither accepts nor refuses a connection: its queue is full."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
@@ -98,7 +98,7 @@ def test_a_client_that_sends_no_more_gets_its_answers(
 
 
 def test_a_client_of_listen(signed_in: Product, authorization_server: AuthorizationServer, path: FaultyPath) -> None:
-    """Of a client on the network's side it is only known that it sends no more."""
+    """All that is known of a client on a socket is that it sends no more."""
     password = signed_in.run("bridge-password", ADDRESS, check=True).stdout.strip()
     path.fault = Fault("AUTH", "stall")
     port = ports.free()

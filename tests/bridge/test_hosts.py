@@ -1,4 +1,4 @@
-"""fetchmail and mpop with OAuth 2.0 do what they do with a password: scenarios are run both ways, and compared.
+"""fetchmail and mpop do the same with OAuth 2.0 as with a password: each scenario is run both ways, and compared.
 
 fetchmail goes through the bridge; mpop signs in itself with what `oauth2-pop3 token` prints.
 """
@@ -39,7 +39,7 @@ MPOP = ("plain", "xoauth2", "oauthbearer")
 
 
 class Outcome(NamedTuple):
-    """What a run of a host came to. left: in the maildrop of each user."""
+    """The result of a host's run. left: what is left in the maildrop of each user."""
 
     exit_code: int
     delivered: list[Message]
@@ -49,7 +49,7 @@ class Outcome(NamedTuple):
 
 @dataclass
 class Around:
-    """What is around the hosts. client: of the authorization server."""
+    """What the hosts work with. client: one of the authorization server's."""
 
     product: Product
     pop3: Dovecot
@@ -64,7 +64,7 @@ class Around:
         self._configuring = threading.Lock()
 
     def sign_in(self, user: str) -> None:
-        """As `login` has it for one user; for so many, each of them would take a fifth of a second."""
+        """Sign the users in without `login`, which would take a fifth of a second for each of them."""
         tokens = self.authorization_server.issue_tokens(user, client=self.client)
         record = self._record | {name: tokens[name] for name in ("access_token", "refresh_token")}
         file = self.product.state / "tokens" / f"{user}.json"
@@ -75,7 +75,7 @@ class Around:
 
 
 class Way:
-    """One of those that are compared: with a password, or with OAuth 2.0.
+    """One of the ways that are compared: with a password, or with OAuth 2.0.
 
     Each is in the maildrop of a user of its own, so that all can run at the same time.
     """
@@ -88,11 +88,11 @@ class Way:
         self._around = around
 
     def configure(self, port: int, user: str, *more: str, timeout: int = 60) -> None:
-        """Write the host's file. timeout: seconds of silence that it bears."""
+        """Write the host's file. timeout: seconds the server may stay silent."""
         raise NotImplementedError
 
     def user(self, user: str) -> str:
-        """Whom this way signs in as."""
+        """The user as whom this way signs in."""
         return f"{self.name}.{user}"
 
     def fill(self, user: str, numbers: range, size: int = 2000) -> None:
@@ -102,7 +102,7 @@ class Way:
             self._around.pop3.deliver(self.user(user), text, name=f"{number:06}")
 
     def run(self, *users: str) -> Outcome:
-        """Fetch once. users: whose maildrops are looked at."""
+        """Fetch once. users: those whose maildrops are looked at."""
         result = self.host.run()
         self.said += said(result)
         return self.outcome(result.returncode, *users)
@@ -172,7 +172,7 @@ Scenario = Callable[[Any, str], list[Outcome]]
 
 
 class Compare:
-    """Runs a scenario in several ways at the same time, and compares what they came to."""
+    """Runs a scenario in several ways at the same time, and compares the results."""
 
     def __init__(self, around: Around) -> None:
         self.around = around
@@ -185,7 +185,7 @@ class Compare:
         return first[1]
 
     def runs(self, scenario: Scenario, user: str, *names: str) -> list[tuple[str, list[Outcome], str]]:
-        """Of each way: its name, what it came to, and what the host said."""
+        """For each way: its name, its result, and what the host said."""
 
         def one(name: str) -> tuple[str, list[Outcome], str]:
             way = self.way(name, user)
@@ -269,7 +269,7 @@ def meets(fault: Fault, around: Around, *options: str) -> Scenario:
             if fault.kind == "stall" and isinstance(way, MpopWay):
                 threading.Thread(target=release_once_met, args=(path, met)).start()
             outcomes = [way.run(user)]
-            assert path.fault.seen, "it has happened"
+            assert path.fault.seen, f"it has not happened\n{way.said}"
             path.fault = None
             path.release()
             return [*outcomes, way.run(user)]
@@ -289,10 +289,10 @@ def before_sign_in(fault: Fault, compare: Compare, user: str) -> None:
 
 
 def after_sign_in(fault: Fault, compare: Compare, user: str) -> None:
-    """With reading ahead it comes at another moment: then what counts is that nothing is lost or comes twice."""
+    """With reading ahead it comes at another moment: what counts then is that nothing is lost or fetched twice."""
     scenario = meets(fault, compare.around)
     _, second = compare(scenario, user, "straight", "bridged")
-    # What fetchmail had before the fault it does not ask for again, nor does it delete it.
+    # What fetchmail had before the fault it neither asks for again nor deletes.
     assert {message.subject for message in second.delivered} == set(EVERYTHING)
     [(_, (first, second), _)] = compare.runs(scenario, user, "ahead")
     assert first.exit_code != 0 or " " in fault.kind, "a message that is refused is left for another time"
@@ -301,7 +301,7 @@ def after_sign_in(fault: Fault, compare: Compare, user: str) -> None:
 
 
 def of_mpop(pipelining: str, fault: Fault, compare: Compare, user: str) -> None:
-    """mpop 1.4.18 does not end for silence on TLS, whatever its `timeout`: the path ends it."""
+    """mpop 1.4.18 waits for ever if TLS falls silent, whatever its `timeout`: the path ends the connection."""
     scenario = meets(fault, compare.around, f"pipelining {pipelining}")
     runs = compare.runs(scenario, user, *MPOP)
     for name, (first, second), text in runs:
@@ -379,7 +379,7 @@ def the_first_of_two_users_is_refused(compare: Compare, user: str) -> None:
 
 
 def a_refusal_in_whose_text_stands_a_word_that_fetchmail_looks_for(compare: Compare, user: str) -> None:
-    """It takes any -ERR with "lock" or "wait" in it for a maildrop that another session has, and says nothing."""
+    """It reads any -ERR with "lock" or "wait" in it as a maildrop that another session has, and says nothing."""
     around = compare.around
 
     def scenario(way: FetchmailWay, user: str) -> list[Outcome]:
@@ -421,7 +421,7 @@ def mpop_keeps_and_deletes(pipelining: str, compare: Compare, user: str) -> None
 
 
 def mpop_is_refused(compare: Compare, user: str) -> None:
-    """By the server, and by us: nobody has signed in."""
+    """By the server, and by the bridge: nobody has signed in."""
     around = compare.around
 
     def scenario(way: MpopWay, user: str) -> list[Outcome]:
@@ -441,7 +441,7 @@ Check = Callable[[Compare, str], None]
 def test_fetchmail_and_mpop_do_what_they_do_with_a_password(
     compare: Compare, dovecot_factory: Callable[..., Dovecot]
 ) -> None:
-    """All at the same time, since they wait more than they do: fetchmail for a second before any plugin."""
+    """All at the same time, since they mostly wait: fetchmail for a second before any plugin."""
     locked = Compare(replace(compare.around, pop3=dovecot_factory(lock_session=True, settings=UNIQUE_IDS)))
     checks: dict[str, Check] = {  # what takes longest comes first
         f"{host}: a locked maildrop": partial(a_maildrop_that_another_session_has, host, locked)
@@ -477,7 +477,7 @@ def test_fetchmail_and_mpop_do_what_they_do_with_a_password(
         pytest.fail("\n\n".join(failures))
 
 
-# -- with servers to themselves
+# -- with servers of their own
 
 
 def test_the_authorization_server_is_down(
@@ -487,7 +487,7 @@ def test_the_authorization_server_is_down(
     certificates: Certificates,
     product: Product,
 ) -> None:
-    """A passing fault to fetchmail, which takes a bare [SYS/TEMP] for a wrong password and writes a mail about it."""
+    """A temporary problem to fetchmail, which takes a bare [SYS/TEMP] for a wrong password and mails the user."""
 
     def scenario(way: FetchmailWay, user: str) -> list[Outcome]:
         way.fill(user, range(1, 3))

@@ -1,4 +1,4 @@
-"""How long the bridge waits for whom, with shorter times than a user has; in this process, and mostly with Dovecot."""
+"""How long the bridge waits for whom, with shorter times than in use; in this process, and mostly with Dovecot."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from servers.authorization_server import AuthorizationServer
 from servers.dovecot import Dovecot
 from support.product import ADDRESS, Product
 
-LONG = 60.0  # seconds in which whatever is waited for has happened on a slow machine too
+LONG = 60.0  # seconds; enough on a slow machine too
 NOWHERE = MaildropServer(host="localhost", port=1)
 
 
@@ -32,7 +32,7 @@ def upstream(signed_in: Product, authorization_server: AuthorizationServer, dove
 
 @contextmanager
 def running(work: Callable[[], None]) -> Iterator[Future[float]]:
-    """The work in a thread; how many seconds it took, or what it raised."""
+    """Do the work in a thread; yields how many seconds it took, or what it raised."""
     future: Future[float] = Future()
 
     def run() -> None:
@@ -85,7 +85,7 @@ def test_a_client_has_sixty_seconds() -> None:
 
 @pytest.mark.parametrize("says", [b"", b"C", b"CAPA\r\n"])
 def test_a_client_that_takes_its_time_is_let_go(says: bytes) -> None:
-    """One that says something now and then has no more of it than one that says nothing."""
+    """A client that sends something now and then has no more time than one that sends nothing."""
     began = time.monotonic()
     with bridged(NOWHERE, 0.5, with_password=True) as (end, _, done):
         while not done.done() and time.monotonic() < began + LONG:
@@ -159,7 +159,7 @@ def test_a_session_in_which_nothing_moves_is_let_go(
         sign_in(end, line)
         before = dovecot.log().count("Disconnected: ")
         began = time.monotonic()
-        for _ in range(6):  # one in which something does is not
+        for _ in range(6):  # a session in which something moves is not ended
             end.sendall(b"NOOP\r\n")
             assert line().startswith(b"+OK")
             time.sleep(0.5)
@@ -176,7 +176,7 @@ def test_a_session_in_which_nothing_moves_is_let_go(
 def test_a_client_that_says_nothing_after_the_sign_in_is_let_go(
     upstream: MaildropServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without reading ahead it may still ask for CAPA, which is waited for elsewhere."""
+    """Without reading ahead it may still ask for CAPA, for which another limit holds."""
     monkeypatch.setattr(session, "IDLE", 0.5)
     with bridged(upstream, read_ahead=False) as (end, line, done):
         sign_in(end, line)
@@ -227,7 +227,7 @@ def short_times(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("short_times")
 @pytest.mark.parametrize(("said", "gone"), [(b"DELE 1\r\nQUIT\r\n", True), (b"DELE 1\r\nquit \r\n", False)])
 def test_a_server_that_deletes_is_waited_for(said: bytes, gone: bool) -> None:
-    """The client has said QUIT, and sends no more or has gone: the server's time is AFTER_QUIT, and not AFTER_END."""
+    """The client has sent QUIT, and sends no more or has gone: the server has AFTER_QUIT seconds, not AFTER_END."""
     with relayed() as (one, quick, ended), relayed() as (other, _, given_up):
         for client in (one, other):
             client.sendall(said)

@@ -38,7 +38,7 @@ def password(signed_in: Product) -> str:
 
 
 def recipe(ours: Mapping[str, str], *names: str) -> list[str]:
-    """The lines of files of contrib/, with our names and places for those that stand there."""
+    """The lines of files of contrib/, with the names and paths of this test in place of theirs."""
     text = "".join((CONTRIB / name).read_text() for name in names)
     text = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("#"))
     for theirs, replacement in ours.items():
@@ -62,7 +62,7 @@ def start(
             arguments = [str(pop3.pop3s_port), "--ca-certs", str(authorization_server.ca_file), *options]
             bridging = [signed_in.command, "bridge", "localhost", *arguments]
             ours = {"pop.gmail.com 995": " ".join(bridging[2:]), "127.0.0.1:1110": f"127.0.0.1:{port}"}
-            # As the two have it: systemd gives a user's services HOME, and inetd nothing.
+            # The environment that each of them gives: systemd sets HOME for a user's services, inetd sets nothing.
             environment = {"PATH": os.environ["PATH"]} | ({} if kind == "inetd" else {"HOME": str(signed_in.home)})
             match kind:
                 case "listen":
@@ -187,7 +187,7 @@ def test_right_wrong_and_no_password(
         assert len(set(mpop.message_ids())) == 2
         assert wrong.result() == [none, none], "the three look alike"
         assert refused.result().returncode == 67, "curl's CURLE_LOGIN_DENIED"
-    if kind != "inetd":  # which has the system's log for it, and whose client must not see any of it
+    if kind != "inetd":  # there it goes to the system's log, and the client must not see it
         said = log_of(tmp_path, kind)
         assert f"{ADDRESS} has no bridge password" in said
         assert f"the bridge password of {ADDRESS} was wrong" in said
@@ -204,7 +204,7 @@ def test_many_at_once(
     signed_in: Product,
     dovecot_factory: Callable[..., Dovecot],
 ) -> None:
-    """With a process each, and with one for all, which serves 100 of them at a time: that is the code of --listen."""
+    """With a process for each, and with one for all, which serves 100 at a time: that is the code of --listen."""
     dovecot = dovecot_factory(
         settings="service pop3 {\n process_limit = 300\n}\nservice pop3-login {\n process_limit = 300\n}\n"
         "protocol pop3 {\n mail_max_userip_connections = 300\n}\n"
@@ -270,7 +270,7 @@ def test_a_long_sentence_is_cut_between_letters(lead: int) -> None:
     assert 506 < len(line) <= 510, "RFC 2449 section 4, with CRLF"
 
 
-# -- what no client does that means well
+# -- clients that misbehave
 
 
 @contextmanager
@@ -364,7 +364,7 @@ def test_sigterm_and_addresses(signed_in: Product, password: str, dovecot: Dovec
         assert process.stderr.read() == ""
 
 
-# -- who must prove themselves
+# -- who must give a password
 
 
 def greeted(product: Product, end: socket.socket, *options: str) -> bytes:
@@ -381,7 +381,7 @@ def greeted(product: Product, end: socket.socket, *options: str) -> bytes:
 
 
 def test_what_demands_a_password(signed_in: Product, password: str, tmp_path: Path) -> None:
-    """By what standard input is. No bridge password is asked: the server, which is not there, is connected to first."""
+    """By the kind of standard input. Without a bridge password it first connects to the server, which is not there."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         assert b"no connection to the POP3 server" in greeted(signed_in, theirs)

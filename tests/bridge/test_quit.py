@@ -1,4 +1,4 @@
-"""After QUIT the bridge closes as soon as the server has: for a client that waits for that, whatever was read ahead."""
+"""After QUIT the bridge closes as soon as the server has, whatever was read ahead: some clients wait for that."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from support.bridge import started
 from support.product import ADDRESS, Product
 
 LONG = 120.0
-"""Seconds in which the end must come on any machine; the relay gives a session in which nothing moves 900."""
+"""Seconds in which the end must come on any machine. The relay would wait 900 seconds for a session that is idle."""
 
 
 class Client:
@@ -102,7 +102,7 @@ def says_quit_in_its_own_way(client: Client) -> None:
 
 
 def quits_after_an_unknown_command(client: Client) -> None:
-    """From that on octets are passed on as they are."""
+    """From then on octets are passed on as they are."""
     client.fetch(1, 2, 3)
     client.send("XNONE", "QUIT")
 
@@ -150,7 +150,7 @@ def test_the_end_comes_in_the_middle_of_a_large_read_ahead(
 def test_the_next_client_is_served(
     signed_in: Product, dovecot: Dovecot, authorization_server: AuthorizationServer
 ) -> None:
-    """The first client has not closed its end; its place is free all the same, because the session is over."""
+    """The first client has not closed its end, but its place is free, because the session is over."""
     dovecot.add_messages(ADDRESS, 8)
     password = signed_in.run("bridge-password", ADDRESS, check=True).stdout.strip()
     port = ports.free()

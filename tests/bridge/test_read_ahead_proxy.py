@@ -1,4 +1,4 @@
-"""Reading ahead: whatever the client asks, it gets what the server would have said to it without anybody between."""
+"""Reading ahead: whatever the client asks, it gets what the server would have sent to it directly."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from oauth2_pop3.bridge.read_ahead_proxy import ReadAheadProxy
 
 
 class Server:
-    """A maildrop that knows what stands in RFC 1939, and remembers what it was asked."""
+    """A maildrop that does what RFC 1939 says, and remembers what it was asked."""
 
     def __init__(self, bodies: list[bytes], refuses: frozenset[int] = frozenset(), capa: str = "PIPELINING") -> None:
         self.bodies = bodies
@@ -73,7 +73,7 @@ def stuffed(body: bytes) -> bytes:
 
 
 class Conversation:
-    """A client, ours between, and the server; the octets of each end come in pieces."""
+    """A client, the proxy and a server; the octets of each end come in pieces."""
 
     def __init__(self, server: Server, between: ReadAheadProxy, seed: int = 0) -> None:
         self.server = server
@@ -103,7 +103,7 @@ class Conversation:
             self.move()
 
     def ask(self, line: str) -> bytes:
-        """Send a line; all that has come when everything is at rest."""
+        """Send a line; returns all that has come once nothing moves any more."""
         self.received = b""
         self.send(f"{line}\r\n")
         self.settle()
@@ -164,7 +164,7 @@ def test_the_client_gets_what_the_server_says(
 
 
 def sequential(capa: str, count: int) -> tuple[Server, int]:
-    """A client that fetches one message after another; how many had come before they were asked for."""
+    """Fetch one message after another; returns how many had come before they were asked for."""
     server = Server([b"%d" % n for n in range(1, count + 1)], capa=capa)
     conversation = Conversation(server, ReadAheadProxy())
     ready = 0
@@ -283,7 +283,7 @@ def test_what_has_come_is_given_though_the_server_has_gone() -> None:
 
 @pytest.mark.parametrize("last", ["QUIT", "quit now", "XTND XMIT"])
 def test_the_client_is_not_expected_to_fetch_anything_more(last: str) -> None:
-    """Once: after QUIT the relay waited 900 seconds for it to do so. After an unknown command it could not any more."""
+    """Once, after QUIT the relay waited 900 seconds for it to do so. After an unknown command it no longer could."""
     server = Server([b"m"] * 8)
     conversation = Conversation(server, ReadAheadProxy())
     for number in range(1, 4):
@@ -295,7 +295,7 @@ def test_the_client_is_not_expected_to_fetch_anything_more(last: str) -> None:
 
 @pytest.mark.parametrize("words", [(b"-ERR Disconnected for inactivity.\r\n",), (b"-ERR Disconnected", b"\r\n")])
 def test_a_last_word_of_the_server_is_not_taken_for_a_response(words: tuple[bytes, ...]) -> None:
-    """Once the client took it for the response to RETR 2, and each message for the one after it."""
+    """Once, the client took it for the response to RETR 2, and each message for the one after it."""
     conversation = Conversation(Server([b"1", b"2", b"3"]), ReadAheadProxy())
     conversation.ask("RETR 1")
     between = conversation.between

@@ -83,7 +83,7 @@ def test_an_access_token_that_the_server_refuses_is_refreshed_once(
 def test_passing_faults(
     signed_in: Product, authorization_server: AuthorizationServer, dovecot: Dovecot, fetchmail: Fetchmail
 ) -> None:
-    """No POP3 server: 2, as fetchmail has it itself. No authorization server: SYS/TEMP, nothing is thrown away."""
+    """No POP3 server: 2, as without the bridge. No authorization server: SYS/TEMP, and nothing is thrown away."""
     fetchmail.configure(
         entry(signed_in, authorization_server, dovecot, user()).replace(f" {dovecot.pop3s_port} ", " 1 ")
     )
@@ -295,7 +295,7 @@ def test_a_line_without_an_end(signed_in: Product, dovecot: Dovecot, authorizati
 
 
 def test_a_shared_mailbox(signed_in: Product, dovecot: Dovecot, authorization_server: AuthorizationServer) -> None:
-    """Dovecot gives it nobody's token, so it is refused; whose token was tried is what the message says."""
+    """Dovecot opens it with nobody's token, so it is refused; the message says whose token was tried."""
     with bridged(signed_in, dovecot, authorization_server, "--account", ADDRESS) as (client, _):
         assert client.ask(f"USER {OTHER}").startswith("+OK")
         assert client.ask("PASS x").startswith("-ERR [AUTH]")

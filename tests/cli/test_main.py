@@ -1,4 +1,4 @@
-"""The command line's own errors: standard output that fails, files that fail, and nothing left behind in a process."""
+"""Errors of the command itself: standard output or a file fails, and nothing is left behind in the process."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_octets_on_standard_output_that_fail(
     assert "standard output: No space left" in capsys.readouterr().err
 
 
-# Once: "Connection reset: standard output"
+# Regression: "Connection reset: standard output"
 @pytest.mark.parametrize(
     ("error", "said"),
     [
@@ -65,7 +65,7 @@ def test_an_error_of_something_else_is_not_said_to_be_standard_output_s(
 
 
 def test_a_closed_pipe() -> None:
-    """It is said once, and not again at the interpreter's end."""
+    """The message comes once, and not again when the interpreter ends."""
     reader, writer = os.pipe()
     os.close(reader)
     command = [sys.executable, "-c", MAIN, "providers"]
@@ -74,7 +74,7 @@ def test_a_closed_pipe() -> None:
     assert (result.returncode, result.stderr) == (74, "oauth2-pop3: cannot write to standard output: Broken pipe\n")
 
 
-# Once: print uses standard output if standard error is None, and a message was read as the token
+# Regression: print uses standard output if standard error is None, and a message was read as the token
 def test_without_standard_error_nothing_is_said(product: Product) -> None:
     closed = subprocess.run(
         ["sh", "-c", f"exec {product.command} token nobody@example.org 2>&-"],

@@ -20,14 +20,15 @@ from support.terminal import on_a_terminal
 
 MESSAGE = f"From: <{ADDRESS}>\nTo: <bob@example.org>\nSubject: recipe\n\nHello.\n"
 AS_NOBODY = ["unshare", "--user", "--map-user=65534", "--map-group=65534"]
-"""Whoever runs the tests, under the name of somebody who is not root: root gets no mail from fdm and getmail."""
+"""The user who runs the tests, under a name that is not root: fdm and getmail deliver nothing to root."""
 
 
 @pytest.fixture
 def maildir(
     home: Path, monkeypatch: pytest.MonkeyPatch, authorization_server: AuthorizationServer, mail_server: Dovecot
 ) -> Path:
-    monkeypatch.setenv("SSL_CERT_FILE", str(authorization_server.ca_file))  # what OpenSSL and Go read; our own do not
+    # OpenSSL and Go read this; oauth2-pop3 does not.
+    monkeypatch.setenv("SSL_CERT_FILE", str(authorization_server.ca_file))
     mail_server.clear(ADDRESS)
     mail_server.add_messages(ADDRESS, 2)
     directory = home / "Maildir"
@@ -173,7 +174,7 @@ def test_msmtp(recipe: Callable[..., Path], authorization_server: AuthorizationS
     assert b"Subject: recipe" in smtp_sink.messages[before]
 
 
-# -- what does not work is said
+# -- a message says what does not work
 
 
 def test_a_sign_in_without_imap(

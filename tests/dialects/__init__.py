@@ -1,4 +1,4 @@
-"""What the dialects are tested with: a corpus of files each, a grammar that makes random ones, and a fuzzer."""
+"""What the dialects are tested with: for each a corpus of files, a grammar that makes random ones, and a fuzzer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Choose = Callable[[Any], Mapping[int, SignIn]]
 
 
 def fuzz(corpus: Path, check: Callable[[bytes], bool], *, seed: int, count: int) -> int:
-    """Give check mutated files of a corpus and random bytes; how many it accepted. check fails if something is lost."""
+    """Run `check`, which fails if anything is lost, on mutated files and random bytes; returns how many it accepted."""
     source = random.Random(seed)
     files = [file for path in sorted(corpus.glob("*.rc")) if (file := path.read_bytes())]
     taken = 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # when it is run by itself
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for when it is run as a script
 
 import dialects
 from oauth2_pop3.dialects import SignIn

@@ -1,4 +1,4 @@
-"""getmail that is loaded once: each order is carried out by a fork of it, as a getmail that was started for it.
+"""getmail, loaded once: each command line runs in a fork of it, and does what a newly started getmail would do.
 
 To start Python and load getmail takes a hundred times as long as to read an rc file. The script is getmail's own, run
 by the interpreter that it names, and no file meets what another one left behind.
@@ -41,7 +41,7 @@ for line in sys.stdin:
             traceback.print_exc()
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(status)  # not by way of everything that was loaded, which takes longer than all the rest
+        os._exit(status)  # cleaning up all that was loaded would take longer than the rest
     _, status = os.waitpid(child, 0)
     print(os.waitstatus_to_exitcode(status), flush=True)
 """

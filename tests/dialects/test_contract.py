@@ -1,4 +1,4 @@
-"""Our own dialects pass the contract that a stranger's has to."""
+"""The built-in dialects pass the same contract test as those of plugins."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def forks(getmail: str) -> GetmailForks:
 
 
 def dump(content: bytes, directory: Path, getmail: str = GETMAIL["PyPI's"]) -> tuple[str, Dump, str] | str:
-    """What getmail takes the file for: the retriever's type and options, and the rest; its error if it refuses."""
+    """What getmail reads in the file: the retriever's type and options, and the rest; its error if it refuses it."""
     home = directory / "home"
     (home / ".getmail").mkdir(parents=True, exist_ok=True)
     for name in ("cur", "new", "tmp"):
@@ -85,7 +85,7 @@ def differs_as_it_must(content: bytes, directory: Path, getmail: str = GETMAIL["
 
 
 def _meaning(value: str) -> str:
-    """Our type has options as they are written, and getmail's own as what they come to."""
+    """The type oauth2-pop3 gets options as text, and getmail's own types get them converted."""
     return {"1": "True", "true": "True", "0": "False"}.get(value, value).replace('"', "'").rstrip(",)")
 
 
@@ -97,7 +97,7 @@ def test_the_corpus(name: str, getmail: str, tmp_path: Path) -> None:
     content = (CORPUS / name).read_bytes()
     if getmail == "PyPI's":
         differs_as_it_must(content, tmp_path)
-    elif "already" not in name:  # Debian's getmail has no plugin here, and knows no type of ours
+    elif "already" not in name:  # Debian's getmail has no plugin here, and does not know the type
         assert not isinstance(dump(content, tmp_path, GETMAIL[getmail]), str)
     again = translated(content)
     assert translated(again) == again, "translating twice changes nothing more"
@@ -176,7 +176,7 @@ def test_where_and_what(content: bytes, line: int, column: int, words: str) -> N
 
 @pytest.mark.parametrize("option", ["starttls = no", "unique_ids = false", "envelope_recipient = delivered-to:1"])
 def test_an_option_that_would_come_to_mean_something(option: str) -> None:
-    """getmail's own type ignores it with a warning; ours would do what it says."""
+    """getmail's own type ignores it with a warning; the type oauth2-pop3 would do what it says."""
     account = read((CORPUS / "plain.rc").read_bytes().replace(b"password", f"{option}\npassword".encode())).accounts[0]
     assert option.split()[0] in account.obstacle
 
@@ -184,7 +184,7 @@ def test_an_option_that_would_come_to_mean_something(option: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("content", [b"[x]\na" + b" " * 300_000 + b"y\n", b"[x]\n" + b"[" * 300_000])
 def test_no_quadratic_time(content: bytes) -> None:
-    """Minutes, once."""
+    """Once, it took minutes."""
     began = time.process_time()
     with pytest.raises(DialectError):
         read((CORPUS / "plain.rc").read_bytes() + content)

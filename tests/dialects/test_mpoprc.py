@@ -104,7 +104,7 @@ def differs_as_it_must(content: bytes, mpop: str, shell: dict[str, str], tmp_pat
             assert not changed, (number, changed, result)
         else:
             assert changed <= {"password"}, (number, changed, result)
-    for number in chosen:  # no old password is what mpop would send
+    for number in chosen:  # mpop would send no old password
         words = read(result)._sections[number].settings
         assert not words["password"].argument if "password" in words else True
 

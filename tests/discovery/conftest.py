@@ -40,7 +40,7 @@ def site(authority: trustme.CA, certificates: Certificates, home: Path, tmp_path
             self.end_headers()
             try:
                 self.wfile.write(body)
-            except OSError:  # the client has had enough of it
+            except OSError:  # the client has gone
                 self.close_connection = True
 
         def log_message(self, *_: object) -> None:
@@ -65,7 +65,7 @@ def site(authority: trustme.CA, certificates: Certificates, home: Path, tmp_path
 
 @pytest.fixture
 def names(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Names]:
-    """names(**records): a name server with these, and all the names of the web unless hosts says which."""
+    """names(**records): a name server with these records, and all host names of the web unless `hosts` says which."""
     with ExitStack() as stack:
 
         def start(**records: Any) -> dns.resolver.Resolver:

@@ -123,7 +123,7 @@ def test_autoconfig_with_nonsense_in_it(body: str, names: Names, site: Site) -> 
 def test_a_client_id_for_everybody_is_used(
     names: Names, site: Site, dovecot: Dovecot, authorization_server: AuthorizationServer, product: Product
 ) -> None:
-    """draft-ietf-mailmaint-autoconfig, OAuth2 requirements: the one given there, else registration."""
+    """draft-ietf-mailmaint-autoconfig, OAuth2 requirements: the client_id that it gives, or else registration."""
     names()
     client_id = f"<clientID>{NATIVE_PUBLIC.client_id}</clientID>"
     site.put(AUTOCONFIG, xml(authorization_server.issuer, server_xml("localhost", dovecot.pop3s_port), client_id))

@@ -23,7 +23,7 @@ from support.discovery import (
     xml,
 )
 
-RESOLVER = dns.resolver.Resolver  # which the name server of a test takes the place of
+RESOLVER = dns.resolver.Resolver  # tests replace it with one for their own name server
 
 
 def test_pacc(names: Names, site: Site, authorization_server: AuthorizationServer) -> None:
@@ -36,7 +36,7 @@ def test_pacc(names: Names, site: Site, authorization_server: AuthorizationServe
     assert "verified TLS" in result.trust
     assert result.values == {
         "issuer": authorization_server.issuer,
-        "scope": f"{MAIL_SCOPE} offline_access",  # of what its metadata says that it supports
+        "scope": f"{MAIL_SCOPE} offline_access",  # those of scopes_supported in its metadata
         "pop3_host": "pop.found.example",
         "pop3_port": 995,
         "domains": [DOMAIN],

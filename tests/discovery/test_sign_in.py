@@ -76,7 +76,7 @@ def sign_in(person: LoginPerson, **request: object) -> None:
 
 
 def test_a_server_that_registers_no_clients(web: Site, home: Path) -> None:
-    """The client_id that was typed is used. Once, the sign-in went on with a config without the new provider."""
+    """The client_id that was typed is used. Once, the sign-in continued with a config without the new provider."""
     person = Somebody()
     sign_in(person)
     name = DOMAIN.replace(".", "-")
@@ -87,7 +87,7 @@ def test_a_server_that_registers_no_clients(web: Site, home: Path) -> None:
 
 
 def test_other_settings_go_with_it(web: Site, home: Path) -> None:
-    """The kind: everything that makes the account anew after discovery knows the provider."""
+    """More of the same kind: everything that makes the account again after discovery has found the provider."""
     person = Somebody()
     sign_in(person, settings={"client_id": "given", "redirect_uri": "http://localhost/x"}, also=("imap",))
     query = {key: values[0] for key, values in parse_qs(urlsplit(person.url).query).items()}

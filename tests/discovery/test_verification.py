@@ -88,7 +88,7 @@ def test_a_known_provider_that_is_named_with_its_own_pop3_server(names: Names, s
     assert "a known provider" in result.trust
 
 
-# Once: fetched again for every source that names it
+# Regression: fetched again for every source that names it
 def test_the_metadata_of_an_issuer_is_fetched_once(names: Names, site: Site) -> None:
     names()
     for where in (AUTOCONFIG, WELL_KNOWN, ISPDB):

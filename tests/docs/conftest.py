@@ -1,4 +1,4 @@
-"""A home as a user of the guides has it: old configuration files, and accounts at providers that the sandbox acts."""
+"""A home like that of a reader of the guides: old configuration files, and accounts at providers that are sandboxes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ACCOUNTS = {
     "ann@example.org": "microsoft",
     "sales@example.org": "microsoft",
 }
-"""The addresses of the guides, and the part that the sandbox acts for each."""
+"""The addresses of the guides, and the provider whose part the sandbox plays for each."""
 _MORE = {
     "google": {"providers": ["google"], "domains": ["gmail.com"]},
     "microsoft": {"providers": ["outlook", "microsoft"], "domains": ["example.org"]},
@@ -51,7 +51,7 @@ class Playground:
 
 
 def login(product: Product, sandbox: Sandbox, address: str, *options: str) -> subprocess.CompletedProcess[str]:
-    """Sign in, being the person at the browser."""
+    """Sign in, and play the person at the browser."""
     with product.login_process(address, *options) as (process, url):
         sandbox.sign_in(url, account=address)
         stdout, stderr = process.communicate(timeout=180)

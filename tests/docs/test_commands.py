@@ -32,7 +32,7 @@ from support.product import Product, run
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 Trial = Callable[..., None]
-"""Of a line's words and, unless it is in WITHOUT_A_HOME, the servers and a home."""
+"""A trial gets the words of a line and, unless it is in WITHOUT_A_HOME, the servers and a home."""
 
 
 # --- how a line is tried
@@ -51,7 +51,7 @@ def parses(words: list[str]) -> None:
 
 
 def runs(words: list[str], _playground: Playground, product: Product) -> None:
-    """It does what it says, in a home with accounts and old configuration files."""
+    """The command works, in a home with accounts and old configuration files."""
     if "--undo" in words:
         product.run(*words[1:-1], "--write", check=True)
     elif words[1:3] == ["bridge-password", "--remove"]:
@@ -80,13 +80,13 @@ def signs_in(words: list[str], playground: Playground, product: Product) -> None
 
 
 def sign_nobody_in(product: Product, playground: Playground) -> None:
-    """As after the installation: without state, and with no account in config.toml."""
+    """The command works in a home as after the installation: no state, and no account in config.toml."""
     shutil.rmtree(product.state)
     product.configure(configuration(playground.sandboxes))
 
 
 def signs_out(words: list[str], playground: Playground, product: Product) -> None:
-    """After a sign-in of its own, since the server forgets the other copies' too."""
+    """It runs after a sign-in of its own, since the server forgets those of the other copies too."""
     sign_nobody_in(product, playground)
     assert login(product, playground.sandbox(words[2]), words[2]).returncode == 0
     product.run(*words[1:], check=True)
@@ -94,7 +94,7 @@ def signs_out(words: list[str], playground: Playground, product: Product) -> Non
 
 
 def bridges(words: list[str], playground: Playground, product: Product) -> None:
-    """To the sandbox in the place of the provider's server: a client signs in, or a port is opened."""
+    """The bridge connects to the sandbox instead of the provider: a client signs in, or a port is opened."""
     sandbox = playground.sandboxes["google"]
     assert words[2:4] == ["pop.gmail.com", "995"]
     there = [sandbox.pop3_host, str(sandbox.pop3_port), "--ca-certs", str(sandbox.ca_certs)]
@@ -110,13 +110,13 @@ def bridges(words: list[str], playground: Playground, product: Product) -> None:
             assert process.stderr is not None
             first = process.stderr.readline()
             process.kill()
-        if "uses this port" not in first:  # somebody else listens there
+        if "uses this port" not in first:  # another program listens there
             break
     assert port in first
 
 
 def demonstrates(words: list[str], _playground: Playground, product: Product) -> None:
-    """To its end; with --keep, until it is told to end, after a message was asked for."""
+    """It runs to its end; with --keep, until it is told to end, after a message has been fetched."""
     keep = "--keep" in words
     with subprocess.Popen(
         [product.command, *words[1:]], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -136,7 +136,7 @@ def demonstrates(words: list[str], _playground: Playground, product: Product) ->
 
 
 def runs_in_a_shell(words: list[str], _playground: Playground, product: Product) -> None:
-    """In an empty home: it makes directories there."""
+    """It makes directories in an empty home."""
     run("sh", "-euc", " ".join(words).replace("~", str(product.home / "new")), check=True)
 
 
@@ -176,7 +176,7 @@ def is_known(_words: list[str]) -> None:
 
 WITHOUT_A_HOME = (parses, is_a_script, installs_ours, is_known)
 TRIALS: Sequence[tuple[str, Trial]] = (
-    # ours, for real
+    # our own commands, which are run
     (
         r"oauth2-pop3 login \S+@\S+( --(provider|client-id|tenant|also|mailbox|client-secret-command) [^-]\S*)*",
         signs_in,
@@ -223,7 +223,7 @@ def trial(text: str) -> Trial | None:
 
 
 def bare(command: Command) -> str:
-    """Without its comment."""
+    """A line without its comment."""
     return re.sub(r"\s+#.*", "", command.text)
 
 
@@ -262,7 +262,7 @@ def test_a_line(line: str, request: pytest.FixtureRequest) -> None:
 
 
 def test_no_form_is_left_over() -> None:
-    """Nothing is said of lines that are not there any more."""
+    """TRIALS has no pattern that matches no line any more."""
     lines = [" ".join(line.split()) for line in EVERY_LINE]
     lines += [part for code in code_with_commands() for part in map(str.strip, pipeline(code))]
     assert [form for form, _ in TRIALS if not any(re.fullmatch(form, line) for line in lines)] == []
@@ -285,7 +285,7 @@ SHORT_FORMS = (
     r"pip install( --user| --target)?",
     r"oauth2-pop3 bridge %h 995",
 )
-"""What a sentence calls a command by; the guides have whole lines of all of them."""
+"""Short forms by which prose names a command; the guides have whole lines of all of them."""
 
 
 @pytest.mark.parametrize("code", code_with_commands())

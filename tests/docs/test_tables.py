@@ -38,7 +38,7 @@ OAUTH2_POP3 = str(Path(sys.executable).with_name("oauth2-pop3"))
 REFUSALS = ROOT / "plugin/oauth2_pop3/oauth2/refusals.toml"
 MARKDOWN = [*documents(), ROOT / "CHANGELOG.md", ROOT / "tests/benchmarks/README.md"]
 LANGUAGES = {"sh", "crontab", "toml", "ini", "fetchmailrc", "mpoprc", "python", "powershell", "text"}
-"""Of fenced blocks. test_commands.py and test_samples.py say how each is tried."""
+"""The languages of fenced blocks. test_commands.py and test_samples.py say how each is tried."""
 
 
 def once(names: list[str]) -> set[str]:
@@ -73,7 +73,7 @@ def test_the_keys_of_a_provider() -> None:
     [("Keys at the top level", ""), ("Keys of an account", '[accounts."ann@example.org"]\nprovider = "google"\n')],
 )
 def test_other_keys_of_config_toml(heading: str, table: str, product: Product) -> None:
-    """The product itself says whether it knows one, by what it says of an unknown one."""
+    """The product's own error for an unknown key shows whether it knows one."""
     named = once(code_in_first_column(section(GUIDES / "config.md", heading)))
     product.configure(f"{table}no_such_key = 1\n")
     refusal = product.run("status")
@@ -172,7 +172,7 @@ def test_the_floors_that_are_drawn() -> None:
     assert once(code_in_first_column(text)) == set().union(*drawn)
 
 
-# --- what is said of providers
+# --- what the guides say about providers
 
 
 def test_the_codes_of_microsoft_are_known_to_the_product() -> None:
@@ -232,7 +232,7 @@ def test_the_form_of_a_document(file: Path) -> None:
 
 @pytest.mark.parametrize("file", documents(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_options_that_are_named_exist(file: Path) -> None:
-    """`--option`, wherever prose names one: of any command of ours, or of pip and the like."""
+    """Every `--option` that prose names is one of oauth2-pop3's, or of pip and the like."""
     known = set(re.findall(r"--[a-z][a-z-]*", "".join(usage(command) for command in COMMANDS if command != "getmail")))
     for code in inline_code(file):
         if code.startswith("--"):

@@ -1,4 +1,4 @@
-"""`sh contrib/try.sh` without Python, or a part of it: as root it installs that, else it says what to install.
+"""`sh contrib/try.sh` without Python, or without a part of it: as root it installs that, else it says what to install.
 
 With a PATH of its own in which python3, apt-get and id are scripts of these tests. What the sandbox does then is tested
 in tests/sandbox.
@@ -30,7 +30,7 @@ OLD = 'case "$*" in *print*) echo 3.9.2 ;; *) exit 1 ;; esac\n'
 
 
 class Machine:
-    """A machine with nothing but a shell, and what a test puts there."""
+    """A machine that has only a shell, and what a test puts there."""
 
     def __init__(self, directory: Path) -> None:
         self.bin = directory / "bin"

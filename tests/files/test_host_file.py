@@ -144,7 +144,7 @@ os.fsync = lambda descriptor: step("os.fsync", descriptor) or fsync(descriptor)
 sys.addaudithook(step)
 number = 0
 for line in sys.stdin:
-    # A child a line: it is killed before its numberth call of the system.
+    # One child for each line; it is killed before the system call of that number.
     number, action = line.split()
     child = os.fork()
     if not child:
@@ -159,7 +159,7 @@ for line in sys.stdin:
 @pytest.mark.slow
 @pytest.mark.parametrize("action", ["replace", "undo"])
 def test_killed_at_every_step(action: str, rc: Path) -> None:
-    """The old file or the new one, and the other one is whole somewhere; what was begun can be done again."""
+    """The old or the new file is in place, the other one is whole somewhere, and the command can be run again."""
     if action == "undo":
         HostFile.read(str(rc)).replace(NEW)
     before, after = (OLD, NEW) if action == "replace" else (NEW, OLD)

@@ -116,7 +116,7 @@ def test_a_writer_that_is_killed_leaves_old_or_new(tmp_path: Path, python: Start
         assert len(content) == 200_000
         assert len(set(content)) == 1
         assert len(list(tmp_path.iterdir())) <= 2
-    state_files.write(str(path), b"whole")  # what was left behind is in nobody's way
+    state_files.write(str(path), b"whole")  # what was left behind does no harm
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -191,7 +191,7 @@ def test_a_directory_that_cannot_be_made() -> None:
         state_files.private_directory("/proc/oauth2-pop3/tokens")
 
 
-# Once: its mode is changed, and it is taken for a directory
+# Regression: its mode is changed, and it is taken for a directory
 def test_a_file_where_the_directory_should_be(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.touch(0o644)
@@ -209,12 +209,12 @@ def test_where_state_is_kept(home: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert state_directory() == f"{home}/.local/state/oauth2-pop3"
 
 
-# Once: "~/.local/state", a directory named "~" wherever one happens to be; with HOME="" it is /.local
+# Regression: "~/.local/state", a directory named "~" wherever one happens to be; with HOME="" it is /.local
 @pytest.mark.parametrize("value", [None, "", "relative"])
 def test_without_a_home(home: Path, tmp_path: Path, value: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("XDG_STATE_HOME")
-    monkeypatch.setattr(os, "getuid", lambda: 4_000_000_000)  # in no passwd, as in a container
+    monkeypatch.setattr(os, "getuid", lambda: 4_000_000_000)  # not in /etc/passwd, as in a container
     if value is None:
         monkeypatch.delenv("HOME")
     else:
@@ -245,7 +245,7 @@ def test_a_file_name_is_one(account: str) -> None:
     assert file_name(account.lower()) == name
 
 
-# Once: UnicodeEncodeError: an argument that is not of the locale's encoding
+# Regression: UnicodeEncodeError: an argument that is not of the locale's encoding
 def test_a_name_that_is_no_text(home: Path) -> None:
     assert access_token_cache.read("ann\udcff@example.org") is None
 
@@ -281,7 +281,7 @@ def test_the_cache_is_read(home: Path) -> None:
         "x\ntoken\n",
         "FUTURE\né\n",
         "nan\ntoken\n",
-    ],  # BUG: nan is not greater than any number, so it never ended
+    ],  # Regression: nan is not greater than any number, so it never ended
 )
 def test_a_cache_that_is_damaged(home: Path, text: str) -> None:
     cached(text)

@@ -102,7 +102,7 @@ def test_its_provider_is_listed(installed: Product) -> None:
 
 
 def test_its_store_passes_our_contract(venv: Path, home: Path) -> None:
-    shutil.copy(EXAMPLE / "store_contract.py", home / "test_store.py")  # out of the reach of our conftest.py
+    shutil.copy(EXAMPLE / "store_contract.py", home / "test_store.py")  # where our conftest.py does not apply
     result = run(str(venv / "bin/python"), "-m", "pytest", "-q", "-p", "no:cacheprovider", str(home / "test_store.py"))
     assert result.returncode == 0, result.stdout
     assert "8 passed" in result.stdout
@@ -123,7 +123,7 @@ def test_all_of_it_together(
     result = installed.login(authorization_server, ADDRESS)
     assert result.returncode == 0, result.stderr
     assert (home / "tokens.sqlite").exists()
-    assert not (installed.state / "tokens").exists()  # our own store has not been at it
+    assert not (installed.state / "tokens").exists()  # the built-in store was not used
 
     expire(home, installed)
     authorization_server.reset()
@@ -177,7 +177,7 @@ def test_the_broken_ones_do_not_harm_a_token(
     assert any(line.startswith(BROKEN) for line in lines)
     assert "oauth2-pop3: the plugin raising failed in token_refreshed: RuntimeError: not interested" in lines
     assert len(lines) == len(set(lines))
-    assert f"example: {ADDRESS} has a new token" in result.stderr  # it was told all the same
+    assert f"example: {ADDRESS} has a new token" in result.stderr  # the other plugin was still told
     assert "Traceback" not in result.stderr
     assert installed.token(ADDRESS) == result.stdout.strip()  # warm: no plugin is asked
 

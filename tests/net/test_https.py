@@ -132,7 +132,7 @@ def test_a_redirect_is_not_followed(http: Start, fetch: Fetch, status: int) -> N
     assert len(site.requests) == 1
 
 
-# Once: what the header holds reaches the terminal as it came, and a location that is no URL kills the thread.
+# Regression: what the header holds reaches the terminal as it came, and a location that is no URL kills the thread.
 @pytest.mark.parametrize("location", ["https://\x1b]0;owned\x07/", "https://[", "//[/", "https://a:b/", ""])
 def test_a_hostile_redirect(http: Start, fetch: Fetch, location: str) -> None:
     with pytest.raises(OAuthError, match="redirect") as caught:
@@ -182,7 +182,7 @@ def test_other_answers_are_the_callers(http: Start, fetch: Fetch, status: int) -
         b"\xff\xfe",
         b'{"a": NaN',
         b"9" * 5000,
-        # Once: RecursionError
+        # Regression: RecursionError
         pytest.param(b"[" * 200_000, id="nested"),
         pytest.param(b'{"a":' * 50_000, id="nested objects"),
     ],
@@ -249,7 +249,7 @@ def test_authorities_that_are_not_there(fetch: Fetch, tmp_path: Path) -> None:
         fetch("https://127.0.0.1:1/", ca_certs=str(tmp_path / "none.pem"))
 
 
-# Once: "no connection to 127.0.0.1:1: [SSL] ... (_ssl.c:4149)" (75) or worse; it is the configuration (78).
+# Regression: "no connection to 127.0.0.1:1: [SSL] ... (_ssl.c:4149)" (75) or worse; it is the configuration (78).
 def test_authorities_that_are_none(fetch: Fetch, http: Start, tmp_path: Path) -> None:
     (tmp_path / "empty.pem").write_text("nothing")
     with pytest.raises(ConfigError, match=r"ca_certs|authorities"):
@@ -287,11 +287,11 @@ def test_plain_http_on_this_machine_has_to_be_allowed(host: str) -> None:
         "https://",
         "javascript:alert(1)",
         "http+unix://%2Ftmp%2Fsocket/",
-        # Once: ValueError of urlsplit
+        # Regression: ValueError of urlsplit
         "https://[",
         "https://[x]/",
         "https://a]/",
-        # Once: not refused, and shown as it came
+        # Regression: not refused, and shown as it came
         "https://example.org/\x1b]0;owned\x07",
         "https://example.org/ space",
         "https://exämple.org:x/",
@@ -303,7 +303,7 @@ def test_a_url_that_cannot_be(url: str) -> None:
     assert str(caught.value).isprintable()
 
 
-# Once: an exception of another library ends the thread: its traceback is on standard error, and the message says
+# Regression: an exception of another library ends the thread: its traceback is on standard error, and the message says
 # that there was no response within 60 seconds.
 @pytest.mark.parametrize("host", ["a..b", ".example.org", "a" * 64, "*", "x:99999", "ü..x"])
 def test_a_host_that_is_no_name(host: str, capfd: pytest.CaptureFixture[str]) -> None:
@@ -312,7 +312,7 @@ def test_a_host_that_is_no_name(host: str, capfd: pytest.CaptureFixture[str]) ->
     assert capfd.readouterr().err == ""
 
 
-# Once: as above; such a refresh_token may come out of JSON.
+# Regression: as above; such a refresh_token may come out of JSON.
 def test_a_form_that_cannot_be_sent(http: Start, fetch: Fetch, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(OAuth2Pop3Error) as caught:
         fetch(http(), form={"refresh_token": "\ud800"})
@@ -320,7 +320,7 @@ def test_a_form_that_cannot_be_sent(http: Start, fetch: Fetch, capfd: pytest.Cap
     assert capfd.readouterr().err == ""
 
 
-# Once: userinfo is accepted, not sent, and shown in messages.
+# Regression: userinfo is accepted, not sent, and shown in messages.
 def test_a_url_with_a_password_in_it() -> None:
     with pytest.raises(ConfigError) as caught:
         https.require_https(f"https://user:{SECRET}@example.org/token", allow_insecure_loopback=False)
@@ -328,7 +328,7 @@ def test_a_url_with_a_password_in_it() -> None:
 
 
 def test_messages_about_a_url_hold_no_password() -> None:
-    # Once: the URL is shown whole
+    # Regression: the URL is shown whole
     with pytest.raises(ConfigError) as caught:
         https.require_https(f"http://user:{SECRET}@example.org/token", allow_insecure_loopback=False)
     assert SECRET not in str(caught.value)
@@ -347,7 +347,7 @@ def test_netrc_is_not_read(http: Start, fetch: Fetch, home: Path) -> None:
     assert site.requests[1][2]["Authorization"] == "Basic " + base64.b64encode(b"client:own").decode()
 
 
-# Once: plain HTTP to this machine goes, with the client's secret, to the proxy on another.
+# Regression: plain HTTP to this machine goes, with the client's secret, to the proxy on another.
 @pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "ALL_PROXY"])
 def test_no_proxy_for_plain_http_on_this_machine(
     http: Start, fetch: Fetch, monkeypatch: pytest.MonkeyPatch, name: str
@@ -359,7 +359,7 @@ def test_no_proxy_for_plain_http_on_this_machine(
     assert len(site.requests) == 1
 
 
-# Once: the error that ended the thread was reported as 60 seconds of waiting, with its traceback beside it.
+# Regression: the error that ended the thread was reported as 60 seconds of waiting, with its traceback beside it.
 @pytest.mark.parametrize("proxy", ["http://[", "http://a..b:1", "nonsense://x", "socks5h://127.0.0.1:1", "http://:0"])
 def test_a_proxy_that_is_none(
     fetch: Fetch, proxy: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]

@@ -1,4 +1,4 @@
-"""What counts as this machine: the same for URLs, redirects, the POP3 server, and those who connect to the bridge."""
+"""What counts as this machine: the same for URLs, redirects, the POP3 server and clients of the bridge."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No module but net's speaks HTTP or makes a TLS context. The sandbox, whose two ends are on this machine, does."""
+"""No module but net's speaks HTTP or makes a TLS context. The sandbox does, but both its ends are on this machine."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def pem(key: Any, password: str = "") -> bytes:
 
 
 def certificate(key: Any, ends_in: timedelta = timedelta(days=365)) -> x509.Certificate:
-    """One that signs itself, as those that are uploaded to an app's registration do."""
+    """A self-signed certificate, such as people upload to an app's registration."""
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a client")])
     end = datetime.now(UTC) + ends_in
     builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
@@ -122,7 +122,7 @@ def test_no_kid_where_the_row_has_none(write: Callable[..., str]) -> None:
 
 
 def test_the_certificate_is_named_by_the_thumbprint_that_openssl_prints(write: Callable[..., str]) -> None:
-    """And RSA signs with PS256 then, as Microsoft documents it for x5t#S256."""
+    """With a certificate, RSA signs with PS256, as Microsoft documents for x5t#S256."""
     file = write(certificate(RSA).public_bytes(Encoding.PEM), mode=0o644)
     assertion = make_assertion(provider(client_private_key=write(pem(RSA)), client_certificate=file))
     command = [programs.find("openssl"), "x509", "-in", file, "-noout", "-fingerprint", "-sha256"]
@@ -156,7 +156,7 @@ def test_an_encrypted_pem_and_a_home_directory(
 
 
 def test_key_and_certificate_in_one_file(write: Callable[..., str]) -> None:
-    """As trustme, and many a tool, writes them; with the certificate before the key."""
+    """The form in which trustme and many tools write them; with the certificate before the key."""
     leaf = trustme.CA().issue_cert("client.example")
     file = write(leaf.cert_chain_pems[0].bytes() + leaf.private_key_pem.bytes())
     assertion = make_assertion(provider(client_private_key=file, client_certificate=file))
@@ -251,7 +251,7 @@ def test_a_path_that_leads_nowhere(write: Callable[..., str], tmp_path: Path) ->
     for path, words in (
         (f"{tmp_path}/missing", "No such file"),
         (str(tmp_path), "is a directory"),
-        (f"{tmp_path}/fifo", "not a regular file"),  # and it is not waited for
+        (f"{tmp_path}/fifo", "not a regular file"),  # and reading it does not wait
         ("~nobody-has-this-name/key.pem", "home directory"),
         ("a\0b", "null byte"),
     ):
@@ -345,7 +345,7 @@ def test_client_authentication(write: Callable[..., str]) -> None:
 
 
 def test_without_the_extra(write: Callable[..., str]) -> None:
-    """Neither library is loaded before it is needed; what is missing is said with the command that mends it."""
+    """Neither library is loaded before it is needed; if one is missing, the error has the command to install it."""
     code = """
 import sys
 sys.modules[sys.argv[1]] = None

@@ -132,7 +132,7 @@ def test_no_metadata(site: Site, document: bytes) -> None:
     assert "token_endpoint" in caught.value.hint
 
 
-# Once: requests raises TooManyRedirects, which is told as a broken connection and tried again for ever.
+# Regression: requests raises TooManyRedirects, which is told as a broken connection and tried again for ever.
 def test_a_redirect_is_not_followed(site: Site) -> None:
     site.put("/elsewhere", site.document())
     site.put(RFC_8414, b"", status=302, Location=f"{site.url}/elsewhere")
@@ -141,7 +141,7 @@ def test_a_redirect_is_not_followed(site: Site) -> None:
     assert "/elsewhere" not in site.requests
 
 
-# Once: the fallback is not asked: such servers redirect what they do not know to their sign-in page.
+# Regression: the fallback is not asked: such servers redirect what they do not know to their sign-in page.
 def test_openid_connect_is_asked_behind_a_redirect(site: Site) -> None:
     site.put(RFC_8414, b"", status=302, Location=f"{site.url}/sign-in")
     site.put(OIDC, site.document())
@@ -174,9 +174,9 @@ def test_an_endpoint_that_is_missing(site: Site, key: str, value: object) -> Non
         "javascript:alert(1)",
         "token",
         "https://",
-        # Once: ValueError
+        # Regression: ValueError
         "https://[",
-        # Once: taken, and shown as it came
+        # Regression: taken, and shown as it came
         "https://example.org/\x1b]0;owned\x07",
     ],
 )
@@ -219,7 +219,7 @@ def test_how_the_client_is_to_say_who_it_is(site: Site, announced: dict[str, Any
 
 @pytest.mark.parametrize("grant", ["client_credentials", "jwt_bearer", "password"])
 def test_a_grant_without_a_browser_needs_no_authorization_endpoint(grant: str) -> None:
-    """Once: such a server's row was refused, and so was its metadata (RFC 8414 section 2 lets it leave that out)."""
+    """Once, such a server's row was refused, and so was its metadata (RFC 8414 section 2 lets it leave that out)."""
     provider = Provider(name="x", grant=grant, token_endpoint="https://auth.example.org/token")
     assert complete(provider) == provider
 

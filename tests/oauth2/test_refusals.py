@@ -63,7 +63,7 @@ def test_a_code_is_no_prefix_of_another(code: str) -> None:
     assert meaning in explain("invalid_grant", f"{code}: Trace ID: {code[6:]}999").message
 
 
-# Once: only the first place is looked at, and that is a longer code's
+# Regression: only the first place is looked at, and that is a longer code's
 @pytest.mark.parametrize(("longer", "code"), [("AADSTS500059", "AADSTS50005"), ("AADSTS530001", "AADSTS53000")])
 def test_a_code_behind_a_longer_one(longer: str, code: str) -> None:
     meaning = next(row["meaning"] for row in ROWS if row["match"] == code)

@@ -41,7 +41,7 @@ def read(previous: Token | None = None, scope: str = "asked", **response: Any) -
         (math.nan, ASSUMED_LIFETIME),
         (math.inf, ASSUMED_LIFETIME),
         ("Infinity", ASSUMED_LIFETIME),
-        # Once: bool is an int: good for one second
+        # Regression: bool is an int: good for one second
         (True, ASSUMED_LIFETIME),
     ],
 )
@@ -56,7 +56,7 @@ def test_expires_in_is_missing() -> None:
     assert read().valid_for() == pytest.approx(ASSUMED_LIFETIME, abs=2)
 
 
-# Once: 10**400 is an OverflowError at once, 1e300 one in `status`, which makes a date of it.
+# Regression: 10**400 is an OverflowError at once, 1e300 one in `status`, which makes a date of it.
 @pytest.mark.parametrize("expires_in", [10**400, 1e300, 1e18, "1" * 400, 10**12])
 def test_expires_in_is_huge(expires_in: object) -> None:
     token = read(expires_in=expires_in)
@@ -147,7 +147,7 @@ def test_refresh_token_expires_in_is_nonsense(refresh_token_expires_in: object) 
 
 
 def test_refresh_token_expires_in_of_a_rotated_token() -> None:
-    """The new token's own word counts, and the old one's never."""
+    """What the new token says counts, and never what the old one said."""
     old = replace(TOKEN, refresh_token_expires_at=12345)
     assert read(old).refresh_token_expires_at == 12345
     assert read(old, refresh_token="refresh").refresh_token_expires_at == 12345
@@ -161,7 +161,7 @@ def test_members_that_came_later_are_passed_over() -> None:
     assert Token.from_json(json.dumps(record), where="x") == TOKEN
 
 
-# Once: read as if it were ours, and written back without what we do not know
+# Regression: read as if it were ours, and written back without what we do not know
 def test_a_version_that_we_do_not_know() -> None:
     record = {**json.loads(TOKEN.to_json()), "version": 2}
     with pytest.raises(TokenStoreError, match="version"):
@@ -187,15 +187,15 @@ def test_a_version_that_we_do_not_know() -> None:
         '{"access_token": "a", "expires_at": null}',
         '{"access_token": "a", "expires_at": 1, "refresh_token": null}',
         '{"access_token": "a", "expires_at": 1, "scope": ["mail"]}',
-        # Once: bool is an int
+        # Regression: bool is an int
         '{"access_token": "a", "expires_at": true}',
-        # BUG: taken; then UnicodeEncodeError when it is put into the cache, or a cache of three lines
+        # Regression: taken; then UnicodeEncodeError when it is put into the cache, or a cache of three lines
         '{"version": 1, "access_token": "\\u00e9", "expires_at": 1}',
         '{"version": 1, "access_token": "a\\nb", "expires_at": 1}',
         '{"version": 1, "access_token": "a", "expires_at": 1, "refresh_token_expires_at": "1"}',
-        # Once: RecursionError
+        # Regression: RecursionError
         pytest.param("[" * 100_000, id="nested"),
-        # Once: taken; then OverflowError in valid_for()
+        # Regression: taken; then OverflowError in valid_for()
         pytest.param('{"access_token": "a", "expires_at": 1' + "0" * 400 + "}", id="huge"),
     ],
 )

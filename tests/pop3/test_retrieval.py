@@ -193,7 +193,7 @@ def test_a_refusal_in_the_middle_of_a_window() -> None:
                 assert run.fetch(unique_id).content() == server.messages[unique_id]
 
 
-# Once: the refusal of what nobody had asked for was that of the message which was asked for, or kept QUIT away.
+# Regression: the refusal of a message that was only read ahead counts for the one asked for, or prevents QUIT.
 @pytest.mark.parametrize(("capabilities", "last"), [("PIPELINING", 9), ("UIDL", 2)])
 def test_a_refusal_of_what_is_not_wanted_any_more(capabilities: str, last: int) -> None:
     for ends in (False, True):
@@ -255,7 +255,7 @@ def test_the_numbers_of_the_next_session_are_others() -> None:
         sent = dict(server.messages)
         for unique_id in order[:4]:
             run.fetch(unique_id)
-        del server.messages["uid-2"]  # somebody else was there
+        del server.messages["uid-2"]  # another session deleted it
         server.messages["uid-new"] = b"new\r\n"
         assert [run.fetch(unique_id).content() for unique_id in order[4:]] == list(sent.values())[4:]
         run.delete("uid-2")
@@ -293,7 +293,7 @@ def test_a_token_that_ends_in_the_session() -> None:
 
 @pytest.mark.parametrize("kind", ["one too many", "one left out"])
 def test_a_server_out_of_step_is_found_out(kind: str) -> None:
-    """Nothing is delivered for another message."""
+    """No message is delivered in place of another."""
     with served(20, timeout=0.5) as (server, run, order):
         whole = b"+OK here\r\n" + stuff_dots(server.messages["uid-6"]) + b".\r\n"
 

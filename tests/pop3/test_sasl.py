@@ -67,7 +67,7 @@ def test_a_control_character_cannot_break_out_of_its_field(mechanism: str, chara
         assert "ken" not in str(caught.value).replace("token", "")
 
 
-# Once: a name that the locale could not decode (surrogateescape) is a UnicodeEncodeError.
+# Regression: a name that the locale could not decode (surrogateescape) is a UnicodeEncodeError.
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 def test_a_name_that_is_no_text_is_an_error_of_ours(mechanism: str) -> None:
     with pytest.raises(ConfigError):
@@ -107,7 +107,7 @@ def test_a_refusal_is_read() -> None:
         as_challenge([1]),
         as_challenge("text"),
         as_challenge(None),
-        # Once: RecursionError, which is no ValueError
+        # Regression: RecursionError, which is not a ValueError
         pytest.param(base64.b64encode(b"[" * 40_000).decode(), id="nested"),
         pytest.param(base64.b64encode(b'{"a":' * 8_000).decode(), id="nested objects"),
         pytest.param(base64.b64encode(b"9" * 6_000).decode(), id="a long number"),

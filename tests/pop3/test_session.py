@@ -95,13 +95,13 @@ class Peer:
 
 @contextmanager
 def peer(*script: bytes | str | None) -> Iterator[Session]:
-    """A session with a peer that follows the script behind its greeting and CAPA."""
+    """A session with a peer that follows the script after its greeting and CAPA."""
     with Peer(*NO_CAPA, *script) as server, server.connect() as session:
         yield session
 
 
 def retrieve(session: Session, number: int = 1) -> bytes:
-    """A message, as retrieval.Retrieval takes it from the wire."""
+    """A message, read in the same way as retrieval.Retrieval does."""
     command, spool = Command(f"RETR {number}", multiline=True), Spool()
     session.dialogue.send(command)
     session.dialogue.response(command, spool.write)
@@ -359,7 +359,7 @@ def test_tls_at_a_plain_port(certificates: Certificates) -> None:
     assert "995" in caught.value.hint
 
 
-# BUG: told as lasting (76), with the advice to look at the port: a server that is overloaded does this too.
+# Regression: told as lasting (76), with the advice to look at the port: a server that is overloaded does this too.
 def test_a_connection_that_ends_in_the_handshake(certificates: Certificates) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
 
@@ -461,14 +461,14 @@ def test_nobody_listens() -> None:
         Session.connect("127.0.0.1", port, context=None, timeout=1)
 
 
-# Once: UnicodeError of the codec `idna`, which ends getmail and all rc files that come after.
+# Regression: UnicodeError of the codec `idna`, which ends getmail and all rc files that come after.
 @pytest.mark.parametrize("host", ["pop..example.org", ".example.org", "a" * 64 + ".example.org"])
 def test_a_host_that_is_no_name(host: str) -> None:
     with pytest.raises(OAuth2Pop3Error):
         Session.connect(host, 995, context=None, timeout=1)
 
 
-# Once: ValueError of ssl
+# Regression: ValueError of ssl
 @pytest.mark.parametrize("name", [".example.org", "a..b", "a" * 300])
 def test_a_server_hostname_that_is_no_name(certificates: Certificates, name: str) -> None:
     context = client_context(certificates)
@@ -490,7 +490,7 @@ def test_capabilities_in_any_case() -> None:
     assert capabilities["EXPIRE"] == ("0",)
 
 
-# Once: the names of mechanisms reach the message as they came.
+# Regression: the names of mechanisms reach the message as they came.
 def test_what_capa_says_does_not_reach_the_terminal_raw() -> None:
     with (
         Peer(b"+OK\r\n", "CAPA", b"+OK\r\nSASL \x1b[2JPLAIN\x07\r\n.\r\n") as server,
@@ -558,7 +558,7 @@ def test_a_server_that_drips(octets: bytes) -> None:
     thread.join(60)
 
 
-# Once: what came fast at first is time to drip later: one megabyte buys 51 hours at the default timeout.
+# Regression: octets that come fast at first buy time to be slow later: a megabyte, 51 hours at the default timeout.
 def test_a_server_that_drips_after_a_good_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
 
@@ -704,14 +704,14 @@ def test_a_listing_that_is_none(line: bytes) -> None:
     assert not TERMINAL.search(str(caught.value))
 
 
-# Once: int() takes what no RFC does, and the number goes into RETR and DELE.
+# Regression: int() accepts more than any RFC does, and the number goes into RETR and DELE.
 @pytest.mark.parametrize("number", [b"-1", b"1_0", b"+1", "\u0661".encode(), b"0"])
 def test_a_number_that_is_none(number: bytes) -> None:
     with peer(*NO_SIZES, "UIDL", b"+OK\r\n" + number + b" uid\r\n.\r\n") as session, pytest.raises(Pop3Error):
         session.listings()
 
 
-# Once: such a unique-id goes to the terminal and, with its NUL, into getmail's seen-file, whose separator that is.
+# Regression: such a unique-id goes to the terminal and, with NUL, the separator there, into getmail's seen-file.
 @pytest.mark.parametrize("unique_id", [b"a\x00b", b"\x1b[2J", b"a\x1b]0;x\x07", b"a\x1fb", "a\u2028b".encode()])
 def test_a_unique_id_that_cannot_be_kept(unique_id: bytes) -> None:
     with (
@@ -820,7 +820,7 @@ def test_the_json_of_a_refusal_is_told(mechanism: str, end: str) -> None:
         (b"-ERR [IN-USE] no\r\n", MaildropLocked),
         (b"-ERR [LOGIN-DELAY] no\r\n", MaildropLocked),
         (b"-ERR [X-OTHER] no\r\n", Pop3Error),
-        (b"+OK never mind\r\n", Pop3Error),  # a refusal is no success, whatever comes after it
+        (b"+OK never mind\r\n", Pop3Error),  # a refusal is not a success, whatever comes after it
         (b"", NetworkError),
     ],
 )
@@ -829,7 +829,7 @@ def test_what_follows_a_refusal(response: bytes, kind: type[OAuth2Pop3Error]) ->
     assert type(error) is kind
 
 
-# Once: RFC 2449 section 8: response codes are levels, [SYS/TEMP/...] is a kind of [SYS/TEMP].
+# Regression: response codes are hierarchical (RFC 2449 section 8), so [SYS/TEMP/...] is a kind of [SYS/TEMP].
 def test_a_response_code_of_more_levels() -> None:
     assert type(refused_by("AUTH XOAUTH2", b"+ \r\n", FORM, b"-ERR [SYS/TEMP/LDAP] down\r\n")) is NetworkError
 
@@ -844,11 +844,11 @@ def test_a_response_code_of_more_levels() -> None:
         challenge(["a", "list"]),
         challenge({"status": "\x1b]0;owned\x07\x9b2J\u202e\r\n\x00"}),
         challenge({"status": {"nested": ["\x1b[2J"]}}),
-        # Once: a key reaches the terminal as it came
+        # Regression: a key reaches the terminal as it came
         challenge({"\x1b]0;owned\x07": "1", "a\r\nb": "2"}),
-        # Once: UnicodeEncodeError
+        # Regression: UnicodeEncodeError
         challenge({"status": "\ud800"}),
-        # Once: RecursionError
+        # Regression: RecursionError
         pytest.param(b"+ " + base64.b64encode(b"[" * 30_000) + b"\r\n", id="nested"),
     ],
 )
@@ -858,7 +858,7 @@ def test_a_hostile_refusal(refusal: bytes) -> None:
     assert "no" in str(error)
 
 
-# Once: 60 KB of it on one line
+# Regression: 60 KB of it on one line
 def test_a_long_refusal_is_cut() -> None:
     many = {f"key-{number}": "x" * 50 for number in range(500)}
     error = refused_by("AUTH XOAUTH2", b"+ \r\n", FORM, challenge(many), "", b"-ERR no\r\n")
@@ -870,5 +870,5 @@ def test_a_server_that_sends_the_token_back() -> None:
     with peer("AUTH XOAUTH2", b"+ \r\n", FORM, challenge(echo), "", f"-ERR bad {TOKEN}\r\n".encode()) as session:
         with pytest.raises(AuthenticationRejected) as caught:
             session.authenticate("xoauth2", "ann@example.org", TOKEN, port=995)
-        # Once: "a message never holds a token" (errors.py)
+        # Regression: "a message never holds a token" (errors.py)
         assert TOKEN not in str(caught.value)

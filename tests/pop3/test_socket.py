@@ -25,7 +25,7 @@ def listener() -> Iterator[socket.socket]:
 
 
 def resolve_to(monkeypatch: pytest.MonkeyPatch, *numbers: int) -> None:
-    """Let any name have these ports of this machine for its addresses, in this order."""
+    """Make every name resolve to these ports of this machine, in this order."""
     found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in numbers]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
 
@@ -48,7 +48,7 @@ def test_what_the_first_address_said_is_told(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_the_time_is_that_of_the_whole_handshake(listener: socket.socket) -> None:
-    """A server that drips into it is not waited for any longer than one that says nothing."""
+    """A server that sends octet by octet has no more time than one that sends nothing."""
     connected = Socket.open("127.0.0.1", listener.getsockname()[1], 1.0)
     far, _ = listener.accept()
 

@@ -1,4 +1,4 @@
-"""A message as it comes from the server: what goes in in pieces comes out whole, from memory and from a file."""
+"""A message as it comes from the server: pieces go in, and the whole comes out, from memory and from a file."""
 
 from __future__ import annotations
 

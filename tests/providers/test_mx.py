@@ -26,7 +26,7 @@ RECORDS = {
 
 @pytest.fixture
 def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[dns.resolver.Resolver]:
-    """The name server, put in the place of the system's."""
+    """The name server, in place of the system's."""
     with NameServer(mx=RECORDS) as server:
         monkeypatch.setattr(dns.resolver, "Resolver", lambda: server.resolver)
         yield server.resolver

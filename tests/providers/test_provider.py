@@ -191,9 +191,9 @@ def test_what_is_an_address() -> None:
         ({**LEAST, "grants": ["implicit"]}, "unknown grant"),
         ({**LEAST, "sope": "mail"}, "Did you mean scope"),
         ({**LEAST, "name": "y"}, "unknown key"),
-        # Once: ValueError
+        # Regression: ValueError
         ({**LEAST, "token_endpoint": "https://["}, "https://"),
-        # Once: not looked at until a person signs in, and a ValueError then
+        # Regression: not looked at until a person signs in, and a ValueError then
         ({**LEAST, "redirect_uri": "http://127.0.0.1:99999/"}, "redirect_uri"),
         ({**LEAST, "redirect_uri": "callback"}, "redirect_uri"),
     ],
@@ -203,7 +203,7 @@ def test_a_row_that_cannot_be_worked_with(row: dict[str, Any], message: str) -> 
         make_provider("x", row, PLACE)
 
 
-# Once: they are written over state, code_challenge and redirect_uri
+# Regression: they are written over state, code_challenge and redirect_uri
 def test_authorization_parameters_do_not_replace_those_of_the_grant() -> None:
     from oauth2_pop3.oauth2.client import Client
     from oauth2_pop3.oauth2.grants.authorization_code import AuthorizationRequest

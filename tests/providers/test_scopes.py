@@ -179,7 +179,7 @@ def test_an_app_is_asked_for_no_more(by_protocol: Product) -> None:
 def test_registration_leaves_the_others_their_client(
     product: Product, authorization_server: AuthorizationServer, mail_server: Dovecot
 ) -> None:
-    """A refresh token is its client's: another client for who asks for IMAP would end the others' sign-in."""
+    """A refresh token belongs to its client: registering another client for IMAP would end earlier sign-ins."""
     product.use(authorization_server, mail_server, more=BY_PROTOCOL)
     text = product.config_file.read_text()
     product.configure("".join(line for line in text.splitlines(keepends=True) if "client_id" not in line))
@@ -265,7 +265,7 @@ def test_a_scope_that_nobody_knows() -> None:
         ("", ["mail", MAIL_SCOPE], MAIL_SCOPE),
         ("", ["calendar", "mail"], "mail"),
         ("", ["calendar"], ""),
-        ("", ["calendar", "offline_access"], ""),  # once: offline_access, a token that opens nothing
+        ("", ["calendar", "offline_access"], ""),  # regression: offline_access, a token that opens nothing
         ("", [MAIL_SCOPE, "offline_access"], f"{MAIL_SCOPE} offline_access"),
         ("mail", ["mail", 7], "mail"),
         ("a offline_access b", ["offline_access"], "a offline_access b"),

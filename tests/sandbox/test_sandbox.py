@@ -1,4 +1,4 @@
-"""`oauth2-pop3 sandbox` as a user runs it, and the quirks of Google and Microsoft that only the sandbox can act."""
+"""`oauth2-pop3 sandbox` as a user runs it, and quirks of Google and Microsoft that only the sandbox can imitate."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_an_unknown_act(product: Product) -> None:
 
 
 class Play:
-    """The product beside a sandbox in this process, whose switches the test has at hand."""
+    """The product beside a sandbox in this process, whose settings the test can change."""
 
     def __init__(self, product: Product, getmail: Getmail, sandbox: Sandbox) -> None:
         self.product = product
@@ -158,7 +158,7 @@ def test_google_and_a_scope_that_was_cut(play: Callable[..., Play]) -> None:
 
 
 def test_expire_0_and_getmail_that_keeps(play: Callable[..., Play]) -> None:
-    """Google's server may drop a message once it was retrieved: what was retrieved must have been delivered."""
+    """Google's server may drop a message once it was retrieved, so every retrieved message must be delivered."""
     begun = play("google")
     begun.sandbox.deliver(7)
     result = begun.getmail.run()

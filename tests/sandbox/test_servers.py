@@ -1,4 +1,4 @@
-"""The sandbox's servers, driven by software not ours: requests, oauthlib's client, poplib, getmail6."""
+"""The sandbox's servers, tried with other people's software: requests, oauthlib's client, poplib, getmail6."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 
 class Client:
-    """A mail program's OAuth half, of requests and oauthlib's WebApplicationClient."""
+    """The OAuth half of a mail program, made of requests and oauthlib's WebApplicationClient."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
@@ -92,7 +92,7 @@ class Client:
         return self.post(grant_type="refresh_token", refresh_token=refresh_token, **changes)
 
     def tokens(self, **parameters: Any) -> dict[str, Any]:
-        """Sign in and exchange the code, the response parsed by oauthlib."""
+        """Sign in and exchange the code; oauthlib parses the response."""
         response = self.exchange(self.sign_in(**parameters)["code"])
         assert response.status_code == 200, response.text
         self.oauth.parse_request_body_response(response.text, scope=None)
@@ -492,7 +492,7 @@ def test_stls(start: Start) -> None:
     assert "SASL" not in connection.capa()
     with pytest.raises(poplib.error_proto, match="Not without TLS"):
         connection._shortcmd("AUTH XOAUTH2")
-    # What was smuggled in behind STLS in plain text must not be answered under TLS.
+    # Commands that were smuggled in after STLS in plain text must not be executed under TLS.
     connection._putline(b"STLS\r\nCAPA")
     assert connection._getresp().startswith(b"+OK")
     context = ssl.create_default_context(cafile=str(sandbox.ca_certs))
@@ -529,7 +529,7 @@ def test_pop3_faults(start: Start) -> None:
     connection = connect()
     assert connection.uidl()[1] == [b"1 same", b"2 same"]
     connection.quit()
-    server.faults = Faults(long_line=1 << 21)  # longer than poplib bears, and than getmail, which raises its limit
+    server.faults = Faults(long_line=1 << 21)  # longer than poplib accepts, also with getmail's higher limit
     with pytest.raises(poplib.error_proto, match="line too long"):
         connect().retr(1)
     server.faults = Faults(stall_at="STAT", stall_seconds=0.2)
@@ -601,7 +601,7 @@ def test_stock_getmail6(start: Start, tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_stock_getmail6_takes_a_refusal_for_success(start: Start, tmp_path: Path) -> None:
-    """The fault of HOSTS.md, seen from the server: the next command is consumed as the response."""
+    """A fault of getmail6's own types, seen from the server: the next command is taken for the response to AUTH."""
     from getmailcore.exceptions import getmailOperationError
 
     sandbox = start()

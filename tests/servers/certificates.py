@@ -37,7 +37,7 @@ class Certificates:
                 not_after=now - datetime.timedelta(days=2),
             ),
         )
-        # By an authority that nobody trusts; to a client the same as a certificate that signs itself.
+        # From an authority that nobody trusts; to a client it is the same as a self-signed certificate.
         self._write("self-signed", trustme.CA().issue_cert(*NAMES))
         self.server_pem = self.pem("good")
         self.server_key = self.key("good")

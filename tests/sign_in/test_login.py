@@ -40,7 +40,7 @@ def stack(product: Product, authorization_server: AuthorizationServer, dovecot: 
 
 
 def _endpoints(server: AuthorizationServer) -> str:
-    """A row that names these leaves nothing to the metadata, registration neither."""
+    """A row that names these needs no metadata, and no registration either."""
     return f'authorization_endpoint = "{server.issuer}/auth"\ntoken_endpoint = "{server.issuer}/token"\n'
 
 
@@ -171,7 +171,7 @@ def test_with_a_terminal_the_browser_may_still_be_first(stack: Stack) -> None:
 
 
 def test_a_line_longer_than_a_terminals_own_limit(stack: Stack) -> None:
-    """4,095 octets is all that a terminal gives of a line when it edits lines itself."""
+    """A terminal that edits lines itself hands over no more than 4,095 octets of a line."""
     product, server, _ = stack
     with Terminal(product, ADDRESS) as terminal:
         redirect = server.sign_in(terminal.url(), ADDRESS, follow_redirect=False)
@@ -196,6 +196,8 @@ def test_something_else_pasted_is_told_and_the_wait_goes_on(stack: Stack) -> Non
         url = terminal.url()
         terminal.type("http://127.0.0.1:1/callback?code=abc&state=not-ours\n")
         terminal.shows("belongs to another sign-in")
+        terminal.type("http://127.0.0.1:1/callback?code=abc\n")
+        terminal.shows("not the address of the last page of this sign-in")
         terminal.type(server.sign_in(url, ADDRESS, follow_redirect=False) + "\n")
         assert terminal.ends() == 0, terminal.text
 
@@ -220,7 +222,7 @@ def test_the_client_is_asked_for_with_the_way_to_register_one(
     assert product.token(), "the secret that was typed serves the refresh"
 
 
-# -- what may be wrong is said at once
+# -- whatever may be wrong is reported at once
 
 
 def test_no_refresh_token(product: Product, authorization_server: AuthorizationServer, dovecot: Dovecot) -> None:
@@ -436,7 +438,7 @@ class Terminal:
 
     def type(self, keys: str) -> None:
         data = keys.encode()
-        while data:  # a terminal takes no more than so much at once
+        while data:  # a terminal takes only a limited amount at once
             select.select([], [self._fd], [], 10)
             data = data[os.write(self._fd, data[:512]) :]
             time.sleep(0.01)

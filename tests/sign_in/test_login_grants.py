@@ -85,7 +85,7 @@ def test_device_code(stack: Stack, browser: Browser) -> None:
 
 
 def test_the_picture_on_the_terminal_is_what_a_scanner_reads(stack: Stack) -> None:
-    """A real terminal's lines, painted as it would paint them; what is read from that leads to the sign-in."""
+    """A real terminal's lines, drawn as a picture; the URL that is read from the picture leads to the sign-in."""
     zxingcpp = pytest.importorskip("zxingcpp")
     product, server, _ = stack
     terminal, its_end = pty.openpty()

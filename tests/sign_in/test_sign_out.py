@@ -72,7 +72,7 @@ def test_a_provider_that_cannot_revoke(signed_in: Product, authorization_server:
 
 @pytest.mark.parametrize("content", ["", "{", '{"version": 2, "access_token": "x", "expires_at": 1}'])
 def test_tokens_that_cannot_be_read_are_forgotten_too(content: str, signed_in: Product) -> None:
-    """Once: they stayed for ever, and so did the readable copy of the access token."""
+    """Once, they stayed for ever, and so did the readable copy of the access token."""
     product = signed_in
     (product.state / "tokens" / f"{ADDRESS}.json").write_text(content)
     result = product.run("logout", ADDRESS)
@@ -83,7 +83,7 @@ def test_tokens_that_cannot_be_read_are_forgotten_too(content: str, signed_in: P
 
 
 def test_a_mailbox_does_not_end_the_sign_in_of_the_person_who_opens_it(signed_in: Product) -> None:
-    """Once: signing out of a shared mailbox revoked the person's own tokens."""
+    """Once, signing out of a shared mailbox revoked the person's own tokens."""
     product = signed_in
     shared = "sales@example.org"
     with product.config_file.open("a") as file:
@@ -158,7 +158,7 @@ def test_a_client_without_a_client_id(endpoint: Revocation) -> None:
     assert not any("client_id" in form for form in endpoint.requests)
 
 
-# Once: "Google has not revoked them" at each logout, for the access token that had ended with its refresh token
+# Regression: "Google has not revoked them" at each logout, for the access token that had ended with its refresh token
 @pytest.mark.parametrize("hints", [("access_token",), ("refresh_token", "access_token")])
 @pytest.mark.usefixtures("home")
 def test_google_says_that_a_token_is_dead_already(hints: tuple[str, ...], endpoint: Revocation) -> None:

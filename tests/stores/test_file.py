@@ -1,4 +1,4 @@
-"""Our own stores pass the contract that a stranger's has to."""
+"""The built-in stores pass the same contract test as those of plugins."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ANN = "ann@example.org"
 
 
 class MemoryStore(TokenStore):
-    """The one of the docstring in oauth2_pop3.stores."""
+    """The store of the docstring in oauth2_pop3.stores."""
 
     name = "memory"
     tokens: dict[str, str]
@@ -129,13 +129,13 @@ class TestFileStore(TokenStoreContract):
         self.make().save(ANN, self.token)  # it is replaced, and nothing written through it
         assert not file.is_symlink()
 
-    # Once: IsADirectoryError
+    # Regression: IsADirectoryError
     def test_a_directory(self, file: Path) -> None:
         file.unlink()
         file.mkdir(0o700)
         self.refuses("it is a directory|it is not a regular file")
 
-    # Once: it waits for a writer for ever
+    # Regression: it waits for a writer for ever
     def test_a_pipe(self, file: Path) -> None:
         file.unlink()
         os.mkfifo(file, 0o600)
@@ -168,7 +168,7 @@ class TestFileStore(TokenStoreContract):
         assert self.make().load(ANN) == self.token
         self.make().save(ANN, self.token)
 
-    # Once: a killed writer's file holds a refresh token, and `logout` leaves it there
+    # Regression: a killed writer's file holds a refresh token, and `logout` leaves it there
     def test_delete_leaves_nothing(self, file: Path) -> None:
         (file.parent / f"{file.name}.tmp").write_text(self.token.to_json())
         self.make().delete(ANN)

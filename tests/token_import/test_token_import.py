@@ -27,7 +27,7 @@ PASSWORD = "what the mail program gives to emailproxy"
 
 @pytest.fixture(scope="session")
 def others(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bin directory of a virtual environment with the programs of others."""
+    """The bin directory of a virtual environment with the other programs."""
     venv = tmp_path_factory.mktemp("others") / "venv"
     run(sys.executable, "-m", "venv", str(venv), check=True)
     packages = ("emailproxy", "mutt-oauth2", "keyrings.alt")
@@ -59,7 +59,7 @@ def as_it_is(path: Path) -> tuple[str, int, int, int]:
 
 
 def take_over(product: Product, file: Path, *arguments: str, stdin: str | None = None) -> Completed:
-    """Import; the file stays as it is, and what is printed holds no secret."""
+    """Import, and check that the file is unchanged and that no secret was printed."""
     before = as_it_is(file)
     result = product.run("import", str(file), *arguments, stdin=stdin)
     assert as_it_is(file) == before
@@ -77,7 +77,7 @@ def works(product: Product, server: AuthorizationServer, client: Client = NATIVE
 
 
 def getmail_file(server: AuthorizationServer, directory: Path, client: Client, **more: object) -> Path:
-    """The file of getmail's script, as the script itself leaves it after a refresh."""
+    """The file of getmail's script, as that script leaves it after a refresh."""
     tokens = server.issue_tokens(ADDRESS, client=client)
     record = {
         "scope": SCOPE,
@@ -128,7 +128,7 @@ def test_mutt_s_script(encrypted: bool, product: Product, stack: AuthorizationSe
     source = source.replace("https://accounts.google.com/o/oauth2/token", f"{stack.issuer}/token")
     source = source.replace("'client_id': '',", f"'client_id': '{client.client_id}',", 1)
     source = source.replace("'client_secret': '',", f"'client_secret': '{client.client_secret}',", 1)
-    # A stand-in for GPG, which has the same two ends; the benchmark runs it with GPG itself.
+    # A substitute for GPG, with the same input and output; the benchmark uses GPG itself.
     encrypt, decrypt = (["base64"], ["base64", "-d"]) if encrypted else (["cat"], ["cat"])
     source = re.sub(r"ENCRYPTION_PIPE = .*", f"ENCRYPTION_PIPE = {encrypt}", source, count=1)
     source = re.sub(r"DECRYPTION_PIPE = .*", f"DECRYPTION_PIPE = {decrypt}", source, count=1)
@@ -183,7 +183,7 @@ def test_mutt_oauth2_of_pypi(product: Product, stack: AuthorizationServer, other
 def test_emailproxy(
     product: Product, stack: AuthorizationServer, dovecot: Dovecot, others: Path, tmp_path: Path
 ) -> None:
-    """It signs in itself, as a mail program asks it for mail, and keeps its tokens as it does."""
+    """It signs in itself when a mail program asks it for mail, and keeps its tokens in its own way."""
     pop3_port, redirect_port = ports.free(), ports.free()
     config = write(
         tmp_path / "emailproxy.config",

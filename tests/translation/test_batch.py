@@ -15,7 +15,7 @@ OLD = b"poll pop.gmail.com proto pop3 user ann@gmail.com pass hunter2 ssl\n"
 
 @pytest.fixture
 def files(home: Path) -> list[str]:
-    """One that can be translated, between two that cannot."""
+    """A file that can be translated, between two that cannot."""
     for name, content in {"fetchmail-bad": b"pol x\n", "fetchmailrc": OLD}.items():
         (home / name).write_bytes(content)
     return [str(home / name) for name in ("fetchmail-bad", "fetchmailrc", "missing")]

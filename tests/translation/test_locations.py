@@ -20,7 +20,7 @@ class AnyRc(FetchmailRc):
 
 
 def test_a_file_in_its_own_place_is_taken_whatever_is_in_it(home: Path) -> None:
-    """That it cannot be read as one is worth an error, and not silence."""
+    """If it cannot be read in that dialect, that must be an error, not silence."""
     (home / ".rc").write_bytes(b"what is this")
     assert find([AnyRc()], with_backup=False, warn=pytest.fail) == [str(home / ".rc")]
 

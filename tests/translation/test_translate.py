@@ -179,7 +179,7 @@ provider = "example"
 
 
 def test_an_account_of_the_config_without_a_provider_asks_nobody(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once: its MX record was looked up."""
+    """Once, its MX record was looked up."""
     configure(home, '[accounts."ann@example.org"]\nclient_id = "x"\n')
     monkeypatch.setattr("oauth2_pop3.providers.mx.mail_exchanges", lambda _: pytest.fail("asked of the network"))
     assert decision("pop3 pop.gmail.com ann@example.org x").provider == "google"
@@ -227,7 +227,7 @@ def test_only_the_providers_that_are_needed_are_built(
 
 
 def test_no_https_client_is_loaded(home: Path) -> None:
-    """A translation asks nothing of the network, and that client takes longer to load than a file to translate."""
+    """A translation makes no network request, and the HTTP client takes longer to load than a file to translate."""
     code = (
         "import sys\nfrom oauth2_pop3.translation.translate import Translator\n"
         "result = Translator().translate('fetchmailrc', b'poll pop.gmail.com proto pop3 user a@gmail.com ssl')\n"

@@ -23,7 +23,7 @@ PASSWORD = Dovecot.password
 
 
 class Move:
-    """One host's file, moved with a person's own hands. both: Bob has mail too, and signs in."""
+    """One host's file, moved step by step as a person would. both: Bob has mail too, and signs in."""
 
     def __init__(self, product: Product, server: AuthorizationServer, dovecot: Dovecot) -> None:
         self.product = product
@@ -43,7 +43,7 @@ class Move:
     def run(
         self, host: Fetchmail | Mpop | Getmail, file: Path, *, arguments: Sequence[str] = (), others: Sequence[str] = ()
     ) -> str:
-        """The whole way; the translated file. others: people that stay with their password."""
+        """Go all the way; returns the translated file. others: people who keep their password."""
 
         def fetched() -> None:
             result = host.run()
@@ -89,7 +89,7 @@ def move(product: Product, authorization_server: AuthorizationServer, dovecot: D
 def fill(
     authorization_server: AuthorizationServer, certificates: Certificates, dovecot: Dovecot, home: Path
 ) -> Callable[[str], str]:
-    """Names and paths into a file's text."""
+    """Put names and paths into a file's text."""
     shutil.copy(authorization_server.ca_file, home / "ca.pem")
     hashed = home / "hashed"
     hashed.mkdir()
@@ -184,7 +184,7 @@ def test_mpop(name: str, move: Move, fill: Callable[[str], str], home: Path) -> 
 def test_an_mpop_account_that_stays_does_not_inherit_the_helper(
     move: Move, fill: Callable[[str], str], home: Path
 ) -> None:
-    """Bob's account begins with what Ann's says, and goes on with its password."""
+    """Bob's account inherits from Ann's, and keeps its password."""
     mpop = Mpop(home)
     mpop.configure(fill(MPOPRC["inherited"]))
     move.people.append(BOB)
@@ -214,7 +214,7 @@ def test_getmail(
 
 
 def test_getmail_without_tls(move: Move, fill: Callable[[str], str], getmail: Getmail) -> None:
-    """Its type has none; ours signs in after STLS."""
+    """getmail's own type has none; the type oauth2-pop3 signs in after STLS."""
     file = getmail.configure(
         fill("type = SimplePOP3Retriever\nserver = localhost\nport = <POP3>\nusername = <ANN>\npassword = <SECRET>\n")
     )

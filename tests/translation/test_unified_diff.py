@@ -12,7 +12,7 @@ from oauth2_pop3.translation.unified_diff import unified_diff
 
 
 def applied(diff: str, old: list[str]) -> list[str]:
-    """What a unified diff makes of lines; every number, context line and removed line has to fit."""
+    """Apply a unified diff to lines; every number, context line and removed line has to fit."""
     new: list[str] = []
     at = 0
     lines = diff.splitlines()
@@ -104,13 +104,13 @@ def test_nothing_changes() -> None:
 
 
 def test_masks_and_edits_that_meet() -> None:
-    """A mask that an edit cuts is kept on both sides of it, and masks that overlap are one."""
+    """A mask that an edit splits is kept on both sides of it, and masks that overlap are one."""
     source = SourceText("rc", b"one two three four\n")
     lines = unified_diff(source, [Edit(4, 7, "2"), Edit(13, 13, "!")], [(2, 6), (5, 10), (12, 15)]).splitlines()
     assert lines[-2:] == ["-on********re********our", "+on********2********re********!********our"]
 
 
 def test_lines_put_in_behind_the_last_one() -> None:
-    """A traceback, once."""
+    """Once, this was a traceback."""
     diff = unified_diff(SourceText("rc", b"1\n2\n"), [Edit(4, 4, "3\n4\n")], [])
     assert diff == "--- rc\n+++ rc (translated)\n@@ -1,2 +1,4 @@\n 1\n 2\n+3\n+4\n"

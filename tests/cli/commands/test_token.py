@@ -41,7 +41,7 @@ def test_warm(signed_in: Product, authorization_server: AuthorizationServer) -> 
 
 
 def test_the_warm_path_imports_nothing(signed_in: Product) -> None:
-    """Modules that a bare interpreter has not, beside our two: none."""
+    """No module is loaded that a bare interpreter has not, except our two."""
     code = "import sys; before = set(sys.modules); {}; print(*sorted(set(sys.modules) - before))"
     run = (
         "import os; os.write = lambda fd, data: (print(*sorted(set(sys.modules) - before)), len(data))[1]; "
@@ -158,7 +158,7 @@ def test_a_token_store_that_others_can_read_is_refused(signed_in: Product) -> No
     assert "chmod 600" in result.stderr
 
 
-# -- passing faults throw nothing away
+# -- temporary problems throw nothing away
 
 
 @pytest.mark.parametrize("fault", ["429:7", "503", "drop", "stopped"])
@@ -188,7 +188,7 @@ def _go_wrong(server: AuthorizationServer, fault: str) -> None:
 def test_an_answer_that_is_lost_costs_a_sign_in_and_is_told(
     signed_in: Product, authorization_server: AuthorizationServer
 ) -> None:
-    """The server replaced the refresh token and we never learned the new one: nobody can mend that from here."""
+    """The server has replaced the refresh token, and the new one was lost: only a person can repair that."""
     authorization_server.fault("lost", times=1)
     signed_in.expire()
     assert signed_in.run("token", ADDRESS).returncode == 75
@@ -214,7 +214,7 @@ def test_revoked(signed_in: Product, authorization_server: AuthorizationServer) 
 def test_on_invalid_grant_the_store_is_read_again(
     signed_in: Product, authorization_server: AuthorizationServer
 ) -> None:
-    """Somebody without our lock (another machine, a restored backup) put a newer refresh token there meanwhile.
+    """Something that does not use our lock (another machine, a restored backup) has stored a newer refresh token.
 
     That is after the old one was read: the server is frozen until a connection to it shows that it was.
     """
@@ -337,7 +337,7 @@ def test_providers(product: Product) -> None:
 
 
 def test_no_secret_in_any_argument_list(signed_in: Product, authorization_server: AuthorizationServer) -> None:
-    """All that a process of ours is started with while it refreshes: read from /proc as any user could."""
+    """The arguments of every process of a refresh, read from /proc as any user could."""
     authorization_server.fault("slow:1", times=1)
     signed_in.expire()
     with subprocess.Popen([signed_in.command, "token", ADDRESS], stdout=subprocess.PIPE) as process:

@@ -46,7 +46,7 @@ def test_oauthbearer_has_the_server_in_it(signed_in: Product, dovecot: Dovecot) 
     assert signed_in.run("token", ADDRESS, "--host", "x").returncode == 64
     for port in ("0", "65536", "x", "-1", "9" * 5000):
         assert signed_in.run("token", ADDRESS, "--format", "oauthbearer", "--port", port).returncode == 64
-    # Once: it could carry fields of its own
+    # Regression: it could carry fields of its own
     result = signed_in.run("token", ADDRESS, "--format", "oauthbearer", "--host", "x\x01auth=Bearer y")
     assert (result.returncode, result.stdout) == (78, "")
 

@@ -28,7 +28,7 @@ JWT_LIKE = "eyJ0eXAiOiJKV1QiLCJub25jZSI6Ik" * 120
 
 @pytest.fixture
 def long_token(product: Product, authorization_server: AuthorizationServer, dovecot: Dovecot) -> Product:
-    """An account whose token is long; no server has given it out, which the programs find out later."""
+    """An account whose token is long. No server has issued it, but the programs find that out later."""
     product.use(authorization_server, dovecot)
     assert product.login(authorization_server).returncode == 0
     cache = product.state / "access" / ADDRESS
@@ -38,7 +38,7 @@ def long_token(product: Product, authorization_server: AuthorizationServer, dove
 
 @contextmanager
 def sandbox(directory: Path, product: Product, act: str, length: int) -> Iterator[Sandbox]:
-    """One whose access tokens have so many characters."""
+    """A sandbox whose access tokens have this many characters."""
     servers = Sandbox(directory, act)
     servers.act = replace(servers.act, access_token_length=length)
     with servers:
@@ -77,11 +77,11 @@ def test_mpop_at_a_terminal_and_in_the_night(
     if version >= (1, 4, 22):
         pytest.skip("this mpop sends long tokens")
     configure(mpop, dovecot, authorization_server, f"oauth2-pop3 token {ADDRESS}")
-    # A person is told before mpop says it in its words.
+    # A person is told before mpop says it in its own words.
     shown = on_a_terminal(mpop.command, "-q", "-a")
     assert REMARK in shown
     assert "longer than 4093 characters" in shown.partition(REMARK)[2]
-    # cron gets what mpop says, and nothing of ours, which to other hosts would be a fault.
+    # cron gets only what mpop says: other hosts would take a remark for an error.
     result = mpop.run()
     assert result.returncode == 65
     assert "longer than 4093 characters" in result.stderr
@@ -91,7 +91,7 @@ def test_mpop_at_a_terminal_and_in_the_night(
 def test_the_longest_that_mpop_sends(
     long_token: Product, home: Path, dovecot: Dovecot, authorization_server: AuthorizationServer
 ) -> None:
-    """Where we say nothing, mpop comes to the server's own refusal."""
+    """If there is no remark, mpop gets as far as the server's refusal."""
     mpop = Mpop(home)
     configure(mpop, dovecot, authorization_server, f"cat {home}/token")
     length = next(n for n in range(4000, 2000, -1) if not sasl.too_long_remark(ADDRESS, "x" * n))
@@ -125,7 +125,7 @@ def test_a_person_is_told(arguments: list[str], told: bool, long_token: Product)
 
 
 def test_the_forms_of_sasl_are_told_everywhere(long_token: Product) -> None:
-    """They are for whoever writes a client, or tries one."""
+    """These forms are for people who write a client, or try one."""
     for form in ("xoauth2", "oauthbearer"):
         result = long_token.run("token", ADDRESS, "--format", form, check=True)
         assert REMARK in result.stderr

@@ -29,7 +29,7 @@ while [ -e {wait} ]; do sleep 0.02; done
 
 
 class Delivery:
-    """An MDA, which can kill the getmail whose child it is, or wait."""
+    """An MDA that can kill the getmail that started it, or wait."""
 
     def __init__(self, getmail: Getmail) -> None:
         self._getmail = getmail
@@ -111,7 +111,7 @@ def test_an_access_token_that_ends_in_the_session(
     dovecot: Dovecot,
     certificates: Certificates,
 ) -> None:
-    """Dovecot lets a session go on; Exchange ends it at the next command, in these words."""
+    """Dovecot lets a session continue; Exchange ends it at the next command, in these words."""
     dovecot.clear(ADDRESS)
     dovecot.add_messages(ADDRESS, MESSAGES)
     product.use(authorization_server, dovecot, client=NATIVE_SHORT)

@@ -1,4 +1,4 @@
-"""The options of a getmailrc: what is text becomes a value, or an error that names the option."""
+"""The options of a getmailrc: a text becomes a value, or an error that names the option."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_nothing_but_a_username() -> None:
     assert not options.allow_insecure_loopback
 
 
-# Once: only blanks were taken for a name
+# Regression: only blanks were taken for a name
 @pytest.mark.parametrize("username", [None, "", "  "])
 def test_no_username(username: str | None) -> None:
     with pytest.raises(ConfigError, match="username"):
@@ -43,7 +43,7 @@ def test_a_shared_mailbox() -> None:
 
 
 @pytest.mark.parametrize("name", ["port", "timeout"])
-# Once: 5,000 digits are more than int() takes: ValueError, which ends getmail and the rc files that come after
+# Regression: 5,000 digits are more than int() takes: ValueError, which ends getmail and the rc files that come after
 @pytest.mark.parametrize(
     "text", ["0", "-1", "65536", "1.5", "abc", "0x10", "1 2", "1e3", "__import__('os')", "9" * 5000, "²"]
 )
@@ -92,7 +92,7 @@ def test_a_list_of_strings(text: str, strings: tuple[str, ...]) -> None:
         "exit()",
         "('a', exit())",
         "\x00",
-        # Once: RecursionError, MemoryError
+        # Regression: RecursionError, MemoryError
         pytest.param("(" * 5000, id="nested"),
         pytest.param("-" * 100_000 + "1", id="minus"),
     ],
@@ -125,7 +125,7 @@ def test_files(name: str, home: Path) -> None:
         read(**{name: str(home)})
 
 
-# Once: RuntimeError of pathlib
+# Regression: RuntimeError of pathlib
 def test_the_home_of_nobody() -> None:
     with pytest.raises(ConfigError, match="ca_certs"):
         read(ca_certs="~no-such-user-here/ca.pem")
@@ -136,7 +136,7 @@ def test_a_file_name_that_is_none() -> None:
         read(ca_certs="a\x00b")
 
 
-# Once: checked in small letters and handed on as written: XOAUTH2 is then "not offered", or sent in OAUTHBEARER's form
+# Regression: checked in lower case and passed on as written: XOAUTH2 is "not offered", or sent in OAUTHBEARER's form
 @pytest.mark.parametrize("text", ["auto", "AUTO", "xoauth2", "XOAUTH2", "OAuthBearer"])
 def test_the_mechanism_in_any_case(text: str) -> None:
     assert read(mechanism=text).mechanism in ("auto", *MECHANISMS)
@@ -157,7 +157,7 @@ def test_the_envelope(text: str, field: tuple[str, int]) -> None:
     assert read(envelope_recipient=text).envelope_field == field
 
 
-# Once: no name at all is taken, and int() takes what is no number
+# Regression: an empty name is accepted, and int() accepts what is not a number
 @pytest.mark.parametrize("text", ["X:0", "X:-1", "X:a", "X:1:2", ":1", "X:1_0", "X Y"])
 def test_what_is_no_envelope(text: str) -> None:
     with pytest.raises(ConfigError, match="envelope_recipient"):

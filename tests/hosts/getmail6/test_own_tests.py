@@ -1,4 +1,4 @@
-"""getmail6's own tests pass with our plugin installed as they do without it.
+"""getmail6's own tests pass with oauth2-pop3 installed as they do without it.
 
 They are in its source distribution on PyPI, and are taken from there at each run: test/test.py and
 test/test_mock_servers.py, which `make unittests` runs. What it has beside them is not for here: test/getmaildms.bats
@@ -50,7 +50,7 @@ def source(_workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Pat
     """The source distribution, unpacked."""
     directory = tmp_path_factory.mktemp("getmail6")
     pip = str(_workshop.tools / "bin/pip")
-    # Its setup.py asks for the version at once: pip needs setuptools, which it has from the index too.
+    # Its setup.py is run to find the version: pip needs setuptools, which it also gets from the index.
     result = run(
         pip,
         "download",
@@ -73,7 +73,7 @@ def source(_workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @pytest.fixture
 def bench() -> Iterator[Path]:
-    """A directory that any user can work in: getmail delivers nothing for root, and pytest's own is closed."""
+    """A directory that any user can work in: getmail does not deliver as root, and pytest's directory is closed."""
     directory = Path(tempfile.mkdtemp(prefix="getmail6-", dir="/tmp"))
     directory.chmod(0o755)
     yield directory
@@ -81,7 +81,7 @@ def bench() -> Iterator[Path]:
 
 
 class Runner:
-    """Who runs the tests: ourselves, or for root (getmail delivers nothing for root) a user that has a home."""
+    """The user who runs the tests: this one, or if it is root, as whom getmail does not deliver, one with a home."""
 
     def __init__(self) -> None:
         self.python = sys.executable
@@ -102,7 +102,7 @@ class Runner:
 
 
 def outcomes(source: Path, python: Path, bench: Path, runner: Runner) -> dict[str, str]:
-    """Run them in a copy of the source: passed or failed, by test."""
+    """Run them in a copy of the source; returns "passed" or "failed" for each test."""
     directory = bench / f"run-{python.parts[-3]}"
     shutil.copytree(source, directory)
     shutil.rmtree(directory / "getmailcore")  # so that the installed one is tested, which is the same
@@ -127,7 +127,7 @@ def outcomes(source: Path, python: Path, bench: Path, runner: Runner) -> dict[st
     with (directory / "log").open("wb") as log:
         how: dict[str, Any] = {"cwd": directory, "env": environment, "stdout": log, "stderr": log}
         process = subprocess.Popen(command, start_new_session=True, **how, **runner.identity)
-    # A test that failed leaves a getmail behind which waits for its server, and pytest waits for that one.
+    # A failed test leaves a getmail behind that waits for its server, and pytest would wait for that getmail.
     deadline = time.monotonic() + 180
     while process.poll() is None and not complete(report) and time.monotonic() < deadline:
         time.sleep(0.05)

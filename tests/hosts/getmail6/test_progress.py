@@ -1,4 +1,4 @@
-"""The bar beside getmail, as a person sees it: the unmodified getmail, of PyPI and of Debian, Dovecot, a terminal."""
+"""getmail's progress bar as a person sees it: the unmodified getmail, from PyPI and Debian, Dovecot, a terminal."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BAR = re.compile(r"progress@example\.org: (\d+)/(\d+) messages \|\S* *\| \S+/\S+
 
 
 class Seen:
-    """What a person sees on a terminal of 80 columns: bars, by what they say; lines, when all is over."""
+    """What a person sees on a terminal of 80 columns. bars: by what they say. lines: those left at the end."""
 
     def __init__(self, written: str) -> None:
         self.written = written
@@ -151,7 +151,7 @@ def test_it_is_gone_before_anything_else_is_written(
             assert len(getmail.message_ids()) == MESSAGES
         with subtests.test("Ctrl-C"):
             getmail.forget()
-            path.fault = Fault("RETR 5", "stall")  # or a child of getmail's may get it, and say so
+            path.fault = Fault("RETR 5", "stall")  # otherwise a child of getmail's may get the signal, and say so
             seen = run(getmail, "-q", "exec", typed={" 4/30": "\x03"})
             assert seen.lines == ["getmailrc: user aborted"]
             assert seen.bars

@@ -1,4 +1,4 @@
-"""The unmodified getmail, of PyPI and of Debian, fetches mail from Dovecot with `type = oauth2-pop3`."""
+"""The unmodified getmail, from PyPI and from Debian, fetches mail from Dovecot with `type = oauth2-pop3`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def address() -> str:
 def ready(
     product: Product, authorization_server: AuthorizationServer, dovecot: Dovecot, address: str
 ) -> Callable[..., None]:
-    """ready(MESSAGES): so many messages are on the server, and the account has signed in."""
+    """ready(MESSAGES): puts this many messages on the server and signs the account in."""
 
     def prepare(messages: int, pop3: Dovecot = dovecot) -> None:
         pop3.add_messages(address, messages)
@@ -120,7 +120,7 @@ def test_the_seen_file_serves_on_after_a_switch_of_type(
 def test_a_shared_mailbox_uses_the_persons_token(
     getmail: Getmail, product: Product, dovecot: Dovecot, address: str, ready: Callable[..., None]
 ) -> None:
-    """Dovecot gives no one else's maildrop, and says so: what counts is whose token is sent for which mailbox."""
+    """Dovecot opens no other user's maildrop, and says so: what counts is whose token is sent for which mailbox."""
     ready(1)
     getmail.oauth2(dovecot, "shared@example.org", f"account = {address}\n")
     result = getmail.run()
@@ -231,7 +231,7 @@ def test_the_reason_of_a_refusal_is_told(
     address: str,
     ready: Callable[..., None],
 ) -> None:
-    """A token revoked behind our back: refreshed once; when that fails too, what to do is said."""
+    """A token that was revoked meanwhile is refreshed once; if that fails too, the message says what to do."""
     ready(1)
     authorization_server.revoke(product.stored(address)["refresh_token"])
     getmail.oauth2(dovecot, address)
@@ -253,7 +253,7 @@ def test_a_refused_token_is_refreshed_once_and_tried_again(
     ready(2)
     access_token = product.token(address)
     authorization_server.reset()
-    # A token that looks good to us and that the server no longer takes.
+    # A token that still looks valid but that the server no longer accepts.
     for file in (product.state / "tokens" / f"{address}.json", product.state / "access" / address):
         file.write_text(file.read_text().replace(access_token, "revoked-elsewhere"))
     getmail.oauth2(dovecot, address)
@@ -323,7 +323,7 @@ def test_a_fault_of_ours_is_getmails_to_bear(home: Path, monkeypatch: pytest.Mon
 def test_the_account_is_loaded_once(
     address: str, ready: Callable[..., None], dovecot: Dovecot, product: Product, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Once it was loaded three times and more: each time config.toml is read, and its provider is made."""
+    """Once, it was loaded three times or more, and each time config.toml was read and the provider was made."""
     from oauth2_pop3.accounts.config import Config
     from oauth2_pop3.hosts.getmail6.retriever import OAuth2POP3Retriever
 
@@ -432,7 +432,7 @@ def test_a_token_revoked_in_the_middle_of_a_session(
 def test_a_connection_that_drops(
     unique_ids: bool, getmail: Getmail, dovecot: Dovecot, address: str, ready: Callable[..., None]
 ) -> None:
-    """It is made again, and getmail sees one run; but nobody knows a message again that has no unique-id."""
+    """It is made again, and getmail sees one run; but a message without a unique-id cannot be recognised."""
     ready(200)
     getmail.oauth2(dovecot, address, f"unique_ids = {unique_ids}\n", options="delete = true")
     process = started(getmail)
@@ -441,13 +441,13 @@ def test_a_connection_that_drops(
     fetched = getmail.message_ids()
     assert len(fetched) == len(set(fetched))
     if unique_ids:
-        assert (process.returncode, stderr) == (0, "")
-        assert "connecting again" in stdout
+        assert (process.returncode, stderr) == (0, b"")
+        assert b"connecting again" in stdout
         assert len(fetched) == 200
         assert dovecot.count(address) == 0
     else:
         assert process.returncode == OPERATION_FAILED
-        assert "closed the connection" in stderr or "broke" in stderr
+        assert b"closed the connection" in stderr or b"broke" in stderr
         assert 0 < len(fetched) < 200
         assert dovecot.count(address) == 200, "nothing is deleted without QUIT"
 
@@ -455,31 +455,53 @@ def test_a_connection_that_drops(
 def test_a_run_that_is_interrupted_deletes_what_it_has_delivered(
     getmail: Getmail, dovecot: Dovecot, address: str, ready: Callable[..., None]
 ) -> None:
-    ready(150)
+    ready(300)
     getmail.oauth2(dovecot, address, options="delete = true")
     process = started(getmail, 20)
-    process.terminate()
-    process.communicate(timeout=180)
+    terminate(getmail, process)
+    _, stderr = process.communicate(timeout=180)
     delivered = len(getmail.message_ids())
-    assert 20 <= delivered < 150
-    assert delivered + dovecot.count(address) in (150, 151)  # 151: it was interrupted before it had been told
+    assert 20 <= delivered < 300, stderr
+    assert delivered + dovecot.count(address) in (300, 301)  # 301: it was interrupted before it had been told
     getmail.run()
-    assert len(set(getmail.message_ids())) == 150
+    assert len(set(getmail.message_ids())) == 300
     assert dovecot.count(address) == 0
 
 
-def started(getmail: Getmail, messages: int = 1) -> subprocess.Popen[str]:
-    """getmail, running, once it has delivered so many messages."""
+def terminate(getmail: Getmail, process: subprocess.Popen[bytes]) -> None:
+    """Interrupt getmail by SIGTERM, and again for as long as it goes on delivering.
+
+    On a loaded machine one of five is lost: what its handler raises never arrives.
+    """
+
+    def delivered() -> int:
+        return len(list((getmail.maildir / "new").iterdir()))
+
+    process.terminate()
+    assert process.stdout is not None
+    before = delivered()
+    for _ in process.stdout:
+        if delivered() >= before + 20:
+            process.terminate()
+            before = delivered()
+
+
+def started(getmail: Getmail, messages: int = 1) -> subprocess.Popen[bytes]:
+    """getmail, running, once it has delivered so many messages.
+
+    It can be no more than some hundred messages ahead of us: nothing is buffered but what fits into a small pipe.
+    """
     process = subprocess.Popen(
         [*getmail.command, "--getmaildir", str(getmail.directory)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
+        bufsize=0,
+        pipesize=4096,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
     assert process.stdout is not None
     while messages:
-        messages -= "msg" in process.stdout.readline()
+        messages -= b"msg" in process.stdout.readline()
     return process
 
 
@@ -556,7 +578,7 @@ def test_odd_messages_are_delivered_as_getmails_own_type_does(
 
 
 def test_what_getmails_generator_cannot_write_is_wrapped_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From a file as from memory: getmail then delivers the raw message within another one."""
+    """From a file and from memory: getmail delivers the raw message inside another one."""
     from email.message import Message as EmailMessage
 
     from oauth2_pop3.hosts.getmail6.message import FiledMessage, message_from

@@ -1,4 +1,4 @@
-"""The device authorization grant (RFC 8628), against a real authorization server and one that says what it is told."""
+"""The device authorization grant (RFC 8628), against a real authorization server and against a stub."""
 
 from __future__ import annotations
 
@@ -57,11 +57,11 @@ class Time:
 
 
 def nothing() -> None:
-    """An event that is none."""
+    """An event at which nothing happens."""
 
 
 class Site:
-    """Responds with `device`, and to each poll with the next of `polls`, the last one is used again.
+    """Responds to the first request with `device`, and to each poll with the next of `polls`, repeating the last.
 
     None is a connection that ends without an response.
     """
@@ -420,7 +420,7 @@ def test_a_client_that_may_not_is_told_the_other_way(site: Site) -> None:
 
 
 class Terminal(io.TextIOWrapper):
-    """Standard error, by its encoding."""
+    """A standard error with this encoding."""
 
     def __init__(self, encoding: str) -> None:
         super().__init__(io.BytesIO(), encoding=encoding)

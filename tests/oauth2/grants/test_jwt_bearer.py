@@ -41,7 +41,7 @@ def pem(key: Any = KEY, password: bytes = b"") -> str:
 
 
 class Site:
-    """A token endpoint as Google's: it knows the public keys of one service account, and who may be read.
+    """A token endpoint like Google's: it knows the public keys of one service account, and whose mail it may read.
 
     refusal: status, error and error_description to give in place of a token.
     """
@@ -75,7 +75,7 @@ class Site:
         return StubResponse(200, token)
 
     def verify(self, form: dict[str, str], authorization: str | None) -> dict[str, Any]:
-        """The assertion's claims, if all is as developers.google.com/identity/protocols/oauth2/service-account says."""
+        """The assertion's claims. See developers.google.com/identity/protocols/oauth2/service-account."""
         assert authorization is None
         assert form.keys() == {"grant_type", "assertion"}
         assert form["grant_type"] == GRANT_TYPE
@@ -145,7 +145,7 @@ def test_a_token_for_each_mailbox(site: Site, write: Write) -> None:
 
 
 def test_the_endpoint_does_verify(site: Site, write: Write) -> None:
-    """Else the test above proves nothing: another key, another account, another scope, another audience."""
+    """The negative control: another key, another account, another scope, another audience."""
     with_another_key = {"private_key": pem(rsa.generate_private_key(65537, 2048))}
     for changes, keys in (
         (with_another_key, {}),
@@ -289,7 +289,7 @@ def test_what_google_refuses(
     site.refusal = refusal
     with pytest.raises(OAuth2Pop3Error) as caught:
         ask(write())
-    # A person's sign-in mends nothing here: it is never AuthorizationRequired.
+    # Signing in again would solve nothing here: it is never AuthorizationRequired.
     assert type(caught.value) is kind
     assert words in str(caught.value)
     assert "oauth2-pop3 login" not in caught.value.hint

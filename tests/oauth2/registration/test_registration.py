@@ -38,7 +38,7 @@ MANAGEMENT_TOKEN = "a-registration-access-token-that-nobody-may-see"
 
 
 def at(server: AuthorizationServer, **row: Any) -> tuple[Provider, Mapping[str, object]]:
-    """A provider that has nothing but its issuer, completed, and the metadata."""
+    """A provider that was described only by its issuer, completed, and the metadata."""
     provider = Provider(name="example", issuer=server.issuer, ca_certs=str(server.ca_file), **row)
     return complete(provider), metadata.fetch(provider)
 
@@ -128,7 +128,7 @@ def test_what_the_real_server_does_not_register(authorization_server: Authorizat
     assert kept_files(home) == []
 
 
-# --- one that says what it is told
+# --- a stub
 
 
 class Site:

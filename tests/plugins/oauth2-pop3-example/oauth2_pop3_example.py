@@ -1,4 +1,4 @@
-"""A stranger's plugin: the provider example-mail, the token store `sqlite`, the retriever type `example-pop3`."""
+"""A third-party plugin: the provider example-mail, the token store `sqlite`, the retriever type `example-pop3`."""
 
 from __future__ import annotations
 

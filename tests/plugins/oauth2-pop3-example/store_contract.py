@@ -1,4 +1,4 @@
-"""The stranger's test of its store, by the contract that oauth2-pop3 ships. test_plugins.py runs it in a venv."""
+"""The plugin's test of its store, by the contract test that oauth2-pop3 ships. test_plugins.py runs it in a venv."""
 
 from pathlib import Path
 
