@@ -173,6 +173,16 @@ def _parser(names: list[str]) -> ArgumentParser:
             self.print_usage(sys.stderr)
             self.exit(64, f"oauth2-pop3: {message}\n")
 
+    class Paragraphs(argparse.HelpFormatter):
+        def _fill_text(self, text: str, width: int, indent: str) -> str:
+            """Fill each paragraph to the terminal's width. argparse would make one paragraph of all."""
+            import textwrap
+
+            return "\n\n".join(
+                textwrap.fill(paragraph, width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
+                for paragraph in text.strip().split("\n\n")
+            )
+
     class Version(argparse.Action):
         def __call__(self, parser: ArgumentParser, *_: object) -> None:
             from importlib.metadata import version
@@ -191,7 +201,7 @@ def _parser(names: list[str]) -> ArgumentParser:
                 name,
                 help=summary,
                 description=module.__doc__,
-                formatter_class=argparse.RawDescriptionHelpFormatter,
+                formatter_class=Paragraphs,
             )
         )
     return parser
