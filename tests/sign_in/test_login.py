@@ -431,7 +431,7 @@ class Terminal:
         self._read(lambda: words in self.text)
 
     def url(self) -> str:
-        self.shows("paste the address")
+        self.shows("paste its address")
         found = re.search(r"^(https://\S+)\r?$", self.text, re.MULTILINE)
         assert found, self.text
         return found[1]

@@ -54,11 +54,11 @@ class TerminalPerson(LoginPerson):
             return
         if listens:
             self.say(
-                "Waiting for the browser. If it is on another machine, its last page cannot be shown: "
-                "paste the address of that page here."
+                "Waiting for the browser. If it is on another machine, its last page will fail to load there: "
+                "paste its address here."
             )
         else:
-            self.say("At the end, the browser shows a page that cannot be loaded: paste the address of that page here.")
+            self.say("The browser's last page will fail to load: paste its address here.")
 
     def show_device(self, verification_uri: str, user_code: str, verification_uri_complete: str) -> None:
         """The URL and the code, and a QR code of both; or of the URL only, if the server gives no URL with the code."""

@@ -1,4 +1,4 @@
-"""Find the provider of an address: its POP3 server and authorization server, who says so, and how far to trust it.
+"""Find the provider of an address, and show where the answer comes from and how far to trust it.
 
 It asks your config, the built-in table, the plugins, MX records, PACC, Mail Autoconfig, SRV records, and the POP3
 server itself, in this order. It sends no token and no password. With --save it writes what it found into config.toml
