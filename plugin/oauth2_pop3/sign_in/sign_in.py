@@ -1,4 +1,4 @@
-"""Getting an account's tokens by its grant, and checking now what would otherwise fail in the night."""
+"""Getting an account's tokens by its grant, and checking them, so that nothing fails later when nobody is there."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ from oauth2_pop3.oauth2.token import Token
 def sign_in(account: Account, person: Person, *, client_secret: str = "", check: bool = True) -> Token:
     """Get tokens for an account by its grant, check them and keep them.
 
-    client_secret: one that was typed; it is kept with the token. check: whether to try the token at the POP3 server.
+    client_secret: one that was typed; it is kept with the token.
+    check: whether to try the token at the POP3 server.
+
     Raises AuthorizationRequired, OAuthError or AuthenticationRejected if a server refused (nothing was kept),
     NetworkError, ConfigError.
     """

@@ -142,7 +142,7 @@ class Parser:
     def _options(self, names: frozenset[str], negatable: frozenset[str]) -> list[FetchmailOption]:
         """Read the options that come next, as long as they are among these names.
 
-        negatable: the names that `no` may stand before.
+        negatable: the names that may follow `no`.
         """
         found, words = [], self.words
         while self._at < len(words):
