@@ -23,8 +23,8 @@ that announces it as an entry point in the group ``oauth2_pop3``::
 
 After ``pip install`` `oauth2-pop3 providers` lists it and `oauth2-pop3 login you@example.org` uses it. An
 implementation takes as many of its specification's arguments as it needs. One that raises is named in one line on
-standard error, and the others still run. The built-in providers, store and retriever type come through the same hooks:
-implementations.py is the longest example.
+standard error, and the others go on. The built-in providers, store and dialects come through the same hooks:
+implementations.py is the longest example. The retriever type is in oauth2_pop3/hosts/getmail6/hookimpl.py.
 """
 
 from pluggy import HookimplMarker, HookspecMarker

@@ -19,6 +19,7 @@ DEFAULT_MIN_VALIDITY = 60
 CLOCK_SKEW = 300
 """Seconds by which the clock may go back before a file from the future is taken as wrong."""
 _SIZE_LIMIT = 65536
+_LATEST = 1 << 41  # seconds since the epoch, generously
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789@._+-")
 
 
@@ -52,6 +53,17 @@ def read(account: str, min_validity: float = DEFAULT_MIN_VALIDITY) -> str | None
     A file that belongs to another user, that others can read, or that does not have two lines counts as missing:
     another user may have put it there.
     """
+    found = _read(account)
+    return found[0] if found is not None and found[1] - time.time() > min_validity else None
+
+
+def expires_at(account: str, token: str) -> int | None:
+    """When an access token ends, in seconds since the epoch; None if it is not the one in the account's file."""
+    found = _read(account)
+    return int(found[1]) if found is not None and found[0] == token else None
+
+
+def _read(account: str) -> tuple[str, float] | None:
     if not state_directory():
         return None
     try:
@@ -62,14 +74,13 @@ def read(account: str, min_validity: float = DEFAULT_MIN_VALIDITY) -> str | None
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
             return None
-        expires_at, token, rest = os.read(descriptor, _SIZE_LIMIT).decode("ascii").split("\n")
-        now = time.time()
-        if rest or not token or not float(expires_at) - now > min_validity:
+        moment, token, rest = os.read(descriptor, _SIZE_LIMIT).decode("ascii").split("\n")
+        # A file from the future: the clock was wrong then, or is now, so that its moment says nothing.
+        if rest or not token or status.st_mtime > time.time() + CLOCK_SKEW:
             return None
-        if status.st_mtime > now + CLOCK_SKEW:  # the clock was wrong then, or is now: expires_at says nothing
-            return None
+        expires_at = float(moment)
+        return (token, expires_at) if 0 <= expires_at < _LATEST else None
     except (OSError, ValueError):
         return None
     finally:
         os.close(descriptor)
-    return token

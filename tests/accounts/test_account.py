@@ -17,6 +17,16 @@ from support.product import Product
 
 BUILT_IN = '[accounts."ann@gmail.com"]\nprovider = "google"\nclient_id = "1234"\n'
 """What `login` leaves behind: no [providers.X] table."""
+BY_HAND = BUILT_IN.replace('provider = "google"\n', "")
+DISCOVERED = """[providers.found-example]
+issuer = "https://as.found.example"
+scope = "mail"
+pop3_host = "pop.found.example"
+token_endpoint = "https://as.found.example/token"
+authorization_endpoint = "https://as.found.example/authorize"
+domains = ["found.example"]
+""" + BUILT_IN.replace("google", "found-example")
+"""What it leaves behind at a domain that discovery has found."""
 
 LOOKS_FOR_PLUGINS = """
 import importlib.metadata, sys
@@ -38,9 +48,10 @@ from oauth2_pop3.accounts.account import load_account
         "from oauth2_pop3.cli import main; sys.exit(main(['status']))",
     ],
 )
-def test_no_plugin_is_looked_for_while_ours_will_do(product: Product, action: str) -> None:
-    """A scan of all entry points would take 100 ms at each poll of fetchmail and getmail."""
-    product.configure(BUILT_IN + '[accounts."sales@gmail.com"]\naccount = "ann@gmail.com"\n')
+@pytest.mark.parametrize("config", [BUILT_IN, BY_HAND, DISCOVERED], ids=["built in", "by hand", "discovered"])
+def test_no_plugin_is_looked_for_while_ours_will_do(product: Product, config: str, action: str) -> None:
+    """A scan of all entry points takes 100 ms, at each poll of fetchmail and getmail."""
+    product.configure(config + '[accounts."sales@gmail.com"]\naccount = "ann@gmail.com"\n')
     code = LOOKS_FOR_PLUGINS.format(action=action)
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (result.returncode, result.stderr) == (0, "")

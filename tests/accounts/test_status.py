@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from oauth2_pop3.accounts import last_fault as history
+from oauth2_pop3.accounts import last_fault
 from oauth2_pop3.accounts.forecast import forecast
 from oauth2_pop3.errors import AuthorizationRequired
 from oauth2_pop3.oauth2.token import Token
@@ -131,16 +131,16 @@ def test_standard_input_is_closed(command: tuple[str, ...], product: Product) ->
 
 @pytest.mark.usefixtures("home")
 def test_a_fault_is_kept_and_forgotten() -> None:
-    assert history.last_fault(ADDRESS) is None
+    assert last_fault.last_fault(ADDRESS) is None
     before = int(time.time())
-    history.record_fault(ADDRESS, AuthorizationRequired("it ended", hint="Sign in."))
-    fault = history.last_fault(ADDRESS)
+    last_fault.record_fault(ADDRESS, AuthorizationRequired("it ended", hint="Sign in."))
+    fault = last_fault.last_fault(ADDRESS)
     assert fault is not None
     assert (fault.message, fault.exit_code) == ("it ended. Sign in.", 77)
     assert before <= fault.at <= int(time.time())
-    history.forget(ADDRESS)
-    history.forget(ADDRESS)
-    assert history.last_fault(ADDRESS) is None
+    last_fault.forget(ADDRESS)
+    last_fault.forget(ADDRESS)
+    assert last_fault.last_fault(ADDRESS) is None
 
 
 # Regression: OverflowError for Infinity
@@ -160,15 +160,15 @@ def test_a_fault_is_kept_and_forgotten() -> None:
     ],
 )
 def test_a_history_that_is_damaged(text: str, product: Product) -> None:
-    history.record_fault(ADDRESS, AuthorizationRequired("it ended"))
+    last_fault.record_fault(ADDRESS, AuthorizationRequired("it ended"))
     file = product.state / "faults" / ADDRESS
     assert file.exists()
     file.write_text(text)
-    assert history.last_fault(ADDRESS) is None
+    assert last_fault.last_fault(ADDRESS) is None
 
 
 def test_a_fault_that_cannot_be_written_down_is_no_fault_more(product: Product) -> None:
     product.state.mkdir(mode=0o700)
     (product.state / "faults").write_text("a file")
-    history.record_fault(ADDRESS, AuthorizationRequired("it ended"))
-    assert history.last_fault(ADDRESS) is None
+    last_fault.record_fault(ADDRESS, AuthorizationRequired("it ended"))
+    assert last_fault.last_fault(ADDRESS) is None

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from oauth2_pop3.bridge.client import Client, ClientGone
+from oauth2_pop3.bridge.client import BridgeClient, ClientGone
 from servers import ports
 from servers.authorization_server import AuthorizationServer
 from servers.certificates import Certificates
@@ -147,11 +147,11 @@ def test_waiting_for_the_server(on: str, monkeypatch: pytest.MonkeyPatch) -> Non
     with server, far, ExitStack() as stack:
         if on == "a socket":
             ours, theirs = (stack.enter_context(end) for end in socket.socketpair())
-            client = Client(ours.fileno(), ours.fileno())
+            client = BridgeClient(ours.fileno(), ours.fileno())
             sends_no_more, goes = partial(theirs.shutdown, socket.SHUT_WR), theirs.close
         else:
             (read_from, theirs_out), (theirs_in, write_to) = os.pipe(), os.pipe()
-            client = Client(read_from, write_to)
+            client = BridgeClient(read_from, write_to)
             stack.callback(os.close, read_from)
             stack.callback(os.close, write_to)
             sends_no_more, goes = partial(os.close, theirs_out), partial(os.close, theirs_in)

@@ -269,7 +269,7 @@ def meets(fault: Fault, around: Around, *options: str) -> Scenario:
             if fault.kind == "stall" and isinstance(way, MpopWay):
                 threading.Thread(target=release_once_met, args=(path, met)).start()
             outcomes = [way.run(user)]
-            assert path.fault.seen, "it has happened"
+            assert path.fault.seen, f"it has not happened\n{way.said}"
             path.fault = None
             path.release()
             return [*outcomes, way.run(user)]

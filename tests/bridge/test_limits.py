@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import pytest
 
 from oauth2_pop3.bridge import passwords, relay, session
-from oauth2_pop3.bridge.client import SIGN_IN_TIME, Client
+from oauth2_pop3.bridge.client import SIGN_IN_TIME, BridgeClient
 from oauth2_pop3.bridge.relay import Relay
 from oauth2_pop3.bridge.session import Bridge
 from oauth2_pop3.errors import UsageError
@@ -62,7 +62,7 @@ def bridged(
 
         def work() -> None:
             with theirs:
-                client = Client(theirs.fileno(), theirs.fileno(), seconds)
+                client = BridgeClient(theirs.fileno(), theirs.fileno(), seconds)
                 Bridge(client, server, with_password=with_password, read_ahead=read_ahead).run()
 
         with running(work) as done:
@@ -80,7 +80,7 @@ def sign_in(end: socket.socket, line: Callable[[], bytes], password: str = "x") 
 
 
 def test_a_client_has_sixty_seconds() -> None:
-    assert Client(0, 1).seconds == SIGN_IN_TIME == 60
+    assert BridgeClient(0, 1).seconds == SIGN_IN_TIME == 60
 
 
 @pytest.mark.parametrize("says", [b"", b"C", b"CAPA\r\n"])
@@ -102,7 +102,7 @@ def test_a_client_that_takes_its_time_is_let_go(says: bytes) -> None:
 def test_a_client_that_does_not_read_is_let_go() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs, pytest.raises(UsageError, match="took too long"):
-        Client(theirs.fileno(), theirs.fileno(), 0.3).send("x" * 10_000_000)
+        BridgeClient(theirs.fileno(), theirs.fileno(), 0.3).send("x" * 10_000_000)
 
 
 def test_what_the_servers_take_is_not_the_client_s_time(
@@ -123,7 +123,7 @@ def test_each_wrong_password_costs_more_and_none_of_it_is_the_client_s_time(monk
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.sendall(b"USER nobody@example.org\r\n" + b"PASS x\r\n" * 5)
-        Bridge(Client(theirs.fileno(), theirs.fileno()), NOWHERE, with_password=True).run()
+        Bridge(BridgeClient(theirs.fileno(), theirs.fileno()), NOWHERE, with_password=True).run()
         theirs.close()
         responses = ours.recv(10_000)
     assert responses.count(b"-ERR [AUTH]") == 3 == session.ATTEMPTS

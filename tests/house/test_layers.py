@@ -44,7 +44,7 @@ HEAVY: Mapping[str, tuple[str, ...]] = {
         *("sandbox.authorization_server.request_validator", "sandbox.authorization_server.refusal_error"),
     ),
     "pluggy": (),
-    "argparse": ("cli.commands.*",),
+    "argparse": ("cli.commands.*", "cli.arguments"),
     "getmailcore": tuple(f"hosts.getmail6.{name}" for name in ("retriever", "errors", "message", "progress")),
     "dns": ("providers.mx",),
     "tomlkit": ("cli.demonstration",),
@@ -92,11 +92,6 @@ class House:
                 yield from names & self.trees.keys()
                 if names - self.trees.keys() and statement.module in self.trees:
                     yield statement.module
-
-    def edges(self) -> set[tuple[str, str]]:
-        """(folder, folder that it imports)."""
-        pairs = {(self.folder(m), self.folder(i)) for m in self.trees for i in self.imports(m)}
-        return {(a, b) for a, b in pairs if a != b}
 
 
 def floor(folder: str) -> int:
@@ -270,11 +265,21 @@ def test_a_command_does_not_load_the_others() -> None:
     program = (
         "import sys; from oauth2_pop3.cli import main\n"
         "try: main(['bridge', '--help'])\n"
-        "finally: print(*(name for name in sys.modules if name.startswith('oauth2_pop3.cli.')), file=sys.stderr)\n"
+        "finally: print(*(name for name in sys.modules if name.startswith('oauth2_pop3.cli.c')), file=sys.stderr)\n"
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stderr.split() == ["oauth2_pop3.cli.commands", "oauth2_pop3.cli.commands.bridge"]
     assert result.stdout.startswith("usage: oauth2-pop3 bridge ")
+
+
+def test_no_two_classes_have_one_name(house: House) -> None:
+    """Nested ones apart, and those that begin with an underscore."""
+    homes: dict[str, list[str]] = {}
+    for module, tree in house.trees.items():
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, []).append(module)
+    assert {name: modules for name, modules in homes.items() if len(modules) > 1} == {}
 
 
 def test_every_folder_says_in_one_line_what_is_inside(house: House) -> None:

@@ -192,11 +192,12 @@ def test_xoauth2_good_bad_and_revoked(
 
 
 def test_frozen_authorization_server(
-    authorization_server: AuthorizationServer, dovecot: Dovecot, certificates: Certificates
+    authorization_server: AuthorizationServer, dovecot_factory: Callable[..., Dovecot], certificates: Certificates
 ) -> None:
+    server = dovecot_factory(introspection_seconds=2)
     access_token = authorization_server.issue_tokens("ann")["access_token"]
     authorization_server.freeze()
-    connection = login(dovecot, certificates)
+    connection = login(server, certificates)
     with pytest.raises(poplib.error_proto, match=r"-ERR \[SYS/TEMP\]"):
         xoauth2(connection, "ann", access_token)
     authorization_server.thaw()

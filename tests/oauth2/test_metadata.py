@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from oauth2_pop3.errors import ConfigError, NetworkError, OAuth2Pop3Error, OAuthError
-from oauth2_pop3.oauth2 import metadata
 from oauth2_pop3.providers.provider import Provider
 from oauth2_pop3.sandbox import Sandbox
 from servers.stub import Request, StubResponse, stub
+from support.grants import complete
 
 RFC_8414 = "/.well-known/oauth-authorization-server"
 OIDC = "/.well-known/openid-configuration"
@@ -58,7 +58,7 @@ def provider(issuer: str, **row: Any) -> Provider:
 def test_the_sandbox(tmp_path: Path, home: Path, act: str) -> None:
     with Sandbox(tmp_path / "s", act) as sandbox:
         row = Provider(name="x", issuer=sandbox.issuer, ca_certs=str(sandbox.ca_certs))
-        completed = metadata.complete(row)
+        completed = complete(row)
         server = sandbox.authorization_server
         assert completed.authorization_endpoint == server.authorization_endpoint
         assert completed.token_endpoint == server.token_endpoint
@@ -70,35 +70,35 @@ def test_who_names_the_endpoints_is_not_asked_for_more(site: Site) -> None:
     more = {f"{name}_endpoint": f"{site.url}/{name}" for name in ("device_authorization", "registration")}
     site.put(RFC_8414, site.document(**more))
     named = provider(site.url, authorization_endpoint="https://a/", token_endpoint="https://b/")
-    assert metadata.complete(named) == named
+    assert complete(named) == named
     assert site.requests == []
 
 
 def test_the_other_endpoints(site: Site) -> None:
     names = ("device_authorization_endpoint", "revocation_endpoint", "registration_endpoint")
     site.put(RFC_8414, site.document(**{name: f"{site.url}/{name}" for name in names}))
-    completed = metadata.complete(provider(site.url))
+    completed = complete(provider(site.url))
     assert [getattr(completed, name) for name in names] == [f"{site.url}/{name}" for name in names]
     own = provider(site.url, registration_endpoint="https://own.example.org/register")
-    assert metadata.complete(own).registration_endpoint == "https://own.example.org/register"
+    assert complete(own).registration_endpoint == "https://own.example.org/register"
 
 
 def test_metadata_that_has_no_end(site: Site) -> None:
     site.put(RFC_8414, b" " * (50 << 20) + json.dumps(site.document()).encode())
     with pytest.raises(OAuthError, match="more than 1048576 bytes"):
-        metadata.complete(provider(site.url))
+        complete(provider(site.url))
 
 
 def test_what_the_row_names_stays(site: Site) -> None:
     site.put(RFC_8414, site.document(revocation_endpoint=f"{site.url}/revoke"))
-    completed = metadata.complete(provider(site.url, token_endpoint="https://own.example.org/token"))
+    completed = complete(provider(site.url, token_endpoint="https://own.example.org/token"))
     assert completed.token_endpoint == "https://own.example.org/token"
     assert completed.revocation_endpoint == f"{site.url}/revoke"
 
 
 def test_openid_connect_is_asked_second(site: Site) -> None:
     site.put(OIDC, site.document(authorization_response_iss_parameter_supported=True))
-    completed = metadata.complete(provider(site.url))
+    completed = complete(provider(site.url))
     assert site.requests == [RFC_8414, OIDC]
     assert completed.token_endpoint == f"{site.url}/token"
     assert completed.authorization_response_iss_parameter_supported
@@ -109,7 +109,7 @@ def test_openid_connect_is_asked_second(site: Site) -> None:
 def test_an_issuer_with_a_path(site: Site, path: str, slash: str) -> None:
     issuer = f"{site.url}/tenant/1{slash}"
     site.put(path, site.document(issuer))
-    assert metadata.complete(provider(issuer)).token_endpoint == f"{site.url}/token"
+    assert complete(provider(issuer)).token_endpoint == f"{site.url}/token"
 
 
 @pytest.mark.parametrize("path", [RFC_8414, OIDC])
@@ -119,7 +119,7 @@ def test_metadata_of_another_issuer(site: Site, path: str, other: object) -> Non
         other = other.replace("{url}", site.url).replace("HTTP{rest}", site.url.replace("http", "HTTP"))
     site.put(path, {**site.document(), "issuer": other})
     with pytest.raises(OAuthError, match="metadata of") as caught:
-        metadata.complete(provider(site.url))
+        complete(provider(site.url))
     assert str(caught.value).isprintable()
 
 
@@ -128,7 +128,7 @@ def test_no_metadata(site: Site, document: bytes) -> None:
     site.put(RFC_8414, document)
     site.put(OIDC, document)
     with pytest.raises(OAuthError, match="has no metadata") as caught:
-        metadata.complete(provider(site.url))
+        complete(provider(site.url))
     assert "token_endpoint" in caught.value.hint
 
 
@@ -137,7 +137,7 @@ def test_a_redirect_is_not_followed(site: Site) -> None:
     site.put("/elsewhere", site.document())
     site.put(RFC_8414, b"", status=302, Location=f"{site.url}/elsewhere")
     with pytest.raises(OAuthError, match="redirect"):
-        metadata.complete(provider(site.url))
+        complete(provider(site.url))
     assert "/elsewhere" not in site.requests
 
 
@@ -145,14 +145,14 @@ def test_a_redirect_is_not_followed(site: Site) -> None:
 def test_openid_connect_is_asked_behind_a_redirect(site: Site) -> None:
     site.put(RFC_8414, b"", status=302, Location=f"{site.url}/sign-in")
     site.put(OIDC, site.document())
-    assert metadata.complete(provider(site.url)).token_endpoint == f"{site.url}/token"
+    assert complete(provider(site.url)).token_endpoint == f"{site.url}/token"
 
 
 def test_a_server_with_a_fault(site: Site) -> None:
     site.put(RFC_8414, b"", status=503)
     site.put(OIDC, b"", status=503)
     with pytest.raises(NetworkError, match="503"):
-        metadata.complete(provider(site.url))
+        complete(provider(site.url))
 
 
 @pytest.mark.parametrize("key", ["authorization_endpoint", "token_endpoint"])
@@ -160,7 +160,7 @@ def test_a_server_with_a_fault(site: Site) -> None:
 def test_an_endpoint_that_is_missing(site: Site, key: str, value: object) -> None:
     site.put(RFC_8414, {**site.document(), key: value})
     with pytest.raises(OAuth2Pop3Error, match=key if value != "" else "https://"):
-        metadata.complete(provider(site.url))
+        complete(provider(site.url))
 
 
 @pytest.mark.parametrize(
@@ -183,20 +183,20 @@ def test_an_endpoint_that_is_missing(site: Site, key: str, value: object) -> Non
 def test_an_endpoint_that_cannot_be_trusted(site: Site, key: str, url: str) -> None:
     site.put(RFC_8414, site.document(**{key: url}))
     with pytest.raises(OAuth2Pop3Error) as caught:
-        metadata.complete(provider(site.url))
+        complete(provider(site.url))
     assert str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize("issuer", ["http://example.org", "ftp://example.org", "example.org"])
 def test_an_issuer_that_cannot_be_trusted(issuer: str) -> None:
     with pytest.raises(ConfigError, match="https://"):
-        metadata.complete(provider(issuer))
+        complete(provider(issuer))
 
 
 def test_plain_http_on_this_machine_has_to_be_allowed(site: Site) -> None:
     site.put(RFC_8414, site.document())
     with pytest.raises(ConfigError, match="allow_insecure_loopback"):
-        metadata.complete(Provider(name="x", issuer=site.url))
+        complete(Provider(name="x", issuer=site.url))
     assert site.requests == []
 
 
@@ -212,18 +212,18 @@ def test_plain_http_on_this_machine_has_to_be_allowed(site: Site) -> None:
 )
 def test_how_the_client_is_to_say_who_it_is(site: Site, announced: dict[str, Any], method: str) -> None:
     site.put(RFC_8414, site.document(**announced))
-    assert metadata.complete(provider(site.url)).token_endpoint_auth_method == method
+    assert complete(provider(site.url)).token_endpoint_auth_method == method
     own = provider(site.url, token_endpoint_auth_method="client_secret_post")
-    assert metadata.complete(own).token_endpoint_auth_method == "client_secret_post"
+    assert complete(own).token_endpoint_auth_method == "client_secret_post"
 
 
 @pytest.mark.parametrize("grant", ["client_credentials", "jwt_bearer", "password"])
 def test_a_grant_without_a_browser_needs_no_authorization_endpoint(grant: str) -> None:
     """Once, such a server's row was refused, and so was its metadata (RFC 8414 section 2 lets it leave that out)."""
     provider = Provider(name="x", grant=grant, token_endpoint="https://auth.example.org/token")
-    assert metadata.complete(provider) == provider
+    assert complete(provider) == provider
 
 
 def test_a_browser_needs_one() -> None:
     with pytest.raises(ConfigError, match="no authorization_endpoint is known"):
-        metadata.complete(Provider(name="x", token_endpoint="https://auth.example.org/token"))
+        complete(Provider(name="x", token_endpoint="https://auth.example.org/token"))

@@ -137,7 +137,7 @@ username_attribute = username
 scope = $scope
 openid_configuration_url = https://$authority/.well-known/openid-configuration
 tls_ca_cert_file = $ca_file
-timeout_msecs = 5000
+timeout_msecs = ${introspection_seconds}000
 """)
 
 
@@ -147,7 +147,7 @@ class Dovecot:
     It takes an access token of the authorization server's with scope `mail` for the user it was issued to, or
     anybody with `password`. certificate: which one it shows. mechanisms: what its SASL offers. lock_session:
     one session a maildrop. relay_port: where an SMTP server is that takes mail; with it there are IMAP and submission.
-    settings: lines to add to its configuration.
+    introspection_seconds: how long the authorization server may take. settings: lines to add to its configuration.
     """
 
     host = HOST
@@ -162,6 +162,7 @@ class Dovecot:
         mechanisms: tuple[str, ...] = ("plain", "xoauth2", "oauthbearer"),
         lock_session: bool = False,
         relay_port: int = 0,
+        introspection_seconds: int = 60,
         settings: str = "",
     ) -> None:
         self.pop3_port = 0
@@ -192,6 +193,7 @@ class Dovecot:
             "lock_session": "yes" if lock_session else "no",
             "protocols": "pop3 imap submission" if relay_port else "pop3",
             "relay_port": relay_port,
+            "introspection_seconds": introspection_seconds,
             "password": self.password,
             "ca_file": shutil.copy(certificates.ca_file, self.directory),
             "authority": urlsplit(authorization_server.issuer).netloc,

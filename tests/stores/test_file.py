@@ -12,8 +12,7 @@ import pytest
 
 from oauth2_pop3.access_token_cache import file_name
 from oauth2_pop3.errors import TokenNotFound, TokenStoreError
-from oauth2_pop3.oauth2.token import Token
-from oauth2_pop3.stores import TokenStore
+from oauth2_pop3.stores import Token, TokenStore
 from oauth2_pop3.stores.contract import TokenStoreContract
 from oauth2_pop3.stores.file import FileStore
 

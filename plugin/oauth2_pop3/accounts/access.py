@@ -132,9 +132,7 @@ def keep(account: Account, token: Token) -> None:
 def write_cache(account: Account, token: Token, *, name: str = "") -> None:
     """Put the access token where the warm path of `token` finds it. name: the mailbox that it was asked for."""
     path = access_token_cache.path(name or account.key)
-    state_files.private_directory(state_files.state_directory())
-    state_files.private_directory(path.rpartition("/")[0])
-    state_files.write(path, f"{token.expires_at}\n{token.access_token}\n".encode("ascii"))
+    state_files.write_state(path, f"{token.expires_at}\n{token.access_token}\n".encode("ascii"))
 
 
 def forget(account: Account) -> None:

@@ -20,8 +20,6 @@ from oauth2_pop3.providers.tables import TableLocation
 from oauth2_pop3.stores import TokenStore
 from oauth2_pop3_hooks import manager
 
-_ACCOUNT_KEYS = ("account", "also", "provider", "token_store")
-
 
 @dataclass(frozen=True)
 class Account:
@@ -72,13 +70,9 @@ class Account:
 
         The client's secret comes from the config or its command, or else it is client_secret (one that was just typed)
         or the stored token's (one that was typed at the sign-in). The user's commands are run for this. Raises
-        ConfigError, and what metadata.complete raises.
+        ConfigError, and what Grant.complete raises.
         """
-        from oauth2_pop3.oauth2 import metadata
-
-        provider = metadata.complete(self.provider)
-        if not provider.needs_person:
-            provider = replace(provider, scope=provider.app_scope or provider.scope)
+        provider = self.grant.complete(self.provider)
         if not self.grant.needs_client_id:
             return Client(provider, account=self.address)
         return Client(
@@ -140,7 +134,7 @@ def make_account(address: str, provider: str, config: Config, overrides: Mapping
     token_store = settings.get("token_store", config.token_store)
     if not isinstance(token_store, str):
         raise location.error("token_store", "token_store must be a string")
-    own = {key: value for key, value in settings.items() if key not in _ACCOUNT_KEYS}
+    own = {key: value for key, value in settings.items() if key not in provider_registry.ACCOUNT_KEYS}
     found = provider_registry.provider(provider, config, own, location)
     also = _also(settings.get("also", []), location)
     if also and not found.unsupported and found.needs_person:

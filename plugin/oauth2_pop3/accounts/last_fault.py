@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from dataclasses import dataclass
 
@@ -26,9 +25,7 @@ def record_fault(key: str, error: OAuth2Pop3Error) -> None:
     """Keep a fault. Nothing is raised if it cannot be kept, because the fault itself is about to be reported."""
     record = {"at": int(time.time()), "message": str(error), "exit_code": error.exit_code}
     try:
-        path = _path(key)
-        state_files.private_directory(os.path.dirname(path))
-        state_files.write(path, json.dumps(record).encode())
+        state_files.write_state(_path(key), json.dumps(record).encode())
     except OAuth2Pop3Error:
         return
 

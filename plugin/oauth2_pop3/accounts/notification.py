@@ -69,8 +69,7 @@ def _is_due(account: str, every: int) -> bool:
             return False
     except FileNotFoundError:
         pass
-    state_files.private_directory(os.path.dirname(path))
-    state_files.write(path, b"")
+    state_files.write_state(path, b"")
     return True
 
 

@@ -10,17 +10,32 @@ from oauth2_pop3.providers.provider import Provider, domain_of, make_provider, r
 from oauth2_pop3.providers.tables import TableLocation
 from oauth2_pop3_hooks import manager
 
+ACCOUNT_KEYS = ("account", "also", "provider", "token_store")
+"""The keys of an account's table that are not keys of a provider."""
+
 
 def row(name: str, config: Config) -> dict[str, object] | None:
     """The keys of a provider, the user's over the built-in or the plugin's; None if nobody has that name.
 
-    Plugins are loaded only if neither the user nor the built-in table has the name.
+    Plugins are loaded only if the built-in table does not have the name, and the user's own table leaves out the
+    authorization server or the POP3 server: a provider that `login` has discovered stands for itself.
     """
     own = config.providers.get(name)
     base = manager.built_in_providers().get(name)
-    if base is None:
+    if base is None and not (own and _is_whole(own)):
         base = manager.providers().get(name)
     return None if base is None and own is None else {**(base or {}), **(own or {})}
+
+
+def _is_whole(own: Mapping[str, object]) -> bool:
+    return bool("pop3_host" in own and ("issuer" in own or "token_endpoint" in own))
+
+
+def rows(config: Config) -> dict[str, dict[str, object]]:
+    """The keys of every provider, by name. All plugins are loaded."""
+    known = manager.providers()
+    # Key by key: a row of the user's with only a client_id must not hide the issuer and the POP3 server.
+    return {name: {**known.get(name, {}), **config.providers.get(name, {})} for name in {**known, **config.providers}}
 
 
 def provider(name: str, config: Config, own: Mapping[str, object], location: TableLocation) -> Provider:
@@ -31,21 +46,27 @@ def provider(name: str, config: Config, own: Mapping[str, object], location: Tab
     """
     found = row(name, config)
     if found is None:
-        known = sorted({*manager.providers(), *config.providers})
-        raise location.error("provider", f"there is no provider {name}", f"There are {', '.join(known)}.")
+        raise location.error("provider", f"there is no provider {name}", other_names(name, config))
     try:
-        return make_provider(name, {**found, **own}, location)
+        return make_provider(name, {**found, **own}, location, ACCOUNT_KEYS)
     except ConfigError:
         make_provider(name, found, _location(name, config))
         raise
 
 
+def other_names(name: str, config: Config) -> str:
+    """A hint for a provider's name that nobody has: the names that come near it, or how to list them all."""
+    import difflib
+
+    near = difflib.get_close_matches(name, rows(config), n=3)
+    guess = f"Did you mean {' or '.join(near)}? " if near else ""
+    return f"{guess}To list the providers, run: oauth2-pop3 providers"
+
+
 def all_providers(config: Config) -> dict[str, Provider]:
     """Every provider, by name. A plugin's row that is wrong is named, and left out. Raises ConfigError."""
-    known = manager.providers()
     found = {}
-    for name in {**known, **config.providers}:
-        keys = {**known.get(name, {}), **config.providers.get(name, {})}
+    for name, keys in rows(config).items():
         try:
             found[name] = make_provider(name, keys, _location(name, config))
         except ConfigError as error:
@@ -68,17 +89,13 @@ def name_for(address: str, config: Config) -> str:
     Raises ConfigError if none does, NetworkError if the MX record cannot be looked up.
     """
     domain = domain_of(address)
-    for rows in (config.providers, manager.built_in_providers(), manager.providers()):
-        name = row_for_domain(rows, domain)
-        if name:
-            return name
+    name = row_for_domain(config.providers, domain) or row_for_domain(manager.built_in_providers(), domain)
+    if name := name or row_for_domain(manager.providers(), domain):
+        return name
     from oauth2_pop3.providers.mx import mail_exchanges
 
     exchanges = mail_exchanges(domain)
-    known = manager.providers()
-    names = {**known, **config.providers}
-    name = row_for_mx({name: row(name, config) or {} for name in names}, exchanges)
-    if name:
+    if name := row_for_mx(rows(config), exchanges):
         return name
     found = f"its mail goes to {', '.join(exchanges[:3])}" if exchanges else "it has no MX record"
     raise ConfigError(

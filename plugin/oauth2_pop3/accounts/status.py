@@ -8,7 +8,7 @@ from oauth2_pop3.accounts.account import load_account
 from oauth2_pop3.accounts.config import Config
 from oauth2_pop3.accounts.forecast import forecast
 from oauth2_pop3.accounts.last_fault import last_fault
-from oauth2_pop3.errors import OAuth2Pop3Error, TokenNotFound
+from oauth2_pop3.errors import AuthorizationRequired, OAuth2Pop3Error, TokenNotFound
 from oauth2_pop3.providers import scopes
 
 
@@ -64,7 +64,9 @@ def status(address: str, config: Config) -> AccountStatus:
         return AccountStatus(account=address, provider=provider, state="fault", detail=str(error))
     refreshable = bool(token.refresh_token) or not account.provider.needs_person
     fault = last_fault(account.key)
-    needs_person = fault is not None and fault.exit_code == 77 and fault.at >= token.obtained_at
+    needs_person = (
+        fault is not None and fault.exit_code == AuthorizationRequired.exit_code and fault.at >= token.obtained_at
+    )
     end = forecast(account.provider, token)
     good = (refreshable or token.valid_for() > 0) and not needs_person
     return AccountStatus(

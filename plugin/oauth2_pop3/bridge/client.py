@@ -25,7 +25,7 @@ class ClientGone(Exception):
 
 
 @dataclass
-class Client:
+class BridgeClient:
     """The client's end: what it sends is read from one descriptor, what it gets is written to another.
 
     seconds: how long the client may still keep us waiting.

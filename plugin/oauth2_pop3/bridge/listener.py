@@ -15,7 +15,7 @@ import time
 from contextlib import suppress
 
 from oauth2_pop3.bridge import peer
-from oauth2_pop3.bridge.client import Client
+from oauth2_pop3.bridge.client import BridgeClient
 from oauth2_pop3.bridge.report import report
 from oauth2_pop3.bridge.session import Bridge
 from oauth2_pop3.errors import OAuth2Pop3Error
@@ -94,7 +94,7 @@ class BridgeListener:
             with connection:
                 descriptor = connection.fileno()
                 peer.must_prove_itself(descriptor)  # refuses a peer on another machine
-                client = Client(descriptor, descriptor)
+                client = BridgeClient(descriptor, descriptor)
                 bridge = Bridge(
                     client, self._server, account=self._account, with_password=True, read_ahead=self._read_ahead
                 )

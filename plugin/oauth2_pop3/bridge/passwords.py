@@ -39,8 +39,7 @@ def make(name: str) -> str:
     salt = secrets.token_bytes(16)
     record = f"scrypt${_N}${_R}${_P}${salt.hex()}${_hash(password.encode(), salt, _N, _R, _P).hex()}\n"
     with state_files.StateLock(name):
-        state_files.private_directory(_directory())
-        state_files.write(_path(name), record.encode())
+        state_files.write_state(_path(name), record.encode())
     return password
 
 

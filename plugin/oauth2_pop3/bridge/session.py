@@ -19,7 +19,7 @@ from functools import partial
 
 from oauth2_pop3.accounts import access
 from oauth2_pop3.accounts.account import Account, load_account
-from oauth2_pop3.bridge.client import Client, ClientGone
+from oauth2_pop3.bridge.client import BridgeClient, ClientGone
 from oauth2_pop3.bridge.error_response import TEMPORARY, error_response
 from oauth2_pop3.bridge.messages_ahead import BRIDGE_LIMITS
 from oauth2_pop3.bridge.read_ahead_proxy import ReadAheadProxy
@@ -48,7 +48,7 @@ class Bridge:
 
     def __init__(
         self,
-        client: Client,
+        client: BridgeClient,
         server: MaildropServer,
         *,
         account: str = "",

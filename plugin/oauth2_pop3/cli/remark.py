@@ -15,5 +15,5 @@ def remark_on_length(user: str, token: str, *, always: bool = False) -> None:
     """
     if len(token) < sasl.MAY_BE_TOO_LONG or not (always or sys.stderr.isatty()):
         return
-    if text := sasl.remark_on_length(user, token):
+    if text := sasl.too_long_remark(user, token):
         print(f"oauth2-pop3: {text}", file=sys.stderr)

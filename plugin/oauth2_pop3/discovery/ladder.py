@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from oauth2_pop3.accounts import provider_registry
 from oauth2_pop3.discovery.finding import Attempt, Finding, FoundProvider, ascii_domain
 from oauth2_pop3.discovery.verification import Verifier, known_provider
 from oauth2_pop3.errors import ConfigError, NetworkError, OAuth2Pop3Error, one_line
@@ -46,11 +47,7 @@ class _Ladder:
         self._resolver = resolver
         self._ca_certs = ca_certs
         self._domain = ascii_domain(domain_of(address))
-        known = manager.providers()
-        # Key by key: a row in the user's config with only a client_id must not hide the issuer and the POP3 server.
-        self._rows = {
-            name: {**known.get(name, {}), **config.providers.get(name, {})} for name in {**known, **config.providers}
-        }
+        self._rows = provider_registry.rows(config)
         self._verifier = Verifier(address, self._domain, config, self._rows, ca_certs)
         self._tried: list[Attempt] = []
         self._exchanges: list[str] = []

@@ -59,6 +59,18 @@ def private_directory(path: str) -> None:
         ) from error
 
 
+def prepare(path: str) -> None:
+    """Make the directories of a file of the state. Raises StateError."""
+    private_directory(state_directory())
+    private_directory(os.path.dirname(path))
+
+
+def write_state(path: str, content: bytes) -> None:
+    """Write a file of the state, and make its directories. Raises StateError."""
+    prepare(path)
+    write(path, content)
+
+
 def write(path: str, content: bytes, mode: int = 0o600) -> None:
     """Replace a file in one rename, its content and its name synced to the disk. Raises StateError.
 
@@ -170,8 +182,7 @@ class StateLock:
             pause = min(pause * 1.5, _LONGEST_PAUSE)
 
     def _open(self) -> int:
-        private_directory(os.path.dirname(os.path.dirname(self._path)))
-        private_directory(os.path.dirname(self._path))
+        prepare(self._path)
         try:
             return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except OSError as error:

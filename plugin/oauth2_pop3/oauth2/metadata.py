@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -17,19 +17,21 @@ _KEPT_FOR = 3600
 """Seconds for which a process keeps a document. One sign-in needs it several times; a bridge may run for years."""
 
 
-def complete(provider: Provider) -> Provider:
+def complete(provider: Provider, needs: Sequence[str], may_use: str = "") -> Provider:
     """Fill in the endpoints that the provider leaves to its issuer's metadata.
 
-    A provider that names what its grant needs is returned as it is. authorization_response_iss_parameter_supported
-    (RFC 9207 section 3) is filled in with the endpoints. Raises OAuthError, NetworkError, ConfigError.
+    needs: the endpoints that must be known at the end. may_use: one more that the metadata may have.
+
+    A provider that names all of them is returned as it is. authorization_response_iss_parameter_supported (RFC 9207
+    section 3) is filled in with the endpoints. Raises OAuthError, NetworkError, ConfigError.
     """
-    # A row that names the authorization_endpoint has named the one for devices too, if there is one.
-    asks_for_device = provider.issuer and provider.grant == "device_code" and not provider.authorization_endpoint
-    if not _missing(provider) and not asks_for_device:
+    # A row that names the authorization_endpoint has named its other endpoints too, if there are any.
+    looks_for_more = may_use and provider.issuer and not provider.authorization_endpoint
+    if not _missing(provider, needs) and not looks_for_more:
         return provider
     if not provider.issuer:
         raise ConfigError(
-            f"no {_missing(provider)} is known for {provider.display_name}",
+            f"no {_missing(provider, needs)} is known for {provider.display_name}",
             hint="Add it, or issuer, to the provider in config.toml.",
         )
     metadata = fetch(provider)
@@ -46,16 +48,14 @@ def complete(provider: Provider) -> Provider:
     if metadata.get("authorization_response_iss_parameter_supported") is True:
         found["authorization_response_iss_parameter_supported"] = True
     completed = replace(provider, **found)
-    if missing := _missing(completed):
+    if missing := _missing(completed, needs):
         raise OAuthError(f"the metadata of {provider.issuer} names no {missing}")
     return completed
 
 
-def _missing(provider: Provider) -> str:
-    """The endpoint that the provider's grant needs and that is not known yet; "" if there is none."""
-    if provider.grant in ("", "authorization_code") and not provider.authorization_endpoint:
-        return "authorization_endpoint"
-    return "" if provider.token_endpoint else "token_endpoint"
+def _missing(provider: Provider, needs: Sequence[str]) -> str:
+    """The first endpoint that is needed and not known; "" if there is none."""
+    return next((endpoint for endpoint in needs if not getattr(provider, endpoint)), "")
 
 
 def fetch(provider: Provider) -> Mapping[str, object]:

@@ -47,7 +47,7 @@ def encode(message: bytes) -> bytes:
     return base64.b64encode(message)
 
 
-def remark_on_length(user: str, access_token: str) -> str:
+def too_long_remark(user: str, access_token: str) -> str:
     """What to tell a person about a token that some mail programs cannot send because it is too long; else ""."""
     line = encode(initial_response(XOAUTH2, user, access_token, host="", port=0))
     if len(line) <= LONGEST_COMMAND:

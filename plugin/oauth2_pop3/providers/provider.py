@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -160,9 +160,11 @@ def _scheme(url: str) -> str:
     return parts.scheme
 
 
-def make_provider(name: str, table: Mapping[str, object], location: TableLocation) -> Provider:
-    """Make a provider of a table, checked. Raises ConfigError."""
-    row = build(Provider, table, location, name=name)
+def make_provider(
+    name: str, table: Mapping[str, object], location: TableLocation, beside: Sequence[str] = ()
+) -> Provider:
+    """Make a provider of a table, checked. beside: other keys that the table may have. Raises ConfigError."""
+    row = build(Provider, table, location, beside, name=name)
     row.check(location)
     return row
 

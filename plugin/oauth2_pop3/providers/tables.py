@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, TypeVar, get_type_hints
 
@@ -46,10 +46,12 @@ class TableLocation:
         return 0
 
 
-def build(row: type[Row], table: Mapping[str, object], location: TableLocation, **given: object) -> Row:
+def build(
+    row: type[Row], table: Mapping[str, object], location: TableLocation, beside: Sequence[str] = (), **given: object
+) -> Row:
     """Make a dataclass of a table: every key known, every value of its field's type. Raises ConfigError.
 
-    given: fields that do not come from the table.
+    beside: keys that the table may have as well, for somebody else. given: fields that do not come from the table.
     """
     hints = get_type_hints(row)
     keys = [f.name for f in fields(row) if f.name not in given]  # type: ignore[arg-type]
@@ -58,8 +60,8 @@ def build(row: type[Row], table: Mapping[str, object], location: TableLocation, 
         if key not in keys:
             import difflib
 
-            near = difflib.get_close_matches(key, keys, n=1)
-            hint = f"Did you mean {near[0]}?" if near else f"Known keys: {', '.join(sorted(keys))}."
+            near = difflib.get_close_matches(key, [*keys, *beside], n=1)
+            hint = f"Did you mean {near[0]}?" if near else f"Known keys: {', '.join(sorted([*keys, *beside]))}."
             raise location.error(key, f"has an unknown key {key}", hint)
         try:
             values[key] = _converted(value, hints[key])

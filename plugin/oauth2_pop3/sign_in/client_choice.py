@@ -8,6 +8,7 @@ from dataclasses import replace
 from oauth2_pop3.accounts.account import Account
 from oauth2_pop3.errors import ConfigError, StateError
 from oauth2_pop3.oauth2 import metadata, registration
+from oauth2_pop3.oauth2.grants import grant_of
 from oauth2_pop3.providers.provider import Provider
 from oauth2_pop3.sign_in.person import LoginPerson
 
@@ -18,7 +19,7 @@ def choose_grant(provider: Provider, *, wanted: str, screen: bool) -> str:
     wanted: "" if nobody asked for one.
     screen: whether a browser can be shown here, or the person said that it is elsewhere.
 
-    Raises ConfigError if the row does not allow the grant, and what metadata.complete raises.
+    Raises ConfigError if the row does not allow the grant, and what Grant.complete raises.
     """
     grant = wanted or provider.grant
     if grant:
@@ -33,7 +34,7 @@ def choose_grant(provider: Provider, *, wanted: str, screen: bool) -> str:
     if screen or refused:
         return "authorization_code"
     if provider.issuer and not provider.authorization_endpoint:  # the metadata may have what the row leaves out
-        provider = metadata.complete(provider)
+        provider = grant_of(provider).complete(provider)
     return "device_code" if provider.device_authorization_endpoint else "authorization_code"
 
 
@@ -54,7 +55,7 @@ def register(account: Account) -> Account | None:
     if not provider.registration_endpoint and "registration_endpoint" not in document:
         return None  # a row that names its endpoints names the one for registration too, if there is one
     client = registration.obtain(provider, document)
-    if not registration.is_known(metadata.complete(provider), client):
+    if not registration.is_known(account.grant.complete(provider), client):
         registration.forget(provider)
         client = registration.obtain(provider, document)
     return replace(account, provider=client.applied_to(provider))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from oauth2_pop3.accounts import access
+from oauth2_pop3.accounts import access, provider_registry
 from oauth2_pop3.accounts.account import Account, load_account, make_account
 from oauth2_pop3.accounts.checks import check_maildrop
 from oauth2_pop3.accounts.config import Config
@@ -78,6 +78,9 @@ def _account(request: SignInRequest, config: Config, person: LoginPerson) -> tup
     """
     domain_of(request.address)
     own = config.accounts.get(request.address.lower(), {})
+    if request.provider and provider_registry.row(request.provider, config) is None:
+        hint = provider_registry.other_names(request.provider, config)
+        raise ConfigError(f"there is no provider {request.provider}", hint=hint)
     provider = request.provider or str(own.get("provider") or "")
     if not provider:
         provider, config = _discovered(request.address, config, person)

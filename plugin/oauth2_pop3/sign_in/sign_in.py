@@ -16,7 +16,7 @@ from oauth2_pop3.accounts.checks import (
 )
 from oauth2_pop3.errors import AuthenticationRejected, NetworkError, Pop3Error
 from oauth2_pop3.files.state_files import StateLock
-from oauth2_pop3.oauth2.grants.grant import Person, Response
+from oauth2_pop3.oauth2.grants.grant import Person, TokenResponse
 from oauth2_pop3.oauth2.token import Token
 
 
@@ -31,7 +31,7 @@ def sign_in(account: Account, person: Person, *, client_secret: str = "", check:
     """
     client = account.client(client_secret=client_secret)
 
-    def accept(response: Response) -> Token:
+    def accept(response: TokenResponse) -> Token:
         token = replace(account.grant.read(client, response), client_secret=client_secret)
         another = ""
         if account.provider.needs_person:

@@ -14,8 +14,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from oauth2_pop3.errors import TokenNotFound
-from oauth2_pop3.oauth2.token import Token
-from oauth2_pop3.stores import TokenStore
+from oauth2_pop3.stores import Token, TokenStore
 
 
 class TokenStoreContract:

@@ -33,10 +33,7 @@ class FileStore(TokenStore):
 
     def save(self, account: str, token: Token) -> None:
         """Replace the account's file."""
-        path = self._path(account)
-        state_files.private_directory(state_directory())
-        state_files.private_directory(str(path.parent))
-        state_files.write(str(path), token.to_json().encode())
+        state_files.write_state(str(self._path(account)), token.to_json().encode())
 
     def delete(self, account: str) -> None:
         """Delete the account's file."""

@@ -19,7 +19,6 @@ from oauth2_pop3.token_import.imported_token import ImportedToken, moment
 PROGRAM = "emailproxy"
 _ROUNDS = 100_000
 _MOST_ROUNDS = 20_000_000
-_OWN_SECTIONS = ("emailproxy",)
 
 
 def recognises(content: bytes) -> bool:
@@ -36,7 +35,7 @@ def read(content: bytes, password: Callable[[str], str]) -> list[ImportedToken]:
         raise ConfigError("it is not a configuration of emailproxy that can be read") from None
     found = []
     for name in parser.sections():
-        if "@" not in name or name.startswith("@") or name in _OWN_SECTIONS:
+        if "@" not in name or name.startswith("@"):
             continue
         found.append(_account(name, parser[name], password))
     return found

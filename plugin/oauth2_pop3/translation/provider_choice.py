@@ -10,7 +10,6 @@ from oauth2_pop3.accounts.config import Config
 from oauth2_pop3.dialects import DialectAccount
 from oauth2_pop3.net.loopback import is_loopback
 from oauth2_pop3.providers.provider import row_for_domain, rows_for_server
-from oauth2_pop3_hooks import manager
 
 
 class ProviderChoice:
@@ -20,8 +19,7 @@ class ProviderChoice:
         self._config = config
         for name in config.providers:  # all of them: one with an error would otherwise be passed over in silence
             provider_registry.provider(name, config, {}, config.location("providers", name))
-        known, own = manager.providers(), config.providers
-        self._rows = {name: {**known.get(name, {}), **own.get(name, {})} for name in {**known, **own}}
+        self._rows = provider_registry.rows(config)
         self._for_server = cache(partial(rows_for_server, self._rows))
         self._for_domain = cache(partial(row_for_domain, self._rows))
 

@@ -441,13 +441,13 @@ def test_a_connection_that_drops(
     fetched = getmail.message_ids()
     assert len(fetched) == len(set(fetched))
     if unique_ids:
-        assert (process.returncode, stderr) == (0, "")
-        assert "connecting again" in stdout
+        assert (process.returncode, stderr) == (0, b"")
+        assert b"connecting again" in stdout
         assert len(fetched) == 200
         assert dovecot.count(address) == 0
     else:
         assert process.returncode == OPERATION_FAILED
-        assert "closed the connection" in stderr or "broke" in stderr
+        assert b"closed the connection" in stderr or b"broke" in stderr
         assert 0 < len(fetched) < 200
         assert dovecot.count(address) == 200, "nothing is deleted without QUIT"
 
@@ -455,31 +455,53 @@ def test_a_connection_that_drops(
 def test_a_run_that_is_interrupted_deletes_what_it_has_delivered(
     getmail: Getmail, dovecot: Dovecot, address: str, ready: Callable[..., None]
 ) -> None:
-    ready(150)
+    ready(300)
     getmail.oauth2(dovecot, address, options="delete = true")
     process = started(getmail, 20)
-    process.terminate()
-    process.communicate(timeout=180)
+    terminate(getmail, process)
+    _, stderr = process.communicate(timeout=180)
     delivered = len(getmail.message_ids())
-    assert 20 <= delivered < 150
-    assert delivered + dovecot.count(address) in (150, 151)  # 151: it was interrupted before it had been told
+    assert 20 <= delivered < 300, stderr
+    assert delivered + dovecot.count(address) in (300, 301)  # 301: it was interrupted before it had been told
     getmail.run()
-    assert len(set(getmail.message_ids())) == 150
+    assert len(set(getmail.message_ids())) == 300
     assert dovecot.count(address) == 0
 
 
-def started(getmail: Getmail, messages: int = 1) -> subprocess.Popen[str]:
-    """getmail, still running, once it has delivered this many messages."""
+def terminate(getmail: Getmail, process: subprocess.Popen[bytes]) -> None:
+    """Interrupt getmail by SIGTERM, and again for as long as it goes on delivering.
+
+    On a loaded machine one of five is lost: what its handler raises never arrives.
+    """
+
+    def delivered() -> int:
+        return len(list((getmail.maildir / "new").iterdir()))
+
+    process.terminate()
+    assert process.stdout is not None
+    before = delivered()
+    for _ in process.stdout:
+        if delivered() >= before + 20:
+            process.terminate()
+            before = delivered()
+
+
+def started(getmail: Getmail, messages: int = 1) -> subprocess.Popen[bytes]:
+    """getmail, running, once it has delivered so many messages.
+
+    It can be no more than some hundred messages ahead of us: nothing is buffered but what fits into a small pipe.
+    """
     process = subprocess.Popen(
         [*getmail.command, "--getmaildir", str(getmail.directory)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
+        bufsize=0,
+        pipesize=4096,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
     assert process.stdout is not None
     while messages:
-        messages -= "msg" in process.stdout.readline()
+        messages -= b"msg" in process.stdout.readline()
     return process
 
 

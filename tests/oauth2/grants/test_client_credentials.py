@@ -22,7 +22,6 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from oauth2_pop3.errors import AuthenticationRejected, ConfigError, NetworkError, OAuthError
-from oauth2_pop3.oauth2 import metadata
 from oauth2_pop3.oauth2.client import Client as OurClient
 from oauth2_pop3.oauth2.grants.client_credentials import ClientCredentials
 from oauth2_pop3.oauth2.token import Token
@@ -38,6 +37,7 @@ from servers.authorization_server import (
     Client,
 )
 from servers.dovecot import Dovecot
+from support.grants import complete
 
 SECRET = "a-secret-that-nobody-may-see"
 
@@ -50,7 +50,7 @@ def provider(home: Path, authorization_server: AuthorizationServer) -> Provider:
         scope="mail",
         ca_certs=str(authorization_server.ca_file),
     )
-    return metadata.complete(row)
+    return complete(row)
 
 
 def ask(provider: Provider, client: Client = SERVICE_JWT, *, key_password: str = "") -> Token:

@@ -14,7 +14,6 @@ import pytest
 
 from oauth2_pop3.cli.qr_code import qr_code
 from oauth2_pop3.errors import AuthorizationRequired, ConfigError, NetworkError, OAuth2Pop3Error, OAuthError
-from oauth2_pop3.oauth2 import metadata
 from oauth2_pop3.oauth2.client import Client as OurClient
 from oauth2_pop3.oauth2.grants import device_authorization
 from oauth2_pop3.oauth2.grants.device_authorization import DeviceAuthorization, begin, wait
@@ -23,6 +22,7 @@ from servers.authorization_server import NATIVE_BASIC, NATIVE_CONFIDENTIAL, NATI
 from servers.authorization_server import Client as RegisteredClient
 from servers.browser import Browser
 from servers.stub import Request, StubResponse, stub
+from support.grants import complete
 
 ANN = "ann@example.org"
 StatusAndDocument = tuple[int, object]
@@ -132,7 +132,7 @@ class Client:
             ca_certs=str(server.ca_file),
             token_endpoint_auth_method="client_secret_basic" if client == NATIVE_BASIC else "",
         )
-        completed = replace(metadata.complete(provider), client_id=client.client_id)
+        completed = replace(complete(provider), client_id=client.client_id)
         self.client = OurClient(completed, account=ANN, client_secret=client.client_secret)
 
     def begin(self) -> DeviceAuthorization:

@@ -24,6 +24,8 @@ from __future__ import annotations
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from typing import TYPE_CHECKING
 
+from oauth2_pop3.cli.arguments import port
+
 if TYPE_CHECKING:
     from oauth2_pop3.pop3.maildrop import MaildropServer
 
@@ -105,13 +107,13 @@ def run(options: Namespace) -> None:
             read_ahead=not options.no_read_ahead,
         ).run()
         return
-    from oauth2_pop3.bridge.client import Client
+    from oauth2_pop3.bridge.client import BridgeClient
     from oauth2_pop3.bridge.session import Bridge
 
     read_from, write_to = (passed.fileno(),) * 2 if passed else (0, 1)
     peer.keep_standard_error_from(read_from)
     with_password = peer.must_prove_itself(read_from) | peer.must_prove_itself(write_to)
-    client = Client(read_from, write_to)
+    client = BridgeClient(read_from, write_to)
     Bridge(
         client,
         server,
@@ -141,16 +143,13 @@ def _server(options: Namespace) -> MaildropServer:
 
 
 def _port(text: str) -> int:
-    port = _PORTS.get(text) or (int(text) if text.isascii() and text.isdecimal() else 0)
-    if not 0 < port < 65536:
-        raise ArgumentTypeError(f"{text!r} is not a port")
-    return port
+    return _PORTS.get(text) or port(text)
 
 
 def _address(text: str) -> tuple[str, int]:
     """The address and port in [ADDRESS:]PORT; an IPv6 address may be in brackets."""
-    address, _, port = text.rpartition(":")
-    return address.strip("[]") or "127.0.0.1", _port(port)
+    address, _, number = text.rpartition(":")
+    return address.strip("[]") or "127.0.0.1", _port(number)
 
 
 def _count(text: str) -> int:

@@ -57,7 +57,7 @@ def run(options: Namespace) -> None:
     """Sign in, then say that the account is ready."""
     from oauth2_pop3.accounts.config import Config
     from oauth2_pop3.cli.terminal_person import TerminalPerson
-    from oauth2_pop3.pop3.sasl import remark_on_length
+    from oauth2_pop3.pop3.sasl import too_long_remark
     from oauth2_pop3.sign_in.login import login
     from oauth2_pop3.sign_in.request import SignInRequest
 
@@ -80,7 +80,7 @@ def run(options: Namespace) -> None:
     if done.token is None:
         print(f"{user} is ready, by the token of {done.account.address}.")
         return
-    if text := remark_on_length(user, done.token.access_token):
+    if text := too_long_remark(user, done.token.access_token):
         person.say(f"Note: {text}.")
     print(f"{user} is ready.")
 

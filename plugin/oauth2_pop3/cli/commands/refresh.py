@@ -6,8 +6,10 @@ It prints nothing and exits with 0 when all is well; otherwise it does as `oauth
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, Namespace
 from functools import partial
+
+from oauth2_pop3.cli.arguments import whole_number
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -17,12 +19,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--jitter",
         metavar="SECONDS",
-        type=_number,
+        type=whole_number,
         default=0 if sys.stdin and sys.stdin.isatty() else 60,  # None: closed, as some schedulers do
         help="wait a random time of up to SECONDS before each (default: 0 at a terminal, else 60)",
     )
     parser.add_argument(
-        "--jobs", metavar="N", type=_number, default=4, help="refresh N at the same time (default: %(default)s)"
+        "--jobs", metavar="N", type=whole_number, default=4, help="refresh N at the same time (default: %(default)s)"
     )
 
 
@@ -42,9 +44,3 @@ def run(options: Namespace) -> int:
         if finding.error:
             print(f"oauth2-pop3: {finding.account}: {finding.error}", file=sys.stderr)
     return upkeep.exit_code(findings)
-
-
-def _number(text: str) -> int:
-    if not text.isdecimal() or len(text) > 5:
-        raise ArgumentTypeError(f"{text!r} is not a whole number below 100000")
-    return int(text)

@@ -10,11 +10,11 @@ line is wrong.
 from __future__ import annotations
 
 import json
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from pathlib import Path
+from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
 from oauth2_pop3 import access_token_cache
+from oauth2_pop3.cli.arguments import port, whole_number
 from oauth2_pop3.cli.remark import remark_on_length
 from oauth2_pop3.errors import UsageError
 from oauth2_pop3.pop3 import sasl
@@ -46,13 +46,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         default="",
         help="for oauthbearer: the server, if it is not the provider's POP3 server",
     )
-    parser.add_argument(
-        "--port", metavar="PORT", type=_port, default=0, help="for oauthbearer: the port of that server"
-    )
+    parser.add_argument("--port", metavar="PORT", type=port, default=0, help="for oauthbearer: the port of that server")
     parser.add_argument(
         "--min-validity",
         metavar="SECONDS",
-        type=_number,
+        type=whole_number,
         default=access_token_cache.DEFAULT_MIN_VALIDITY,
         help="get a new token unless the present one is valid for at least SECONDS (default: %(default)s)",
     )
@@ -96,14 +94,8 @@ def _as_json(options: Namespace, token: str, mailbox: str) -> str:
 
 def _expires_at(token: str, *names: str) -> int | None:
     """When the token ends, from the cached copy that was just written under one of these names."""
-    for name in names:
-        try:
-            expires_at, cached, _ = Path(access_token_cache.path(name)).read_text("ascii").split("\n")
-        except (OSError, ValueError):
-            continue
-        if cached == token:
-            return int(expires_at)
-    return None
+    ends = (access_token_cache.expires_at(name, token) for name in names)
+    return next((end for end in ends if end is not None), None)
 
 
 def _sasl(options: Namespace, account: Account, token: str, mailbox: str) -> str:
@@ -116,15 +108,3 @@ def _sasl(options: Namespace, account: Account, token: str, mailbox: str) -> str
     if options.protocol == "pop3":
         host, port = host or account.provider.pop3_host, port or account.provider.pop3_port
     return sasl.encode(sasl.initial_response(options.format, mailbox, token, host=host, port=port)).decode()
-
-
-def _port(text: str) -> int:
-    if not text.isdecimal() or not 0 < int(text[:6]) < 65536:
-        raise ArgumentTypeError(f"{text!r} is not a port")
-    return int(text[:6])
-
-
-def _number(text: str) -> int:
-    if not text.isdecimal() or len(text) > 9:
-        raise ArgumentTypeError(f"{text!r} is not a whole number")
-    return int(text)

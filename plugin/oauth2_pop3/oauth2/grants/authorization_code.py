@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 from oauth2_pop3.errors import AuthorizationRequired, OAuth2Pop3Error, OAuthError, UsageError
 from oauth2_pop3.oauth2 import token_endpoint
 from oauth2_pop3.oauth2.client import Client
-from oauth2_pop3.oauth2.grants.grant import Person, PersonGrant, Response
+from oauth2_pop3.oauth2.grants.grant import Person, PersonGrant, TokenResponse
 from oauth2_pop3.oauth2.token import Token
 
 
@@ -23,7 +23,9 @@ class NotOurRedirect(OAuthError):
 class AuthorizationCode(PersonGrant):
     """The person signs in with a browser, on this machine or on another one."""
 
-    def sign_in(self, client: Client, person: Person, accept: Callable[[Response], Token]) -> Token:
+    endpoints = ("authorization_endpoint", "token_endpoint")
+
+    def sign_in(self, client: Client, person: Person, accept: Callable[[TokenResponse], Token]) -> Token:
         """Wait for the redirect, at a loopback listener and at the terminal; the browser's page tells how it ended."""
         from oauth2_pop3.oauth2.loopback_redirect import WAIT, RedirectListener
 
@@ -148,7 +150,7 @@ class AuthorizationRequest:
                 hint="If that is right, put it as issuer into the provider's table in config.toml.",
             )
 
-    def exchange(self, code: str) -> Response:
+    def exchange(self, code: str) -> TokenResponse:
         """Change the code for tokens (RFC 6749 section 4.1.3): the token endpoint's response."""
         parameters = {
             "grant_type": "authorization_code",

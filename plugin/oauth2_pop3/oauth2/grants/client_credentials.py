@@ -5,7 +5,7 @@ from __future__ import annotations
 from oauth2_pop3.errors import ConfigError
 from oauth2_pop3.oauth2 import token_endpoint
 from oauth2_pop3.oauth2.client import Client
-from oauth2_pop3.oauth2.grants.grant import AppGrant, Response
+from oauth2_pop3.oauth2.grants.grant import AppGrant, TokenResponse
 from oauth2_pop3.providers.provider import Provider
 
 
@@ -18,7 +18,7 @@ class ClientCredentials(AppGrant):
         """Unless the client has a key."""
         return not provider.client_private_key
 
-    def request(self, client: Client) -> Response:
+    def request(self, client: Client) -> TokenResponse:
         """Ask the token endpoint. Raises ConfigError if the client has neither a secret nor a key."""
         if not client.client_secret and not client.provider.client_private_key:
             raise ConfigError(

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from oauth2_pop3.errors import AuthorizationRequired, ConfigError, NetworkError, OAuthError
 from oauth2_pop3.oauth2 import token_endpoint
 from oauth2_pop3.oauth2.client import Client
-from oauth2_pop3.oauth2.grants.grant import Person, PersonGrant, Response
+from oauth2_pop3.oauth2.grants.grant import Person, PersonGrant, TokenResponse
 from oauth2_pop3.oauth2.token import Token
 
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:device_code"
@@ -89,7 +89,9 @@ class DeviceAuthorization:
 class DeviceCode(PersonGrant):
     """The person types a short code on another device."""
 
-    def sign_in(self, client: Client, person: Person, accept: Callable[[Response], Token]) -> Token:
+    may_use = "device_authorization_endpoint"
+
+    def sign_in(self, client: Client, person: Person, accept: Callable[[TokenResponse], Token]) -> Token:
         """Show the code, and wait until it has been entered."""
         authorization = begin(client)
         person.show_device(
@@ -134,7 +136,7 @@ def wait(
     *,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
-) -> Response:
+) -> TokenResponse:
     """Poll the token endpoint until the person has agreed (sections 3.4 and 3.5), and return its response.
 
     A temporary problem makes the pauses longer; it is not a reason to give up before the codes expire. sleep and clock

@@ -13,7 +13,7 @@ from oauth2_pop3.providers.provider import Provider
 if TYPE_CHECKING:
     from oauth2_pop3.oauth2.client import Client
 
-Response = Mapping[str, object]
+TokenResponse = Mapping[str, object]
 """The token endpoint's response to a grant (RFC 6749 section 5.1)."""
 
 
@@ -61,19 +61,30 @@ class Grant(ABC):
     token_per_mailbox: ClassVar[bool] = False
     """Whether a token opens only the mailbox that it was made for, so that each mailbox has its own."""
 
+    endpoints: ClassVar[tuple[str, ...]] = ("token_endpoint",)
+    """The endpoints that it cannot do without."""
+    may_use: ClassVar[str] = ""
+    """An endpoint that it looks for, too."""
+
+    def complete(self, provider: Provider) -> Provider:
+        """The provider with the endpoints and the scope that this grant uses. Raises what metadata.complete raises."""
+        from oauth2_pop3.oauth2 import metadata
+
+        return metadata.complete(provider, self.endpoints, self.may_use)
+
     def needs_secret(self, provider: Provider) -> bool:
         """Whether the client cannot sign in without a secret."""
         return self.needs_client_id and not provider.client_private_key and provider.client_secret_policy == "required"
 
     @abstractmethod
-    def sign_in(self, client: Client, person: Person, accept: Callable[[Response], Token]) -> Token:
+    def sign_in(self, client: Client, person: Person, accept: Callable[[TokenResponse], Token]) -> Token:
         """Get tokens, and return what `accept` makes of the token endpoint's response.
 
         accept: checks the tokens and keeps them. It is called before the person is told how the sign-in ended.
         Raises ConfigError, OAuthError, AuthorizationRequired, NetworkError, and what `accept` raises.
         """
 
-    def read(self, client: Client, response: Response) -> Token:
+    def read(self, client: Client, response: TokenResponse) -> Token:
         """The tokens in the token endpoint's response. Raises OAuthError if it holds no usable ones."""
         return Token.from_response(response, scope=client.provider.scope)
 
@@ -99,15 +110,20 @@ class PersonGrant(Grant):
 class AppGrant(Grant):
     """A grant that no person takes part in. There is no refresh token: a new token is asked for instead."""
 
+    def complete(self, provider: Provider) -> Provider:
+        """With the scope that the provider has for apps."""
+        complete = super().complete(provider)
+        return replace(complete, scope=complete.app_scope or complete.scope)
+
     @abstractmethod
-    def request(self, client: Client) -> Response:
+    def request(self, client: Client) -> TokenResponse:
         """Ask for a token: the token endpoint's response."""
 
-    def sign_in(self, client: Client, person: Person, accept: Callable[[Response], Token]) -> Token:  # noqa: ARG002
+    def sign_in(self, client: Client, person: Person, accept: Callable[[TokenResponse], Token]) -> Token:  # noqa: ARG002
         """Ask for a token; nobody has to do anything."""
         return accept(self.request(client))
 
-    def read(self, client: Client, response: Response) -> Token:
+    def read(self, client: Client, response: TokenResponse) -> Token:
         """The access token only: a refresh token, which RFC 6749 section 4.4.3 does not want here, is left out."""
         return replace(super().read(client, response), refresh_token="")
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from oauth2_pop3.errors import ConfigError, OAuthError
 from oauth2_pop3.oauth2 import client_assertion, token_endpoint
 from oauth2_pop3.oauth2.client import Client
-from oauth2_pop3.oauth2.grants.grant import AppGrant, Response
+from oauth2_pop3.oauth2.grants.grant import AppGrant, TokenResponse
 from oauth2_pop3.providers.provider import Provider
 
 if TYPE_CHECKING:
@@ -34,12 +34,12 @@ class JwtBearer(AppGrant):
     needs_client_id = False
     token_per_mailbox = True
 
-    def request(self, client: Client) -> Response:
+    def request(self, client: Client) -> TokenResponse:
         """Ask for a token for the account's mailbox."""
         return ask(client, subject=client.account)
 
 
-def ask(client: Client, *, subject: str) -> Response:
+def ask(client: Client, *, subject: str) -> TokenResponse:
     """Ask for a token for the mailbox `subject`: the token endpoint's response.
 
     Raises ConfigError if the key file cannot be used, OAuthError, NetworkError.

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from oauth2_pop3.errors import AuthorizationRequired, ConfigError
 from oauth2_pop3.oauth2 import token_endpoint
 from oauth2_pop3.oauth2.client import Client
-from oauth2_pop3.oauth2.grants.grant import Person, PersonGrant, Response
+from oauth2_pop3.oauth2.grants.grant import Person, PersonGrant, TokenResponse
 from oauth2_pop3.oauth2.token import Token
 from oauth2_pop3.providers.provider import Provider
 
@@ -26,7 +26,7 @@ WARNING = (
 class Password(PersonGrant):
     """The person types their password here, once."""
 
-    def sign_in(self, client: Client, person: Person, accept: Callable[[Response], Token]) -> Token:
+    def sign_in(self, client: Client, person: Person, accept: Callable[[TokenResponse], Token]) -> Token:
         """Change the password for tokens. The provider's permission is looked at before a password is typed."""
         require_allowed(client.provider)
         person.say(WARNING)
@@ -44,7 +44,7 @@ def require_allowed(provider: Provider) -> None:
         )
 
 
-def ask(client: Client, *, username: str, password: str) -> Response:
+def ask(client: Client, *, username: str, password: str) -> TokenResponse:
     """Change a password for tokens (section 4.3.2): the token endpoint's response.
 
     Raises ConfigError if the provider's row does not allow it, AuthorizationRequired if the password is wrong,

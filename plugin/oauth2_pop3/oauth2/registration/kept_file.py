@@ -51,8 +51,7 @@ def read(issuer: str) -> Registration | None:
 
 def prepare() -> None:
     """Make the directory. Raises StateError if that fails: before the server makes a client that nobody could keep."""
-    state_files.private_directory(state_files.state_directory())
-    state_files.private_directory(f"{state_files.state_directory()}/registrations")
+    state_files.prepare(f"{state_files.state_directory()}/registrations/")
 
 
 def write(registration: Registration) -> None:

@@ -27,6 +27,7 @@ from servers.authorization_server import MAIL_SCOPE as SERVERS_MAIL_SCOPE
 from servers.authorization_server import AuthorizationServer
 from servers.dovecot import Dovecot
 from servers.stub import Request, StubResponse, stub
+from support.grants import complete
 
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 SECRET = "a-client-secret-that-nobody-may-see"
@@ -39,7 +40,7 @@ MANAGEMENT_TOKEN = "a-registration-access-token-that-nobody-may-see"
 def at(server: AuthorizationServer, **row: Any) -> tuple[Provider, Mapping[str, object]]:
     """A provider that was described only by its issuer, completed, and the metadata."""
     provider = Provider(name="example", issuer=server.issuer, ca_certs=str(server.ca_file), **row)
-    return metadata.complete(provider), metadata.fetch(provider)
+    return complete(provider), metadata.fetch(provider)
 
 
 def sign_in(server: AuthorizationServer, provider: Provider, user: str) -> Token:

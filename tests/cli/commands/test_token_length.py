@@ -94,7 +94,7 @@ def test_the_longest_that_mpop_sends(
     """If there is no remark, mpop gets as far as the server's refusal."""
     mpop = Mpop(home)
     configure(mpop, dovecot, authorization_server, f"cat {home}/token")
-    length = next(n for n in range(4000, 2000, -1) if not sasl.remark_on_length(ADDRESS, "x" * n))
+    length = next(n for n in range(4000, 2000, -1) if not sasl.too_long_remark(ADDRESS, "x" * n))
     assert length > __main__._LONG == sasl.MAY_BE_TOO_LONG
     (home / "token").write_text("x" * length + "\n")
     result = mpop.run()
