@@ -1,4 +1,4 @@
-"""Getting an account's tokens by its grant, and checking now what would otherwise fail in the night."""
+"""Getting an account's tokens by its grant, and checking them, so that nothing fails later when nobody is there."""
 
 from __future__ import annotations
 
