@@ -123,8 +123,8 @@ def _named(hook: str, kind: str, name: str) -> Any:
         if name in found:
             return found[name]
     raise PluginError(
-        f"there is no {kind} named {name}",
-        hint=f"There are {', '.join(sorted(found))}. Is its plugin installed?",
+        f"there is no {kind} {name} (known: {', '.join(sorted(found))})",
+        hint="Is its plugin installed?",
     )
 
 

@@ -306,7 +306,7 @@ def test_a_lock_that_is_held_is_a_temporary_error(home: Path, monkeypatch: pytes
     [
         ("false", "exit code 1"),
         ("true", "printed nothing"),
-        ("/nonexistent/command", "cannot be run"),
+        ("/nonexistent/command", "cannot be run: there is no program /nonexistent/command"),
         ("echo 'unbalanced", "cannot be run"),
         ("", "cannot be run"),
         ("printf '\\377'", "not UTF-8"),

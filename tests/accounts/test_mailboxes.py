@@ -60,7 +60,7 @@ def test_the_check_says_that_it_was_the_mailbox(product: Product, sandbox: Sandb
     assert login(product, sandbox).returncode == 0
     result = product.run("login", DEMO_USER, "--mailbox", SHARED)
     assert result.returncode == 77
-    assert f"the token of {DEMO_USER} is good, but the mailbox {SHARED} is closed to it" in result.stderr
+    assert f"the token of {DEMO_USER} is good, but it does not open the mailbox {SHARED}" in result.stderr
     assert SHARED not in product.config_file.read_text()
 
 

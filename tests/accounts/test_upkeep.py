@@ -144,7 +144,7 @@ def test_a_line_for_each_that_is_not(signed_in: Product) -> None:
         file.write(f'\n[accounts."{OTHER}"]\nprovider = "example"\n')
     result = product.run("check")
     assert result.returncode == 77
-    assert re.fullmatch(rf"oauth2-pop3: {OTHER}: .*oauth2-pop3 login {OTHER}\n", result.stderr)
+    assert re.fullmatch(rf"oauth2-pop3: nobody .* {OTHER} yet\. .*oauth2-pop3 login {OTHER}\n", result.stderr)
     result = product.run("check", "--json")
     assert result.returncode == 77, result.stderr
     rows = json.loads(result.stdout)

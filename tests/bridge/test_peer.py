@@ -358,6 +358,11 @@ def test_sigterm_and_addresses(signed_in: Product, password: str, dovecot: Dovec
             process.stderr.readline()
             == f"oauth2-pop3: listening on 127.0.0.1, port {port}; clients need bridge passwords\n"
         )
+        taken = signed_in.run(*command[1:])
+        assert taken.returncode == 64
+        assert taken.stderr == (
+            f"oauth2-pop3: cannot listen on 127.0.0.1, port {port}: another program uses this port\n  Choose another.\n"
+        )
         with raw(port):
             process.terminate()
             assert process.wait(180) == 0

@@ -12,7 +12,7 @@ import sys
 import pytest
 
 from oauth2_pop3 import cli
-from oauth2_pop3.cli.commands import providers
+from oauth2_pop3.cli.commands import bridge, providers
 from support.product import Product
 
 MAIN = "import sys; from oauth2_pop3.cli import main; sys.exit(main(sys.argv[1:]))"
@@ -90,3 +90,18 @@ def test_without_standard_error_nothing_is_said(product: Product) -> None:
 def test_the_plain_token_leaves_the_garbage_collector_on() -> None:
     assert cli.print_token("ann@example.org", 60) in (77, 78)
     assert gc.isenabled()
+
+
+@pytest.mark.parametrize("columns", ["60", "100"])
+def test_help_is_filled_to_the_terminal(
+    columns: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Paragraphs stay apart, and no option is broken at its hyphens."""
+    monkeypatch.setenv("COLUMNS", columns)
+    with pytest.raises(SystemExit):
+        cli.main(["bridge", "--help"])
+    _, *paragraphs = capsys.readouterr().out.partition("\npositional arguments:")[0].rstrip().split("\n\n")
+    assert len(paragraphs) == (bridge.__doc__ or "").count("\n\n") + 1
+    for paragraph in paragraphs:
+        assert all(len(line) <= int(columns) for line in paragraph.splitlines())
+    assert "--require-password" in paragraphs[3]

@@ -110,7 +110,7 @@ def bridges(words: list[str], playground: Playground, product: Product) -> None:
             assert process.stderr is not None
             first = process.stderr.readline()
             process.kill()
-        if "in use" not in first:  # another program listens there
+        if "uses this port" not in first:  # another program listens there
             break
     assert port in first
 
@@ -167,7 +167,7 @@ def installs_ours(words: list[str]) -> None:
         if name == "oauth2-pop3":
             assert extra in {"", *PROJECT["optional-dependencies"]}, word
         else:
-            assert name in {"getmail6", "--user", "--break-system-packages"}, word
+            assert name in {"getmail6", ".", "--user", "--break-system-packages"}, word
 
 
 def is_known(_words: list[str]) -> None:
@@ -190,7 +190,7 @@ TRIALS: Sequence[tuple[str, Trial]] = (
     (r"oauth2-pop3 token \S+@\S+( --(for|format|min-validity) \S+)*", runs),
     (r"oauth2-pop3 (status|check|providers)", runs),
     (r"oauth2-pop3 check (--all|\S+@\S+( --days 7)?)", runs),
-    (r"oauth2-pop3 refresh --all", runs),
+    (r"oauth2-pop3 refresh (--all|\S+@\S+)", runs),
     (r"oauth2-pop3 discover \S+@\S+( --save)?", runs),
     (r"oauth2-pop3 translate( ~/\S+)?( --write| --undo)?", runs),
     (r"oauth2-pop3 bridge-password (--list|(--remove )?\S+@\S+)", runs),

@@ -229,7 +229,9 @@ def test_a_file_that_is_no_key(write: Callable[..., str], content: bytes, passwo
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
 def test_others_may_not_read_it(write: Callable[..., str], mode: int) -> None:
     file = write(pem(P256), mode)
-    assert f"mode {mode:04o}). Run: chmod 600 {file}" in refusal(provider(client_private_key=file))
+    refused = refusal(provider(client_private_key=file))
+    assert f"(mode {mode:04o}). " in refused
+    assert refused.endswith(f" Run: chmod 600 {file}"), "it can be pasted as it stands"
     Path(file).chmod(0o400)
     assert make_assertion(provider(client_private_key=file))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -26,7 +27,7 @@ OPERATION_FAILED = 127
 @pytest.mark.parametrize("act", ["plain", "google", "microsoft"])
 def test_the_demonstration(act: str, product: Product) -> None:
     result = product.run("sandbox", "--act", act, check=True)
-    assert f"acting {act}" in result.stdout
+    assert f"(act: {act})" in result.stdout
     assert f"{DEMO_USER} is ready." in result.stdout
     assert "5 messages" in result.stdout
     assert "[5] Lines that begin with a dot" in result.stdout
@@ -46,10 +47,12 @@ def test_keep_leaves_it_running_to_play_with(product: Product, home: Path) -> No
             text += line
             if line.startswith("  export "):
                 settings = dict(word.split("=") for word in line.split()[1:])
+                settings["PATH"] = settings["PATH"].replace('"$PATH"', os.environ["PATH"])
             if "Ctrl-C" in line:
                 break
         environment = {**os.environ, **settings}
-        token = subprocess.run([product.command, "token", DEMO_USER], env=environment, capture_output=True, check=True)
+        assert shutil.which("oauth2-pop3", path=settings["PATH"]) == product.command
+        token = subprocess.run(["oauth2-pop3", "token", DEMO_USER], env=environment, capture_output=True, check=True)
         assert token.stdout.strip()
         process.stdin.write("\n")
         process.stdin.flush()

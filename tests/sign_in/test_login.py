@@ -196,6 +196,8 @@ def test_something_else_pasted_is_told_and_the_wait_goes_on(stack: Stack) -> Non
         url = terminal.url()
         terminal.type("http://127.0.0.1:1/callback?code=abc&state=not-ours\n")
         terminal.shows("belongs to another sign-in")
+        terminal.type("http://127.0.0.1:1/callback?code=abc\n")
+        terminal.shows("not the address of the last page of this sign-in")
         terminal.type(server.sign_in(url, ADDRESS, follow_redirect=False) + "\n")
         assert terminal.ends() == 0, terminal.text
 

@@ -39,7 +39,7 @@ def test_in_a_directory_only_what_the_dialect_recognises(home: Path, monkeypatch
 def test_for_undo_only_what_has_a_backup(home: Path) -> None:
     for name in (".fetchmailrc", ".rc"):
         (home / name).touch()
-    with pytest.raises(ConfigError, match="no backup was found; looked at ~/.rc, ~/.config/any"):
+    with pytest.raises(ConfigError, match="found no backup in ~/.rc, ~/.config/any"):
         find([AnyRc()], with_backup=True, warn=pytest.fail)
     (home / ".rc.before-oauth2-pop3").touch()
     assert find([AnyRc()], with_backup=True, warn=pytest.fail) == [str(home / ".rc")]
@@ -52,7 +52,7 @@ def test_what_may_not_be_read_is_named(home: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     monkeypatch.setattr(Path, "iterdir", lambda _: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
     said: list[str] = []
-    with pytest.raises(ConfigError, match="no file was found"):
+    with pytest.raises(ConfigError, match="found no configuration file"):
         find([AnyRc()], with_backup=False, warn=said.append)
     assert said == [
         f"{home}/.rc is left out: this user may not read it",

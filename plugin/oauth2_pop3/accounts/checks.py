@@ -57,7 +57,7 @@ def _try_mailbox(account: Account, access_token: str) -> None:
                 hint="Either the server refuses the token, or POP3 is switched off for both.",
             ) from error
         raise AuthenticationRejected(
-            f"the token of {account.address} is good, but the mailbox {account.user} is closed to it: {error.message}",
+            f"the token of {account.address} is good, but it does not open the mailbox {account.user}: {error.message}",
             hint=f"Give {account.address} full access to {account.user}, and switch POP3 on for {account.user} too.",
         ) from error
 

@@ -34,4 +34,4 @@ def forecast(provider: Provider, token: Token) -> Forecast:
     if provider.refresh_token_idle_lifetime > 0 and token.obtained_at:
         why = provider.refresh_token_note or "this provider ends a sign-in that is not used for a fixed time"
         ends.append((token.obtained_at + provider.refresh_token_idle_lifetime, why))
-    return Forecast(*min(ends)) if ends else Forecast(None, "neither the server nor the provider's row says when")
+    return Forecast(*min(ends)) if ends else Forecast(None, "the provider does not say")

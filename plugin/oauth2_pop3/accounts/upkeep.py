@@ -91,7 +91,10 @@ def selected_accounts(named: Sequence[str], config: Config, *, mailboxes: bool =
     Raises ConfigError if the config has no account: if a config got lost, cron must not report that all is well.
     """
     if not named and not config.accounts:
-        raise ConfigError(f"there is no account in {config.path}", hint="Run: oauth2-pop3 login ADDRESS")
+        raise ConfigError(
+            f"no account has signed in yet: there is none in {config.path}",
+            hint="Run: oauth2-pop3 login you@example.org",
+        )
     return list(named) or [row for row in sorted(config.accounts) if mailboxes or "account" not in config.accounts[row]]
 
 

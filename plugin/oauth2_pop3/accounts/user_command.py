@@ -33,6 +33,11 @@ def whole_output(command: str, *, what: str, stdin: bytes = b"") -> bytes:
     try:
         arguments = shlex.split(command)
         result = subprocess.run(arguments, input=stdin, stdout=subprocess.PIPE, timeout=TIMEOUT, check=False)
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{what} cannot be run: there is no program {arguments[0]}",
+            hint="Install it, or write its whole path. It is run without a shell.",
+        ) from None
     except (OSError, ValueError, IndexError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise ConfigError(f"{what} cannot be run: {reason}", hint="It is run without a shell.") from None

@@ -7,6 +7,7 @@ itself, and any user of the machine may have connected to it.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import socket
@@ -79,7 +80,11 @@ def listener(address: str, port: int) -> socket.socket:
     try:
         return socket.create_server((address, port), family=family, backlog=1024)
     except OSError as error:
-        raise UsageError(f"cannot listen on {address}, port {port}: {error.strerror}") from error
+        if error.errno == errno.EADDRINUSE:
+            reason, hint = "another program uses this port", "Choose another."
+        else:  # error.strerror has the address again
+            reason, hint = os.strerror(error.errno or 0), ""
+        raise UsageError(f"cannot listen on {address}, port {port}: {reason}", hint=hint) from error
 
 
 def keep_standard_error_from(descriptor: int) -> None:

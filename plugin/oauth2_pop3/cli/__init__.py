@@ -149,8 +149,12 @@ def fail(error: OAuth2Pop3Error, *, about: str = "") -> int:
 
     If the message does not name the address `about`, it is put in front.
     """
-    prefix = f"{about}: " if about and about not in error.message else ""
-    return _fail(f"{prefix}{error.message}", error.exit_code, error.hint)
+    return _fail(f"{prefix(about, error)}{error.message}", error.exit_code, error.hint)
+
+
+def prefix(about: str, error: OAuth2Pop3Error) -> str:
+    """What to put before an error about this address: nothing if its message names it."""
+    return f"{about}: " if about and about not in error.message else ""
 
 
 def _fail(message: str, exit_code: int, hint: str = "") -> int:
@@ -171,6 +175,16 @@ def _parser(names: list[str]) -> ArgumentParser:
             self.print_usage(sys.stderr)
             self.exit(64, f"oauth2-pop3: {message}\n")
 
+    class Paragraphs(argparse.HelpFormatter):
+        def _fill_text(self, text: str, width: int, indent: str) -> str:
+            """Fill each paragraph to the terminal's width. argparse would make one paragraph of all."""
+            import textwrap
+
+            return "\n\n".join(
+                textwrap.fill(paragraph, width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
+                for paragraph in text.strip().split("\n\n")
+            )
+
     class Version(argparse.Action):
         def __call__(self, parser: ArgumentParser, *_: object) -> None:
             from importlib.metadata import version
@@ -189,7 +203,7 @@ def _parser(names: list[str]) -> ArgumentParser:
                 name,
                 help=summary,
                 description=module.__doc__,
-                formatter_class=argparse.RawDescriptionHelpFormatter,
+                formatter_class=Paragraphs,
             )
         )
     return parser

@@ -77,7 +77,7 @@ class _Demonstration:
 
     def run(self) -> int:
         self._write_files()
-        print(f"An authorization server and a POP3 server are running on 127.0.0.1, acting {self._sandbox.act.name}.")
+        print(f"An authorization server and a POP3 server are running on 127.0.0.1 (act: {self._sandbox.act.name}).")
         print(f"\n$ oauth2-pop3 login {self._sandbox.user}", flush=True)
         self._login()
         self._sandbox.deliver(_MESSAGES)
@@ -139,15 +139,22 @@ class _Demonstration:
     def play(self) -> None:
         """Say what can be tried, and deliver a new message for each line typed, until Ctrl-C."""
         settings = " ".join(f"{name}={shlex.quote(value)}" for name, value in self._places.items())
+        commands = shlex.quote(str(Path(sys.executable).parent))  # of the virtual environment, which no shell searches
+        server = f"{self._sandbox.pop3_host} {self._sandbox.pop3_port}"
         print(
             f"""
 Both servers keep running. To play with them, in another terminal:
 
-  export {settings}
+  export {settings} PATH={commands}:"$PATH"
   oauth2-pop3 status
   oauth2-pop3 token {self._sandbox.user}
   oauth2-pop3 login {self._sandbox.user}     # your browser will warn of an unknown certificate authority
   {shlex.join([*self._getmail, *self._getmail_arguments])}
+
+For fetchmail, mpop and other programs that can connect to a port:
+
+  oauth2-pop3 bridge-password {self._sandbox.user}
+  oauth2-pop3 bridge {server} --ca-certs {shlex.quote(str(self._sandbox.ca_certs))} --listen 1110
 
 Configuration: {self._config}
 Press Enter to deliver a new message, Ctrl-C to end.""",

@@ -98,10 +98,13 @@ def require_mode(
         return
     what = f"{path} holds {holds} and" if holds else path
     if forbidden & 0o444:
-        message, then = "is open to others", "if other people use this machine, replace what it holds"
+        message, first = "is open to others", "replace what it holds"
     else:
-        message, then = "can be changed by others", "if other people use this machine, read it before you use it again"
-    raise error(f"{what} {message} (mode {mode:04o})", hint=f"Run: chmod 600 {quoted(path)} ({then})")
+        message, first = "can be changed by others", "read it before you use it again"
+    raise error(
+        f"{what} {message} (mode {mode:04o})",
+        hint=f"If other people use this machine, {first}. Run: chmod 600 {quoted(path)}",
+    )
 
 
 def quoted(path: str) -> str:

@@ -88,7 +88,10 @@ def explain_certificate(reason: str, host: str) -> tuple[str, str]:
 
     `reason` is OpenSSL's text, such as "certificate has expired".
     """
-    hint = "If the server has a certificate authority of its own, name it in ca_certs."
+    hint = (
+        "If the server has a certificate authority of its own, name it in ca_certs, or for the bridge with "
+        "--ca-certs FILE."
+    )
     if "not yet valid" in reason or "expired" in reason:
         hint = f"Is this machine's clock right? It says {time.strftime('%Y-%m-%d')}."
     return f"the TLS certificate of {host} is not trusted: {reason}", f"Nothing was sent. {hint}"

@@ -36,8 +36,10 @@ def find(dialects: Iterable[Dialect], *, with_backup: bool, warn: Callable[[str]
             except OSError as error:
                 warn(f"{place} is left out: {error.strerror}")
     if not found:
-        what = "backup" if with_backup else "file"
-        raise ConfigError(f"no {what} was found; looked at {', '.join(looked)}", hint="Name the file.")
+        what, option = ("backup", " --undo") if with_backup else ("configuration file", "")
+        raise ConfigError(
+            f"found no {what} in {', '.join(looked)}", hint=f"Name the file: oauth2-pop3 translate FILE{option}"
+        )
     return found
 
 

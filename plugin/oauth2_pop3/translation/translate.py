@@ -40,7 +40,9 @@ def chosen_dialects(name: str = "") -> dict[str, Dialect]:
     """The dialect of this name, or every dialect, built-in or from a plugin. Raises UsageError if there is none."""
     known = manager.dialects()
     if name and name not in known:
-        raise UsageError(f"there is no dialect {name}", hint=f"There are {', '.join(sorted(known))}.")
+        raise UsageError(
+            f"there is no dialect {name} (known: {', '.join(sorted(known))})", hint="Is its plugin installed?"
+        )
     return {key: kind() for key, kind in known.items() if name in ("", key)}
 
 

@@ -227,8 +227,8 @@ def test_an_error_is_followed_by_what_to_do(product: Product) -> None:
     result = product.run("translate", "--dialect", "bogus")
     assert result.returncode == 64
     assert result.stderr.splitlines() == [
-        "oauth2-pop3: there is no dialect bogus",
-        "  There are fetchmailrc, getmailrc, mpoprc.",
+        "oauth2-pop3: there is no dialect bogus (known: fetchmailrc, getmailrc, mpoprc)",
+        "  Is its plugin installed?",
     ]
 
 

@@ -6,17 +6,17 @@ the real server is always verified; turn TLS off in the client.
 fetchmail: plugin "oauth2-pop3 bridge %h 995", auth password, sslproto '', and any password.
 
 systemd (contrib/systemd), inetd, --listen: any user of the machine could connect, so the client must give the password
-that `oauth2-pop3 bridge-password ACCOUNT` has printed. The bridge decides that by standard input: a socket with an
-address or a path needs the password, fetchmail's has neither. A wrong password costs 1, 2, then 4 seconds. The third
-ends the connection, and so do 60 seconds without a sign-in. A client on another machine is refused. If another program
-listens and hands over a pipe, use --require-password.
+that `oauth2-pop3 bridge-password ACCOUNT` has printed. If standard input is a socket that others can connect to, the
+password is needed. fetchmail's plugin socket is not one. After a wrong password the bridge waits 1, 2 and then 4
+seconds, and after the third it closes the connection, as it does after 60 seconds without a sign-in. A client on
+another machine is refused. If another program listens and hands over a pipe, use --require-password.
 
 Errors are told to the client with the response codes of RFC 2449 and RFC 3206, and as a sentence on standard error, or
 in the system's log if inetd has made standard error the client's connection. [AUTH]: a person must sign in again, or
 the bridge password is wrong. [SYS/TEMP]: a temporary problem. [SYS/PERM]: the configuration. [IN-USE], [LOGIN-DELAY]:
 the maildrop is locked. If the server cannot be reached and no bridge password is needed, the connection ends before the
-greeting. Exit codes: 0; 64 the command line, or a client that does what no POP3 client does; 75, 76, 78 the server
-cannot be reached or is not trusted.
+greeting. Exit codes: 0; 64 the command line is wrong, or the client does not speak POP3; 75, 76, 78 the server cannot
+be reached or is not trusted.
 """
 
 from __future__ import annotations

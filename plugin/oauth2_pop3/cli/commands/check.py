@@ -1,4 +1,4 @@
-"""Try accounts, for cron: silent and 0 when all is well.
+"""Try accounts. If all is well, print nothing and exit with 0. For cron.
 
 Otherwise it prints a line for each account on standard error, and its exit code is 77 (a person must act), 75 (try
 again later) or another one. With --json: a list of objects with account, exit_code (0: all is well), message and hint.
@@ -10,6 +10,8 @@ import json
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from functools import partial
+
+from oauth2_pop3.cli import prefix
 
 _AT_ONCE = 4
 
@@ -56,7 +58,7 @@ def run(options: Namespace) -> int:
     else:
         for finding in findings:
             if finding.error:
-                print(f"oauth2-pop3: {finding.account}: {finding.error}", file=sys.stderr)
+                print(f"oauth2-pop3: {prefix(finding.account, finding.error)}{finding.error}", file=sys.stderr)
     return upkeep.exit_code(findings)
 
 

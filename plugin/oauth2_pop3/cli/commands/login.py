@@ -1,11 +1,11 @@
-"""Sign in to an account, so that mail can be fetched from then on without a person.
+"""Sign in to an account, so that mail can be fetched from then on without asking you again.
 
 A browser opens, or the authorization URL is printed: open it in any browser and sign in. If the browser is on another
 machine, paste the address of its last page here. Then the token is tried at the POP3 server.
 
 Grants, for --grant: authorization_code (a browser, here or on another machine), device_code (a code to type on another
 device), client_credentials (an app's own access to many mailboxes), jwt_bearer (a Google service account), password
-(only if the provider's row allows it).
+(only if the provider's table in config.toml lists it).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Use refresh tokens now, so that none ends because it was not used. Once a week from cron is enough.
+"""Use refresh tokens now, so that none expires from disuse. Once a week from cron is enough.
 
-It prints nothing and exits with 0 when all is well; otherwise it does as `oauth2-pop3 check` does.
+If all is well, it prints nothing and exits with 0; otherwise it prints and exits as `oauth2-pop3 check` does.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from functools import partial
 
+from oauth2_pop3.cli import prefix
 from oauth2_pop3.cli.arguments import whole_number
 
 
@@ -42,5 +43,5 @@ def run(options: Namespace) -> int:
     findings = upkeep.for_each_account(addresses, refresh, at_once=max(1, options.jobs))
     for finding in findings:
         if finding.error:
-            print(f"oauth2-pop3: {finding.account}: {finding.error}", file=sys.stderr)
+            print(f"oauth2-pop3: {prefix(finding.account, finding.error)}{finding.error}", file=sys.stderr)
     return upkeep.exit_code(findings)

@@ -52,7 +52,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="SECONDS",
         type=whole_number,
         default=access_token_cache.DEFAULT_MIN_VALIDITY,
-        help="get a new token unless the present one is valid for at least SECONDS (default: %(default)s)",
+        help="get a new token if the present one is valid for a shorter time (default: %(default)s). If the provider "
+        "cannot be reached, or gives shorter tokens, print what there is",
     )
 
 

@@ -115,6 +115,11 @@ class AuthorizationRequest:
         if any(len(values) > 1 for values in found.values()):
             raise NotOurRedirect("the redirect has a parameter twice (RFC 6749 section 3.1)")
         parameters = {key: values[0] for key, values in found.items()}
+        if pasted and "state" not in parameters:
+            raise NotOurRedirect(
+                "this is not the address of the last page of this sign-in",
+                hint="Paste what the browser's address bar shows in the end.",
+            )
         if not secrets.compare_digest(parameters.get("state", "").encode(), self.state.encode()):
             raise NotOurRedirect(
                 "that redirect belongs to another sign-in (its state is a different one)",

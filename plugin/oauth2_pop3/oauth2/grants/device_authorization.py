@@ -108,7 +108,7 @@ def begin(client: Client) -> DeviceAuthorization:
     """
     provider = client.provider
     other_way = (
-        "Sign in with a browser; if it is on another machine, paste the redirect. Run: "
+        "Sign in with a browser; if it is on another machine, paste the address of its last page. Run: "
         f"oauth2-pop3 login {client.account} --no-browser"
     )
     if provider.device_grant_note:

@@ -40,7 +40,8 @@ def require_allowed(provider: Provider) -> None:
         raise ConfigError(
             f"the password grant is not allowed for {provider.display_name}: it gives the password to this program "
             "and must not be used (RFC 9700 section 2.4)",
-            hint="Use another grant. If the server has no other, add it to the list `grants` of its table.",
+            hint='Use another grant. If your server has no other, write grants = ["password"] into '
+            f"[providers.{provider.name}] of config.toml.",
         )
 
 
