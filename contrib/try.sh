@@ -4,7 +4,7 @@
 # Arguments go to `oauth2-pop3 sandbox`: --keep leaves it running, --act google or microsoft plays that provider's part.
 # PYTHON names the interpreter, if python3 is not the one to use.
 set -eu
-checkout=$(cd "$(dirname "$0")/.." && pwd)
+checkout=$(CDPATH= cd -- "$(dirname "$0")/.." && pwd)
 
 # find_python: sets python to the first interpreter that is new enough and has what `python -m venv` needs.
 find_python() {
@@ -21,8 +21,9 @@ if ! find_python; then
     if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
         echo "Installing python3 and python3-venv ..."
         export DEBIAN_FRONTEND=noninteractive
-        apt-get update -qq -o DPkg::Lock::Timeout=300
-        apt-get install -qq -y --no-install-recommends -o DPkg::Lock::Timeout=300 python3 python3-venv >/dev/null
+        { apt-get update -qq -o DPkg::Lock::Timeout=300 &&
+            apt-get install -qq -y --no-install-recommends -o DPkg::Lock::Timeout=300 python3 python3-venv >/dev/null
+        } || echo "apt-get could not install python3 and python3-venv." >&2
     elif command -v apt-get >/dev/null && [ -z "$old" ]; then
         echo "$needed Run this as root, and then try again:" >&2
         echo "    apt-get install python3 python3-venv" >&2

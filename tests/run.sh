@@ -4,7 +4,7 @@
 # --quick: only the tests that need no server, browser or other program; installs nothing but the .venv.
 # OAUTH2_POP3_NOTHING_SKIPPED=1 makes a failure of every test that lacks a program.
 set -eu
-cd "$(dirname "$0")/.."
+CDPATH= cd -- "$(dirname "$0")/.."
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
 quick=

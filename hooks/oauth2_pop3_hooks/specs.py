@@ -1,6 +1,6 @@
 """The contract: every hook there is, when it is called, what it is given and what it may return.
 
-Types stand here for readers and type checkers and cost nothing at run time.
+The types are for readers and type checkers and cost nothing at run time.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def dialects() -> Mapping[str, type[Dialect]]:
 
 @hookspec
 def token_refreshed(account: str, expires_at: int) -> None:
-    """Be told that an account has a new access token, good until expires_at (seconds since the epoch).
+    """Be told that an account has a new access token, valid until expires_at (seconds since the epoch).
 
     Called under the account's lock, after the token has been stored: do not ask for a token here.
     """

@@ -21,7 +21,7 @@ def _token_arguments(arguments: list[str]) -> tuple[str, float] | None:
         account, seconds = arguments[1], arguments[3]
     else:
         return None
-    if arguments[0] != "token" or account.startswith("-"):
+    if arguments[0] != "token" or not account or account.startswith("-"):
         return None
     if not seconds:
         return account, access_token_cache.DEFAULT_MIN_VALIDITY

@@ -300,7 +300,7 @@ def test_a_person_is_told_once(signed_in: Product, authorization_server: Authori
     server.revoke(product.stored()["refresh_token"])
     product.expire()
     assert product.run("token", ADDRESS).returncode == 77
-    assert len(told.read_text().splitlines()) == 2, "a new sign-in begins anew"
+    assert len(told.read_text().splitlines()) == 2, "a new sign-in starts again"
 
 
 @pytest.mark.parametrize("command", ["false", "/nowhere/notify", "'"])

@@ -47,7 +47,7 @@ LARGE = 50_000_000
 
 
 class Fetching:
-    """fetchmail in front of the servers, in several ways. mebibytes: the peak of what stood between in the last run."""
+    """fetchmail in front of the servers, in several ways. mebibytes: the last run's peak of what is in between."""
 
     def __init__(self, directory: Path, product: Product, server: AuthorizationServer, dovecot: Dovecot) -> None:
         self.directory, self.product, self.server, self.dovecot = directory, product, server, dovecot
@@ -62,7 +62,7 @@ class Fetching:
         self.count = len(octets)
 
     def task(self, name: str, poll: str, user: str, *, mda: bool = False) -> Callable[[], float]:
-        """Fetch everything, into one file or, with mda, by a process a message as most people have it."""
+        """Fetch everything, into one file or, with mda, by a process for each message, as most people have it."""
         rc, box, maildir = (self.directory / f"{kind}-{name}" for kind in ("rc", "batch", "maildir"))
         deliver = f'bsmtp "{box}"'
         if mda:
@@ -247,7 +247,7 @@ def measure(fetching: Fetching, directory: Path, rounds: int, messages: int) -> 
 
 
 def main() -> int:
-    """Print a line a figure."""
+    """Print a line for each figure."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--messages", type=int, default=1000)

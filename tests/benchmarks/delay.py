@@ -86,7 +86,7 @@ def _run(
 def delayed(
     port: int, seconds: float, certificate: tuple[str, str, str] | None = None, megabits: float = 0
 ) -> Iterator[int]:
-    """A port that leads to the port, with a round trip of so many seconds."""
+    """A port that leads to this port, with a round trip of this many seconds."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=_run, args=(there, port, seconds, certificate, megabits), daemon=True)

@@ -11,9 +11,9 @@ from typing import NoReturn
 NODE_MODULES = Path(__file__).parents[1] / "servers/authorization_server/node_modules"
 SEARCH_PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 DEBIAN = {"dovecot": "dovecot-core dovecot-pop3d", "node": "nodejs npm"}
-"""Names of Debian's packages, where they are not the program's."""
+"""Names of Debian's packages, if they differ from the program's."""
 OURS = {"oauth2-pop3", "getmail"}
-"""Programs that stand beside the interpreter of the virtual environment."""
+"""Programs that are beside the interpreter of the virtual environment."""
 
 
 def programs(*names: str) -> None:

@@ -109,7 +109,7 @@ def say(what: str) -> None:
 
 
 def interleaved(tasks: dict[str, Task], rounds: int) -> dict[str, float]:
-    """Medians; every round runs all, in an order drawn anew, and the first one is thrown away."""
+    """Medians; every round runs all, in a new random order, and the first one is thrown away."""
     times: dict[str, list[float]] = {name: [] for name in tasks}
     for number in range(rounds + 1):
         for name in random.sample(list(tasks), len(tasks)):
@@ -120,7 +120,7 @@ def interleaved(tasks: dict[str, Task], rounds: int) -> dict[str, float]:
 
 
 def timed(command: list[str], log: Path) -> tuple[float, float]:
-    """Seconds, and the peak memory in MiB of the largest process; fails where the command does."""
+    """Seconds, and the peak memory in MiB of the largest process; fails if the command does."""
     actions = [
         (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600),
         (os.POSIX_SPAWN_DUP2, 1, 2),

@@ -63,7 +63,7 @@ class FailedError(Exception):
 
 @dataclass
 class Row:
-    """A line of the table. ratio: to bare Python's start in the same rounds. met: None where there is no goal."""
+    """A line of the table. ratio: to bare Python's start in the same rounds. met: None if there is no goal."""
 
     name: str
     milliseconds: float
@@ -99,7 +99,7 @@ class Report:
 
 
 def run(*command: str, env: Mapping[str, str] | None = None, stdin: bytes = b"") -> str:
-    """What a command prints. Raises FailedError, with its standard error, where it fails."""
+    """What a command prints. Raises FailedError, with its standard error, if it fails."""
     result = subprocess.run(command, env=env, input=stdin, capture_output=True, check=False, timeout=900)
     if result.returncode:
         said = (result.stdout + result.stderr).decode(errors="replace")[-2000:]
@@ -139,7 +139,7 @@ def crowd(commands: Sequence[Command], env: Mapping[str, str], outputs: Sequence
 
 
 def interleaved(tasks: Mapping[str, Callable[[], float]], rounds: int) -> Times:
-    """Times of each task, all of them in each round, in an order drawn anew; a first round is thrown away."""
+    """Times of each task, all of them in each round, in a new random order; a first round is thrown away."""
     times: Times = {name: [] for name in tasks}
     order = random.Random(1)
     for number in range(rounds + 1):
@@ -169,7 +169,7 @@ class Places(NamedTuple):
         run(self.bin(venv, "python"), "-m", "pip", "--disable-pip-version-check", "--quiet", *arguments)
 
     def make(self) -> None:
-        """Make those that are not there. The wheel is built and installed anew each time."""
+        """Make those that are not there. The wheel is built and installed again each time."""
         wheels = self.directory / "wheels"
         shutil.rmtree(wheels, ignore_errors=True)
         for venv, packages in {
@@ -307,7 +307,7 @@ def script_of_mutt(directory: Path) -> str | None:
 
 
 class Server(NamedTuple):
-    """An authorization server on loopback. row: for config.toml. requests: so many reached its token endpoint."""
+    """An authorization server on loopback. row: for config.toml. requests: how many reached its token endpoint."""
 
     name: str
     row: dict[str, str]
@@ -318,7 +318,7 @@ class Server(NamedTuple):
 
 @contextmanager
 def authorization_server(directory: Path) -> Iterator[Server]:
-    """oidc-provider where Node.js and node_modules are, else the sandbox's."""
+    """oidc-provider if Node.js and node_modules are there, else the sandbox's."""
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir()
     from servers import programs
@@ -399,7 +399,7 @@ class SignedIn:
         return seconds
 
     def with_provider_table(self, env: Mapping[str, str]) -> float:
-        """The same where config.toml describes the provider."""
+        """The same if config.toml describes the provider."""
         self.configure(self.server.row, provider_table=True)
         try:
             return self.cold(env)
@@ -407,7 +407,7 @@ class SignedIn:
             self.configure(self.server.row)
 
     def without_endpoints(self, env: Mapping[str, str]) -> float:
-        """The same where the metadata has to be asked first."""
+        """The same if the metadata has to be asked for first."""
         row = {key: value for key, value in self.server.row.items() if not key.endswith("_endpoint")}
         self.configure(row, provider_table=True)  # else the built-in provider's would be asked
         try:
@@ -416,7 +416,7 @@ class SignedIn:
             self.configure(self.server.row)
 
     def bare_request(self) -> float:
-        """Seconds of the token request alone: connection, TLS handshake, and the server's own time."""
+        """Seconds of only the token request: connection, TLS handshake, and the server's own time."""
         url = urlsplit(self.server.row["token_endpoint"])
         form = {
             "grant_type": "refresh_token",

@@ -82,7 +82,7 @@ def seconds(command: list[str], home: Path, rounds: int) -> tuple[float, int]:
 
 
 def main() -> None:
-    """Print a line a file."""
+    """Print a line for each file."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds

@@ -94,7 +94,7 @@ def test_a_client_that_sends_no_more_gets_its_answers(
     with started(signed_in, path.port, authorization_server) as (client, process):
         client.sendall(everything)
         client.shutdown(socket.SHUT_WR)
-        assert ends(process), "nor does it wait for ever for such a one"
+        assert ends(process), "it does not wait for such a client for ever either"
 
 
 def test_a_client_of_listen(signed_in: Product, authorization_server: AuthorizationServer, path: FaultyPath) -> None:

@@ -542,4 +542,4 @@ def test_a_daemon_across_the_end_of_tokens(
     assert bridged == straight
     assert [message.subject for message in bridged.delivered] == sorted(f"Message {n + 1}" for n in range(number))
     assert bridged.left == [[]]
-    assert len(tokens) == 3, "the daemon has gone through so many"
+    assert len(tokens) == 3, "the daemon has used this many"

@@ -13,7 +13,8 @@ import pytest
 
 from oauth2_pop3.bridge import passwords, relay, session
 from oauth2_pop3.bridge.client import SIGN_IN_TIME, BridgeClient
-from oauth2_pop3.bridge.relay import Relay
+from oauth2_pop3.bridge.read_ahead_proxy import ReadAheadProxy
+from oauth2_pop3.bridge.relay import Passthrough, Relay
 from oauth2_pop3.bridge.session import Bridge
 from oauth2_pop3.errors import UsageError
 from oauth2_pop3.pop3.maildrop import MaildropServer
@@ -206,14 +207,14 @@ Relayed = tuple[socket.socket, socket.socket, Future[float]]
 
 
 @contextmanager
-def relayed() -> Iterator[Relayed]:
+def relayed(proxy: Passthrough | None = None) -> Iterator[Relayed]:
     """A client, a server that does what the test says, and the relay between them."""
     client, theirs = socket.socketpair()
     server, connected = socket.socketpair()
     with client, theirs, server, connected:
         client.settimeout(LONG)
         server.settimeout(LONG)
-        with running(Relay(connected, theirs.fileno(), theirs.fileno(), b"", b"").run) as done:
+        with running(Relay(connected, theirs.fileno(), theirs.fileno(), b"", b"", proxy).run) as done:
             yield client, server, done
 
 
@@ -239,6 +240,50 @@ def test_a_server_that_deletes_is_waited_for(said: bytes, gone: bool) -> None:
         quick.close()
         assert 0.6 <= ended.result(LONG) < 4
         assert given_up.result(LONG) >= 4, "but not for ever"
+
+
+MESSAGE = b"+OK\r\nmessage\r\n.\r\n"
+
+
+@pytest.fixture
+def read_ahead() -> Iterator[Relayed]:
+    """Two messages have come, and the client has fetched the first."""
+    with relayed(ReadAheadProxy()) as (client, server, done), server.makefile("rb") as asked:
+        client.sendall(b"LIST\r\nRETR 1\r\n")
+        for line in asked:
+            match line.split()[0]:
+                case b"LIST":
+                    server.sendall(b"+OK\r\n1 16\r\n2 16\r\n.\r\n")
+                case b"CAPA":
+                    server.sendall(b"+OK\r\nPIPELINING\r\n.\r\n")
+                case b"RETR":
+                    server.sendall(MESSAGE)
+            if line == b"RETR 2\r\n":
+                break
+        came = b""
+        while not came.endswith(MESSAGE):
+            came += client.recv(1000)
+        yield client, server, done
+
+
+def test_a_client_that_waits_for_the_end_gets_it_if_the_server_has_closed(
+    read_ahead: Relayed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was read ahead is there for it for a while, and then no longer."""
+    monkeypatch.setattr(relay, "AFTER_SERVER", 2.0)
+    _, server, done = read_ahead
+    server.shutdown(socket.SHUT_RDWR)
+    assert 2.0 <= done.result(LONG) < LONG / 2
+
+
+def test_a_server_that_does_not_close_after_quit(read_ahead: Relayed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay, "AFTER_QUIT", 0.5)
+    client, server, done = read_ahead
+    client.sendall(b"QUIT\r\n")
+    assert server.recv(1000) == b"QUIT\r\n"
+    server.sendall(b"+OK\r\n")
+    assert client.recv(1000) == b"+OK\r\n"
+    assert done.result(LONG) < LONG / 2
 
 
 @pytest.mark.usefixtures("short_times")

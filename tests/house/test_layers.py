@@ -46,7 +46,11 @@ HEAVY: Mapping[str, tuple[str, ...]] = {
     "pluggy": (),
     "argparse": ("cli.commands.*", "cli.arguments"),
     "getmailcore": tuple(f"hosts.getmail6.{name}" for name in ("retriever", "errors", "message", "progress")),
+    "cryptography": (),
     "dns": ("providers.mx",),
+    "jwt": (),
+    "keyring": (),
+    "psycopg": (),
     "tomlkit": ("cli.demonstration",),
     "tqdm": (),
     "trustme": (),
@@ -108,6 +112,7 @@ def violations(house: House) -> list[str]:
         elif house.folder(module) not in unknown:
             found += _upwards(house, module, unknown)
         found += [f"{module} uses the private name {name}" for name in _private_names(house.trees[module])]
+        found += [f"{module} hides an import: {line}" for line in _hidden_imports(house.trees[module])]
     found += [f"a circle: {' -> '.join(circle)}" for circle in _circle(house)]
     return found
 
@@ -130,24 +135,39 @@ def _circle(house: House) -> list[list[str]]:
 
 
 def _private_names(tree: ast.Module) -> Iterator[str]:
-    """Names with an underscore that this module imports or reads from an object, but does not define itself."""
-    own = set()
-    used = set()
+    """Names with an underscore that this module imports, or uses of what it imports, or does not define itself."""
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    ours = [node for node in imports if node.level or (node.module or "").startswith("oauth2_pop3")]
+    imported = {alias.name for node in ours for alias in node.names}
+    bound = {alias.asname or alias.name for node in ours for alias in node.names}
+    own: set[str] = set()
+    used: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             own.add(node.name)
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             own.add(node.id)
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in bound:
+            imported.add(node.attr)
         elif isinstance(node, ast.Attribute):
-            if isinstance(node.ctx, ast.Store):
-                own.add(node.attr)
-            else:
-                used.add(node.attr)
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("oauth2_pop3"):
-            used |= {alias.name for alias in node.names}
+            (own if isinstance(node.ctx, ast.Store) else used).add(node.attr)
+    found = imported | (used - own)
     yield from sorted(
-        name for name in used - own - {*PUBLIC_ALL_THE_SAME} if name.startswith("_") and not name.startswith("__")
+        name for name in found - {*PUBLIC_ALL_THE_SAME} if name.startswith("_") and not name.startswith("__")
     )
+
+
+def _hidden_imports(tree: ast.Module) -> Iterator[str]:
+    """Imports that the other rules would not see: relative ones, of a bare package, or by a name in a string."""
+    packages = {"oauth2_pop3", "oauth2_pop3_hooks"}
+    for node in ast.walk(tree):
+        relative = isinstance(node, ast.ImportFrom) and node.level
+        if relative or (isinstance(node, ast.Import) and packages & {alias.name for alias in node.names}):
+            yield ast.unparse(node)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in ("import_module", "__import__"):
+            named = node.args[0] if node.args else None
+            if isinstance(named, ast.Constant) and str(named.value).startswith("oauth2_pop3"):
+                yield ast.unparse(node)
 
 
 def imports_at_module_level(node: ast.AST) -> Iterator[str]:
@@ -189,6 +209,18 @@ def test_the_floors_name_no_folder_that_is_not_there(house: House) -> None:
         ("plugin/oauth2_pop3/net/bad.py", "from oauth2_pop3.files import state_files", "files is on floor 1"),
         ("plugin/oauth2_pop3/accounts/bad.py", "from oauth2_pop3.net.https import _session", "private name _session"),
         ("plugin/oauth2_pop3/accounts/bad.py", "def f(wire):\n return wire._socket", "private name _socket"),
+        ("plugin/oauth2_pop3/net/bad.py", "from ..accounts import access", "hides an import: from ..accounts"),
+        ("plugin/oauth2_pop3/net/bad.py", "import oauth2_pop3\noauth2_pop3.accounts.access", "hides an import: import"),
+        (
+            "plugin/oauth2_pop3/net/bad.py",
+            "import importlib\nimportlib.import_module('oauth2_pop3.x')",
+            "hides an import",
+        ),
+        (
+            "plugin/oauth2_pop3/accounts/bad.py",
+            "from oauth2_pop3.net import https\n_session = 1\nprint(https._session)",
+            "private name _session",
+        ),
         ("plugin/oauth2_pop3/attic/bad.py", "", "attic is on no floor"),
         ("plugin/oauth2_pop3/hosts/__init__.py", "import oauth2_pop3.errors", "may import nothing"),
         ("plugin/oauth2_pop3/accounts/access.py", "import oauth2_pop3.accounts.account", "a circle: "),
@@ -245,18 +277,25 @@ def test_hooks_import_only_pluggy_at_module_level(house: House) -> None:
                 assert name.split(".")[0] in allowed or name == "oauth2_pop3.errors", f"{module} imports {name}"
 
 
+def test_a_command_imports_no_other_command(house: House) -> None:
+    for module in house.trees:
+        if house.folder(module) == "cli/commands":
+            others = {name for name in house.imports(module) if house.folder(name) == "cli/commands"} - {module}
+            assert others == set(), module
+
+
 def test_only_the_manager_uses_the_plugin_manager() -> None:
     sources = (ROOT / "hooks/oauth2_pop3_hooks").glob("*.py")
     users = {path.name for path in sources if "PluginManager" in path.read_text()}
     assert users == {"manager.py"}
 
 
-@pytest.mark.parametrize("module", ["oauth2_pop3.__main__", "oauth2_pop3.startup"])
+@pytest.mark.parametrize("module", ["oauth2_pop3.__main__", "oauth2_pop3.startup", "oauth2_pop3.errors"])
 def test_the_ground_and_the_doors_import_nothing(module: str) -> None:
     """They load nothing that a bare interpreter has not. __main__ is the warm path of `token`."""
     code = f"import sys; before = set(sys.modules); import {module}; print(*sorted(set(sys.modules) - before))"
     loaded = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True).stdout
-    ours = {"oauth2_pop3", module, "oauth2_pop3.access_token_cache"}
+    ours = {"oauth2_pop3", module, "oauth2_pop3.access_token_cache", "__future__"}
     assert set(loaded.split()) <= ours
 
 

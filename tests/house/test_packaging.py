@@ -286,7 +286,7 @@ def test_our_failure_is_one_line_and_no_harm_to_getmail(workshop: Workshop, home
         shutil.rmtree(path)
     else:
         path.unlink()
-    assert stock_type_works(home, str(venv / "bin/getmail")).stderr == "", "nothing of ours is loaded for it"
+    assert stock_type_works(home, str(venv / "bin/getmail")).stderr == "", "nothing of oauth2-pop3 is loaded for it"
     getmail = fresh_getmail(home, venv / "bin/getmail")
     getmail.configure("type = oauth2-pop3\nusername = ann@example.org")
     result = getmail.run("--dump")

@@ -194,7 +194,7 @@ def test_the_broken_ones_do_not_harm_getmail(trouble: Path, home: Path) -> None:
         assert result.returncode == 0, result.stderr
         assert f"retriever:  {kind}(" in result.stdout
         if kind != "example-pop3":
-            assert result.stderr == "", "no plugin is loaded for the types of getmail and of ours"
+            assert result.stderr == "", "no plugin is loaded for getmail's types and for oauth2-pop3"
             continue
         broken, raising = result.stderr.splitlines()
         assert broken.startswith(BROKEN)

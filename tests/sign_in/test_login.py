@@ -270,6 +270,9 @@ def test_a_pop3_server_that_cannot_be_reached_loses_no_token(
     assert result.returncode == 75
     assert "the token is kept" in result.stderr
     assert product.token()
+    product.expire()
+    assert product.token(), "the account is in config.toml, so that the token can be renewed"
+    assert ADDRESS in product.run("status", check=True).stdout
 
 
 def test_an_earlier_token_survives_a_sign_in_that_fails(stack: Stack) -> None:

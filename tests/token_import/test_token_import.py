@@ -319,7 +319,7 @@ def test_a_token_that_is_refused_leaves_nothing_behind(product: Product, stack: 
     assert product.login(stack).returncode == 0
     mine = product.stored()
     assert take_over(product, file, "--replace").returncode == 77
-    assert product.stored() == mine, "nor does it take the place of a good one"
+    assert product.stored() == mine, "it does not take the place of a good one either"
 
 
 def test_a_server_that_is_down_loses_nothing(product: Product, stack: AuthorizationServer) -> None:

@@ -1,1 +1,1 @@
-"""One account: its configuration, its provider and its tokens together; and whether it is well."""
+"""One account: its configuration, its provider and its tokens together; and whether it works."""

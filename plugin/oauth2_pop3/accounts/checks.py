@@ -1,4 +1,4 @@
-"""Checks of a new token, so that what would fail in the night fails now."""
+"""Checks of a new token, so that a problem shows at the sign-in and not later, when nobody is there."""
 
 from __future__ import annotations
 

@@ -86,8 +86,9 @@ def for_each_account(
 def selected_accounts(named: Sequence[str], config: Config, *, mailboxes: bool = True) -> list[str]:
     """The addresses that were named, or all of the config's if none was.
 
-    mailboxes: whether "all" includes mailboxes that another account's token opens. Raises ConfigError if the config
-    has no account: a config that got lost must not look to cron as if all were well.
+    mailboxes: whether "all" includes mailboxes that another account's token opens.
+
+    Raises ConfigError if the config has no account: if a config got lost, cron must not report that all is well.
     """
     if not named and not config.accounts:
         raise ConfigError(

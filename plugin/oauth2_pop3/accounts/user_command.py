@@ -11,8 +11,9 @@ TIMEOUT = 60.0
 def first_line(command: str, *, what: str) -> str:
     """Run a command that prints a secret, and return the first line it prints.
 
-    what: the key or option that names the command, for messages. The command's standard error goes to the user; what
-    it prints is never shown. Raises ConfigError.
+    what: the key or option that names the command, for messages.
+
+    The command's standard error goes to the user; what it prints is never shown. Raises ConfigError.
     """
     output = whole_output(command, what=what)
     try:

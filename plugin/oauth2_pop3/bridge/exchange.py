@@ -12,7 +12,7 @@ class Exchange:
 
     multiline: whether lines follow a +OK.
     collect: if given, the response is not passed on as it comes. Instead collect gets the whole of it, and the client
-    gets what collect returns.
+        gets what collect returns.
     size: octets by what LIST says, if this is a message that is read ahead.
     blocks: the part of the response that was not passed on yet.
     octets: how many have come.

@@ -17,7 +17,9 @@ from oauth2_pop3.bridge.report import report
 IDLE = 900.0
 """Seconds without an octet in either direction, after which both ends are closed: servers do so after 600."""
 AFTER_QUIT = 60.0
-"""Seconds that the server gets to delete what was marked, once the client has said QUIT and gone."""
+"""Seconds that the server gets to delete what was marked, once the client has said QUIT and gone; and to close."""
+AFTER_SERVER = 60.0
+"""Seconds that the client gets to ask for what was read ahead, once the server has closed: it may wait for the end."""
 AFTER_END = 5.0
 """Seconds that the server may stay silent before its last responses, once the client sends no more."""
 
@@ -127,8 +129,12 @@ class Relay:
         return self._tail.endswith(b"\n") and self._tail.upper().split()[-1:] == [b"QUIT"]
 
     def _patience(self) -> float:
-        if self._proxy.for_client or self._client_sends:
+        if self._proxy.for_client:
             return IDLE
+        if not self._server_sends:
+            return AFTER_SERVER
+        if self._client_sends:
+            return AFTER_QUIT if self._has_quit() and self._proxy.owes_nothing else IDLE
         return AFTER_QUIT if self._has_quit() else AFTER_END
 
     def _wait(self, seconds: float) -> bool:

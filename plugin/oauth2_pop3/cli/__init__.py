@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import sys
 
-from oauth2_pop3.errors import OAuth2Pop3Error
+from oauth2_pop3.errors import OAuth2Pop3Error, UsageError
 
 TYPE_CHECKING = False  # typing's own costs as much as half a start of Python
 if TYPE_CHECKING:
@@ -129,6 +129,8 @@ def _guarded(command: Callable[[], int | None]) -> int:
         sys.stdout.flush()
     except OAuth2Pop3Error as error:
         return fail(error)
+    except EOFError:  # Ctrl-D at a prompt
+        return fail(UsageError("the input ended before the question was answered"))
     except KeyboardInterrupt:
         return _fail("interrupted", _INTERRUPTED)
     except _OutputError as error:

@@ -42,7 +42,7 @@ class TerminalPerson(LoginPerson):
         self.say("\n".join(lines(found)))
 
     def show_url(self, url: str, listens: bool) -> None:
-        """The URL goes to standard output."""
+        """Print the URL to standard output, and open a browser if that is wanted and there is a screen."""
         opened = self._browser and self.has_screen and webbrowser.open(url)
         self.say(
             "A browser has been opened. If you do not see it, open this URL:"
@@ -61,7 +61,7 @@ class TerminalPerson(LoginPerson):
             self.say("The browser's last page will fail to load: paste its address here.")
 
     def show_device(self, verification_uri: str, user_code: str, verification_uri_complete: str) -> None:
-        """The URL and the code, and a QR code of both; or of the URL only, if the server gives no URL with the code."""
+        """Print the URL and the code, and a QR code: of a URL with the code in it, if the server gives one."""
         from oauth2_pop3.cli.qr_code import qr_code
 
         self.say("On any device, open this URL:")
@@ -87,7 +87,7 @@ class TerminalPerson(LoginPerson):
         return client_id
 
     def client_secret(self, provider: Provider, *, required: bool) -> str:
-        """Ask until there is one, if one is required."""
+        """Ask for it; if one is required, ask until one is typed."""
         if not self.terminal:
             if not required:
                 return ""

@@ -1,8 +1,8 @@
-"""The configuration files of mail retrievers ("hosts"): one folder a dialect, each with a Dialect.
+"""The configuration files of mail retrievers ("hosts"): one folder for each dialect, with its Dialect.
 
 A dialect reads its host's file without losing a byte of it: it finds places in the file, and it changes the file by
 Edits of these places. It knows the host's language and no providers: the folder translation/ decides which accounts
-shall sign in by OAuth 2.0, and as whom.
+are to sign in with OAuth 2.0, and as whom.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Dialect(ABC):
     locations: ClassVar[Sequence[str]] = ()
     """The files that the host reads, or directories of them: ``~/.fetchmailrc``."""
     can_keep_type: ClassVar[bool] = False
-    """The host has OAuth 2.0 of its own beside what we add to it, and `translate` can use either."""
+    """Whether the host also has OAuth 2.0 of its own, so that `translate` can use either."""
 
     @abstractmethod
     def recognises(self, file_name: str, content: bytes) -> bool:

@@ -33,7 +33,8 @@ def known_provider(address: str, name: str, config: Config, source: str, trust: 
 class Verifier:
     """Makes providers of findings for one address. No issuer and no POP3 server is asked twice.
 
-    rows: every known provider, with the user's own keys in it. ca_certs: as for discover().
+    rows: every known provider, with the user's own keys in it.
+    ca_certs: as for discover().
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Reading files that hold a secret, or that must not be somebody else's.
+"""Reading files that hold a secret, or that must not belong to another user.
 
 What is checked is the file that was read, by the same descriptor, and not what has its name a moment later. All such
 files are read here, except the cached access token (access_token_cache imports nothing).

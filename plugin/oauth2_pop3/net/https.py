@@ -26,7 +26,7 @@ from oauth2_pop3.net.tls import client_context, explain_certificate
 SIZE_LIMIT = 1 << 20
 """Bytes that a response may have. Token responses and metadata have a few kilobytes."""
 CONNECT_TIMEOUT = 10.0
-"""Seconds until the connection must stand."""
+"""Seconds in which the connection must be made."""
 READ_TIMEOUT = 30.0
 """Seconds the server may stay silent."""
 TOTAL_TIMEOUT = 60.0
@@ -108,9 +108,12 @@ def request(
 ) -> Response:
     """Send one request and return the response.
 
-    `form` or `json` is the body of a POST. `basic` is the client_id and secret for HTTP Basic (RFC 6749 section
-    2.3.1). `ca_certs` is a PEM file or a directory of certificate authorities, in place of the system's. `size_limit`
-    is the number of bytes that the response's body may have. `accept` is the Accept header.
+    form, json: the body of a POST, one or the other.
+    basic: client_id and secret for HTTP Basic (RFC 6749 section 2.3.1).
+    ca_certs: a PEM file or a directory of certificate authorities, in place of the system's.
+    allow_insecure_loopback: whether plain HTTP to this machine is allowed.
+    size_limit: how many bytes the response's body may have.
+    accept: the Accept header.
 
     Raises NetworkError (no response, 429 or 5xx), OAuthError (a redirect, an untrusted certificate, or too long a
     response) and ConfigError (a URL or ca_certs that cannot be used).

@@ -21,9 +21,12 @@ def client_context(
 ) -> ssl.SSLContext:
     """Make a context that verifies the server's certificate chain and name (RFC 8314 section 3, RFC 7817).
 
-    `ca_certs` replaces the system's certificate authorities: a PEM file, a directory as c_rehash(1) makes it, or
-    several of these. `certfile` and `keyfile` are the client's own certificate and key. `at_least` is the lowest TLS
-    version, "1.2" or "1.3". Raises ConfigError if a file cannot be read or OpenSSL knows none of the ciphers.
+    ca_certs: in place of the system's certificate authorities: a PEM file, a directory as c_rehash(1) makes it, or
+        several of these.
+    certfile, keyfile: the client's own certificate and key.
+    at_least: the lowest TLS version, "1.2" or "1.3".
+
+    Raises ConfigError if a file cannot be read or OpenSSL knows none of the ciphers.
     """
     first, *more = (ca_certs,) if isinstance(ca_certs, str) else ca_certs or ("",)
     place = first

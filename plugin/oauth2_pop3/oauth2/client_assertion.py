@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
 LIFETIME = 300
-"""Seconds that an assertion is good for."""
+"""Seconds for which an assertion is valid."""
 WARNING_DAYS = 30
-"""Days before its end at which a certificate is warned of."""
+"""How many days before a certificate ends the person is warned."""
 SHORTEST_RSA_KEY = 2048
 """Bits: RFC 7518 sections 3.3 and 3.5."""
 _SIZE_LIMIT = 1 << 20
@@ -34,7 +34,7 @@ class _Key(NamedTuple):
 
 
 def private_key_jwt(provider: Provider, *, audience: str, key_password: str = "") -> str:
-    """An assertion that it is this client that asks, signed with provider.client_private_key. Raises ConfigError.
+    """An assertion that identifies this client, signed with provider.client_private_key. Raises ConfigError.
 
     key_password: the password of the key's file. The certificate, from client_certificate or the PKCS#12 file, is
     named by its SHA-256 (x5t#S256, RFC 7515 section 4.1.8). The key is named by client_key_id, if the row has one.

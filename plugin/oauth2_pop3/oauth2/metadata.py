@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -15,6 +16,9 @@ from oauth2_pop3.providers.provider import ENDPOINTS, Provider
 
 _KEPT_FOR = 3600
 """Seconds for which a process keeps a document. One sign-in needs it several times; a bridge may run for years."""
+
+
+_one_at_a_time = Lock()
 
 
 def complete(provider: Provider, needs: Sequence[str], may_use: str = "") -> Provider:
@@ -64,7 +68,8 @@ def fetch(provider: Provider) -> Mapping[str, object]:
     A process fetches it once in an hour. Raises OAuthError, NetworkError.
     """
     hour = int(time.monotonic() // _KEPT_FOR)
-    return _fetch(provider.issuer, provider.ca_certs, provider.allow_insecure_loopback, hour)
+    with _one_at_a_time:  # or threads that begin together would all ask
+        return _fetch(provider.issuer, provider.ca_certs, provider.allow_insecure_loopback, hour)
 
 
 def forget() -> None:

@@ -53,7 +53,7 @@ def _is_dead_anyway(members: Mapping[str, object], *, hint: str, token: Token) -
 
     For a token that is no longer valid, section 2.2 wants 200, but Google says invalid_token: each time for an access
     token, because it ended with its refresh token. A server that cannot revoke access tokens says
-    unsupported_token_type (section 2.2.1); they end soon by themselves.
+    unsupported_token_type (section 2.2.1); they end soon anyway.
     """
     if members.get("error") == "invalid_token":
         return True

@@ -15,7 +15,7 @@ from oauth2_pop3.providers.tables import restore
 LONGEST_LIFETIME = 10 * 365 * 86400
 """Seconds: a longer expires_in is cut to this, which a calendar can hold."""
 ASSUMED_LIFETIME = 300
-"""Seconds, if the server gives no expires_in: RFC 6749 only recommends it, and a short life is the safe guess."""
+"""Seconds, if the server gives no expires_in: RFC 6749 only recommends it, and a short lifetime is the safe guess."""
 
 _VERSION = 1
 _LATEST = 1 << 41  # seconds since the epoch, generously
@@ -28,7 +28,8 @@ class Token:
     expires_at: seconds since the epoch.
     scope: what was granted.
     client_secret: one that was typed at `login`, and that is kept nowhere else.
-    obtained_at: when the access token was issued. signed_in_at: when a person signed in.
+    obtained_at: when the access token was issued.
+    signed_in_at: when a person signed in.
     refresh_token_expires_at: by `refresh_token_expires_in` of the server; 0 if the server did not say.
     """
 

@@ -31,8 +31,9 @@ def secrets(form: Mapping[str, str], basic: tuple[str, str] | None) -> list[str]
 def ask(client: Client, parameters: Mapping[str, str], *, endpoint: str = "") -> dict[str, object]:
     """POST a grant with the client's authentication, and return the server's response to it.
 
-    endpoint: another one that responds in the same way (RFC 8628 section 3.1). Raises OAuthError,
-    AuthorizationRequired, NetworkError, ConfigError.
+    endpoint: another one that responds in the same way (RFC 8628 section 3.1).
+
+    Raises OAuthError, AuthorizationRequired, NetworkError, ConfigError.
     """
     form, basic = client.authenticated(parameters)
     return post(client, form, basic=basic, endpoint=endpoint)

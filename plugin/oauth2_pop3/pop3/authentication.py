@@ -29,7 +29,7 @@ class Authentication:
         one_line: whether to send the initial response with AUTH, in one step instead of two, if the line is short
         enough.
 
-        A refusal comes as a challenge with JSON in it (RFC 7628 section 3.2.3): a `+` there is no success.
+        A refusal comes as a challenge with JSON in it (RFC 7628 section 3.2.3), so a `+` there does not mean success.
         Raises AuthenticationRejected if the token was refused, and NetworkError or MaildropLocked for a temporary
         problem.
         """
@@ -87,5 +87,5 @@ class Authentication:
 
 
 def _is_challenge(line: bytes) -> bool:
-    """Whether it is a continuation (RFC 5034 section 4) and no success."""
+    """Whether it is a continuation (RFC 5034 section 4) and not a success."""
     return line.startswith(b"+") and not line.startswith(b"+OK")

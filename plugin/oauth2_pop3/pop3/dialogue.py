@@ -52,7 +52,7 @@ class Dialogue:
             self._wire.close()
             if line.startswith(b"-ERR"):  # it ends the session: idle for too long, or the server is shutting down
                 raise NetworkError(f"the POP3 server {self.host} ended the session: {text_of(line)}")
-            raise OutOfStep(f"the POP3 server {self.host} sent something unasked: {text_of(line)!r}")
+            raise OutOfStep(f"the POP3 server {self.host} sent something that was not asked for: {text_of(line)!r}")
         if len(self._sent) + len(commands) > (WINDOW if self.pipelining else 1):
             raise ValueError("too many commands would wait for their responses")
         self._sent.extend(commands)

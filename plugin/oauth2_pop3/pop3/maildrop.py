@@ -19,7 +19,8 @@ class MaildropServer:
     """The POP3 server that has a maildrop, and how to connect to it.
 
     timeout, wait: see Session.connect().
-    mechanism: the user's choice, or "auto". preferred: the provider's order of mechanisms.
+    mechanism: the user's choice, or "auto".
+    preferred: the provider's order of mechanisms.
     initial_response: whether to send the token on the same line as AUTH if it is short enough.
     allow_insecure_loopback: whether to do without TLS, which is only allowed to a server on this machine.
     """

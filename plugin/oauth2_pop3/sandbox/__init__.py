@@ -27,8 +27,9 @@ DEMO_USER = "demo@sandbox.test"
 class Sandbox:
     """Both servers, in threads, for as long as the `with` block runs.
 
-    `directory` is created with mode 0700; only the certificate authority's certificate is left in it. `act` is the part
-    to play (acts.toml). With `stls`, there is also a plain port that offers STLS (pop3_stls_port).
+    directory: is created with mode 0700; only the certificate authority's certificate is left in it.
+    act: the part to play (acts.toml).
+    stls: whether there is also a plain port that offers STLS (pop3_stls_port).
     """
 
     user = DEMO_USER
@@ -111,8 +112,11 @@ class Sandbox:
     ) -> str:
         """Do what a person does in a browser: enter an address, choose Allow, and follow the redirect to the client.
 
-        Returns the redirect's URL, which a person could paste. `account` is somebody other than the demo user. With
-        `allow` False the person chooses Deny. With `redirect` False the redirect is not followed.
+        account: somebody other than the demo user.
+        allow: False for a person who chooses Deny.
+        redirect: False if the redirect is not to be followed.
+
+        Returns the redirect's URL, which a person could paste.
         """
         from oauth2_pop3.sandbox.browser import follow_redirect, post_consent
 

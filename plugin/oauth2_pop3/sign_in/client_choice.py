@@ -16,8 +16,10 @@ from oauth2_pop3.sign_in.person import LoginPerson
 def choose_grant(provider: Provider, *, wanted: str, screen: bool) -> str:
     """The grant to sign in by: what was asked for, else what the provider's row names, else what suits this machine.
 
-    wanted: "" if nobody asked for one. screen: whether a browser can be shown here, or the person said that it is
-    elsewhere. Raises ConfigError if the row does not allow the grant, and what Grant.complete raises.
+    wanted: "" if nobody asked for one.
+    screen: whether a browser can be shown here, or the person said that it is elsewhere.
+
+    Raises ConfigError if the row does not allow the grant, and what Grant.complete raises.
     """
     grant = wanted or provider.grant
     if grant:

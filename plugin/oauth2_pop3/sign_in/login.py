@@ -42,9 +42,12 @@ def login(request: SignInRequest, config: Config, person: LoginPerson) -> Signed
         person.say(f"Note: {account.provider.note}")
     account.config.require_writable()
     account = replace(account, mailbox=request.mailbox)
-    token = sign_in(account, person, client_secret=secret, check=request.check)
-    account.config.save_account(account.address, settings)
-    _save_mailbox(account)
+
+    def save() -> None:
+        account.config.save_account(account.address, settings)
+        _save_mailbox(account)
+
+    token = sign_in(account, person, client_secret=secret, check=request.check, when_kept=save)
     return SignedIn(account, token)
 
 

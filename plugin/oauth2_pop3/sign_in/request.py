@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 class SignInRequest:
     """What `login` was asked for, beyond what config.toml says already.
 
-    address: who signs in. provider: a provider's name; "" to find it.
+    address: who signs in.
+    provider: a provider's name; "" to find it.
     settings: keys of the account that are written to config.toml once it has signed in, such as client_id.
     grant: "" to choose it.
     also: protocols beside POP3 to ask for; () for none any more, None to leave them as they are.
     mailbox: a shared mailbox that the token must open.
-    screen: whether a browser can be shown on this machine. no_browser: whether the person does not want one here.
+    screen: whether a browser can be shown on this machine.
+    no_browser: whether the person does not want one here.
     check: whether to try the token at the POP3 server.
     """
 

@@ -1,7 +1,8 @@
-"""Getting an account's tokens by its grant, and checking now what would otherwise fail in the night."""
+"""Getting an account's tokens by its grant, and checking them, so that nothing fails later when nobody is there."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from oauth2_pop3.accounts import access, last_fault, notification
@@ -20,10 +21,15 @@ from oauth2_pop3.oauth2.grants.grant import Person, TokenResponse
 from oauth2_pop3.oauth2.token import Token
 
 
-def sign_in(account: Account, person: Person, *, client_secret: str = "", check: bool = True) -> Token:
+def sign_in(
+    account: Account, person: Person, *, client_secret: str = "", check: bool = True, when_kept: Callable[[], None]
+) -> Token:
     """Get tokens for an account by its grant, check them and keep them.
 
-    client_secret: one that was typed; it is kept with the token. check: whether to try the token at the POP3 server.
+    client_secret: one that was typed; it is kept with the token.
+    check: whether to try the token at the POP3 server.
+    when_kept: is called as soon as the token is kept; also if the POP3 server cannot be reached, which is an error.
+
     Raises AuthorizationRequired, OAuthError or AuthenticationRejected if a server refused (nothing was kept),
     NetworkError, ConfigError.
     """
@@ -43,6 +49,7 @@ def sign_in(account: Account, person: Person, *, client_secret: str = "", check:
         else:
             unreachable = None
         _keep(account, token)
+        when_kept()
         if unreachable:
             raise NetworkError(
                 f"signed in as {account.address}, and the token is kept; but the check at the POP3 server failed: "

@@ -32,8 +32,9 @@ class ImportRequest:
     """What `import` was asked for, beyond what a file says.
 
     account: the only address to import; or whose the token is, if the file does not say it. "" imports all.
-    settings: provider, client_id, client_secret_command and tenant, which go before what the file says.
-    replace: also accounts that have signed in already. check: whether to try the tokens.
+    settings: provider, client_id, client_secret_command and tenant, which take precedence over what the file says.
+    replace: also import accounts that have signed in already.
+    check: whether to try the tokens.
     decryption_command: reads the file and prints what is in it.
     """
 
@@ -71,7 +72,8 @@ def import_file(
 ) -> Iterator[Imported | NotImported]:
     """Import every account of a file that was asked for. One that fails does not stop the others.
 
-    name: "-" is standard input. password: asks for emailproxy's password for an address.
+    name: the file's; "-" is standard input.
+    password: asks for emailproxy's password for an address.
     """
     try:
         tokens = read_tokens(name, decryption_command=request.decryption_command, password=password)

@@ -19,7 +19,8 @@ SIZE_LIMIT = 1024 * 1024
 class ImportedToken:
     """What such a file says of one account; its repr shows no secret.
 
-    program: what wrote the file. address: "" if the file does not say whose token it is.
+    program: what wrote the file.
+    address: "" if the file does not say whose token it is.
     expires_at: seconds since the epoch, 0 if it is not known.
     problem: a sentence that says why this account cannot be imported; "" if it can.
     """

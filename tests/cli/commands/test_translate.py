@@ -48,7 +48,7 @@ def test_it_shows_and_changes_nothing(product: Product, rc: Path) -> None:
     assert no_secret(result.stdout + result.stderr)
     assert '+poll pop.gmail.com proto pop3 plugin "' in result.stdout
     for line in (
-        "line 3: ann@gmail.com at pop.gmail.com: signs in by OAuth 2.0 as ann@gmail.com (google)",
+        "line 3: ann@gmail.com at pop.gmail.com: signs in with OAuth 2.0 as ann@gmail.com (google)",
         "To do: Run: oauth2-pop3 login ann@gmail.com",
         "line 4: ann@gmx.de at pop.gmx.net: left as it is. GMX has no OAuth for POP3.",
         "line 5: ann@gmail.com at imap.gmail.com: left as it is. It is not POP3 but IMAP.",
@@ -91,7 +91,7 @@ def test_output_elsewhere(product: Product, rc: Path) -> None:
     assert rc.read_text() == FETCHMAILRC
     result = product.run("translate", str(rc), "--output", "-")
     assert result.stdout == other.read_text()
-    assert "signs in by OAuth 2.0" in result.stderr
+    assert "signs in with OAuth 2.0" in result.stderr
     there = product.run("translate", str(rc), "--output", str(other))
     assert there.returncode == 78
     assert "exists already" in there.stderr

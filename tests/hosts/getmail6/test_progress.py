@@ -76,7 +76,7 @@ def test_where_it_is_shown(
         assert len(set(any_getmail.message_ids())) == MESSAGES, seen.text
         assert seen.lines == [], "something stays behind"
         if "2>" in arguments:
-            assert seen.written == "", "a file is no terminal"
+            assert seen.written == "", "a file is not a terminal"
         else:
             assert seen.bars
             assert seen.bars == sorted(seen.bars)

@@ -285,7 +285,7 @@ def test_a_locked_maildrop_is_told_apart(
     assert result.returncode == OPERATION_FAILED
     assert "another session has the maildrop open" in result.stderr
     assert "[IN-USE]" in result.stderr
-    assert authorization_server.token_requests()[1:] == [], "a locked maildrop is no reason to refresh"
+    assert authorization_server.token_requests()[1:] == [], "a locked maildrop is not a reason to refresh"
 
 
 def test_an_authorization_server_that_is_down_is_a_passing_fault(
@@ -469,7 +469,7 @@ def test_a_run_that_is_interrupted_deletes_what_it_has_delivered(
 
 
 def terminate(getmail: Getmail, process: subprocess.Popen[bytes]) -> None:
-    """Interrupt getmail by SIGTERM, and again for as long as it goes on delivering.
+    """Interrupt getmail by SIGTERM, and again for as long as it still delivers.
 
     On a loaded machine one of five is lost: what its handler raises never arrives.
     """
@@ -487,7 +487,7 @@ def terminate(getmail: Getmail, process: subprocess.Popen[bytes]) -> None:
 
 
 def started(getmail: Getmail, messages: int = 1) -> subprocess.Popen[bytes]:
-    """getmail, running, once it has delivered so many messages.
+    """getmail, still running, once it has delivered this many messages.
 
     It can be no more than some hundred messages ahead of us: nothing is buffered but what fits into a small pipe.
     """

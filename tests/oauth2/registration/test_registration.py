@@ -313,7 +313,7 @@ def test_redirect_uris_that_the_server_replaced(site: Site, own: str, registered
         assert site.obtain(**row).redirect_uri == used
         assert len(site.requests) == 1
         return
-    with pytest.raises(OAuthError, match="none of them is ours"):
+    with pytest.raises(OAuthError, match="and not this program's"):
         site.obtain(**row)
     assert registration.kept(site.provider()) is None
 

@@ -153,7 +153,7 @@ function moreGrants(provider) {
   }, ['assertion', 'scope']);
 }
 
-/** An assertion says by itself who asks (RFC 7523 section 2.1); oidc-provider wants a client_id beside it. */
+/** An assertion itself says who asks (RFC 7523 section 2.1); oidc-provider wants a client_id beside it. */
 async function clientOfAnAssertion(ctx, next) {
   if (ctx.path === '/token' && ctx.method === 'POST' && ctx.get('User-Agent') === 'oauth2-pop3') {
     ctx.req.body = Buffer.concat(await ctx.req.toArray()).toString();

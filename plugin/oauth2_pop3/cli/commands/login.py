@@ -78,7 +78,7 @@ def run(options: Namespace) -> None:
     done = login(request, Config.load(), person)
     user = done.account.user
     if done.token is None:
-        print(f"{user} is ready, by the token of {done.account.address}.")
+        print(f"{user} is ready, with the token of {done.account.address}.")
         return
     if text := too_long_remark(user, done.token.access_token):
         person.say(f"Note: {text}.")

@@ -155,7 +155,7 @@ def _entry(decision: Decision) -> list[str]:
     account = decision.found
     who = f"  line {account.line}: {one_line(account.username) or 'no user name'} at {one_line(account.server)}"
     if decision.outcome == "translated":
-        head = f"{who}: signs in by OAuth 2.0 as {decision.address} ({decision.provider})"
+        head = f"{who}: signs in with OAuth 2.0 as {decision.address} ({decision.provider})"
     elif decision.outcome == "already":
         head = f"{who}: uses oauth2-pop3 already"
     else:

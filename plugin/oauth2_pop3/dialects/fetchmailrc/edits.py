@@ -16,7 +16,7 @@ PASSWORD = "oauth2-pop3"
 
 _TLS = frozenset((*BRIDGE_OPTIONS, "ssl", "sslproto", "sslcertck"))
 _NOTHING = re.compile(r"[ \t\r\n;:,]*(?:(?:with|and|has|wants|options)[ \t\r\n;:,]+)*")
-"""What may stand between two options and means nothing."""
+"""What may be between two options and means nothing."""
 
 
 class Editor:

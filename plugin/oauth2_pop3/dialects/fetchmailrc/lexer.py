@@ -1,6 +1,6 @@
 """The words of a fetchmailrc, as fetchmail's rcfile_l.l finds them: the longest match wins, then the earlier rule.
 
-Every octet of the file belongs to a Word or stands between two of them.
+Every octet of the file belongs to a Word or is between two of them.
 """
 
 from __future__ import annotations

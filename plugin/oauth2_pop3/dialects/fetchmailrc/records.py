@@ -14,7 +14,8 @@ from oauth2_pop3.dialects.source_text import SourceText, readable
 class Record:
     """One user of an entry, or the entry itself if it names no user: fetchmail makes one query of each.
 
-    own: the record's own options, by name. settings: these, and those of `defaults` that it does not have itself.
+    own: the record's own options, by name.
+    settings: these, and those of `defaults` that it does not have itself.
     """
 
     entry: Entry

@@ -121,7 +121,7 @@ class Parser:
         if word and entry.users and (word.kind in OPTIONS_OF_A_SERVER or word.kind == "no"):
             raise self.source.error(
                 word.start,
-                f"{self._shown(word)} is an option of the server, and must stand before the options of a user",
+                f"{self._shown(word)} is an option of the server, and must come before the options of a user",
             )
         return entry
 
@@ -142,7 +142,7 @@ class Parser:
     def _options(self, names: frozenset[str], negatable: frozenset[str]) -> list[FetchmailOption]:
         """Read the options that come next, as long as they are among these names.
 
-        negatable: the names that `no` may stand before.
+        negatable: the names that may follow `no`.
         """
         found, words = [], self.words
         while self._at < len(words):

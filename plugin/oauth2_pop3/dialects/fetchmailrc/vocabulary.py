@@ -21,7 +21,7 @@ OPTIONS_OF_A_SERVER = FLAGS_OF_A_SERVER.union(
     ("aka", "localdomains", "protocol", "service", "authenticate", "envelope", "bad-header"),
 )
 NEGATABLE_OF_A_SERVER = FLAGS_OF_A_SERVER | {"envelope"}
-"""What `no` may stand before."""
+"""What may follow `no`."""
 
 FLAGS_OF_A_USER = frozenset(
     {

@@ -1,4 +1,4 @@
-"""getmailrc: the configuration of getmail, one account a file; its retriever's type becomes `oauth2-pop3`.
+"""getmailrc: the configuration of getmail, one account in each file; its retriever's type becomes `oauth2-pop3`.
 
 `server`, `port` and `username` stay as they are: getmail names the file in which it remembers messages after them.
 """

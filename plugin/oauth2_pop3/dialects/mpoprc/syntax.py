@@ -1,4 +1,4 @@
-"""The syntax of mpop's configuration, as its conf.c reads it: a command a line, accounts that inherit.
+"""The syntax of mpop's configuration, as its conf.c reads it: one command on each line, accounts that inherit.
 
 Every octet of the file belongs to a line; a line that does something is a Statement.
 """

@@ -32,7 +32,7 @@ from oauth2_pop3.pop3.session import Session
 
 
 class ConfText(ConfItem):
-    """An option as the user wrote it. getmail's ConfInt and ConfBool would eval() it, which may end getmail."""
+    """An option as the user wrote it. getmail's ConfInt and ConfBool would eval() it, which could end getmail."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name, str, default=None, required=False)

@@ -122,7 +122,7 @@ class AuthorizationRequest:
             )
         if not secrets.compare_digest(parameters.get("state", "").encode(), self.state.encode()):
             raise NotOurRedirect(
-                "that redirect belongs to another sign-in (its state is not ours)",
+                "that redirect belongs to another sign-in (its state is a different one)",
                 hint="Use the newest URL, in one browser tab, and paste what its address bar shows in the end.",
             )
         self._check_issuer(parameters.get("iss"))
@@ -144,7 +144,7 @@ class AuthorizationRequest:
         elif expected and iss != expected:
             raise OAuthError(
                 f"the redirect comes from the issuer {iss[:200]!r} and not from {expected!r} (RFC 9207)",
-                hint="Do not go on: servers may have been mixed up, unless the configuration's issuer is wrong.",
+                hint="Do not continue: servers may have been mixed up, unless the configuration's issuer is wrong.",
             )
         elif (
             not expected

@@ -29,7 +29,7 @@ class Person(ABC):
     def show_url(self, url: str, listens: bool) -> None:
         """Show the authorization URL, and open it in a browser if there is one.
 
-        listens: whether a browser on this machine can bring the redirect back by itself.
+        listens: whether a browser on this machine can bring the redirect back, so that nobody has to paste it.
         """
 
     @abstractmethod

@@ -118,7 +118,7 @@ def _read_response(provider: Provider, request: Mapping[str, object], members: M
     redirect_uri = usable_redirect_uri(provider, made.redirect_uris)
     granted = usable_scope(wanted, made.registered_scope)
     if not redirect_uri:
-        raise by_hand(provider, f"registered the redirects {_listed(made.redirect_uris)}, and none of them is ours")
+        raise by_hand(provider, f"registered the redirects {_listed(made.redirect_uris)}, and not this program's")
     if not granted:
         raise by_hand(provider, f"registered a client with the scope {made.registered_scope!r} instead of {wanted!r}")
     return replace(made, redirect_uri=redirect_uri, scope=granted)
