@@ -26,7 +26,16 @@ import oauth2_pop3.cli.commands
 from docs.conftest import ACCOUNTS, Playground, configuration, login
 from oauth2_pop3.cli import main
 from support import ROOT
-from support.documents import Command, all_blocks, commands, documents, inline_code, pipeline
+from support.documents import (
+    Command,
+    all_blocks,
+    blocks,
+    commands,
+    documents,
+    inline_code,
+    pipeline,
+    without_blocks,
+)
 from support.hosts import said
 from support.product import Product, run
 
@@ -144,11 +153,12 @@ def is_a_script(words: list[str]) -> None:
     """The file is there, and a shell can read it. What it does: test_try.py; run.sh is what runs this."""
     script = ROOT / words[1]
     run("sh", "-n", str(script), check=True)
-    for option in words[2:]:
-        if option.startswith("--"):
-            assert option in script.read_text()
-        elif "/" in option:
-            assert (ROOT / option).exists()
+    arguments = iter(words[2:])
+    for argument in arguments:
+        if argument in ("-k", "-n"):  # pytest's, each with a value
+            next(arguments)
+        else:
+            assert argument in script.read_text() if argument.startswith("--") else (ROOT / argument).exists(), argument
 
 
 def getmail_takes_it(words: list[str], _playground: Playground, product: Product) -> None:
@@ -286,6 +296,18 @@ SHORT_FORMS = (
     r"oauth2-pop3 bridge %h 995",
 )
 """Short forms by which prose names a command; the guides have whole lines of all of them."""
+
+
+def test_no_command_line_hides() -> None:
+    """Only what documents.py finds is tried: no other kind of block, and nothing before a command's name."""
+    found = {command.text for command in commands()}
+    for file in documents():
+        prose = without_blocks(file)
+        assert not re.search(r"^ *~~~|<pre|^(?: {4,}|\t)(?:\S* )*oauth2-pop3 ", prose, re.MULTILINE), file
+        for block in blocks(file, "text"):
+            for line in block.text.splitlines():
+                if re.search(r"(?<![\w./:-])oauth2-pop3 [a-z-]+", line):
+                    assert line.strip() in found, f"{block}: {line}"
 
 
 @pytest.mark.parametrize("code", code_with_commands())
