@@ -59,6 +59,7 @@ class FaultyPath:
         self._listener = socket.create_server((HOST, 0))
         self.port: int = self._listener.getsockname()[1]
         self._open: list[socket.socket] = []
+        self._released = threading.Event()
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._accept, daemon=True).start()
@@ -73,12 +74,17 @@ class FaultyPath:
         self._listener.close()
 
     def release(self) -> None:
-        """End every connection, those too that were left in silence."""
+        """End every connection, also those that were left in silence.
+
+        Its own thread closes each of them: with a descriptor that is closed under it, that thread would read from and
+        write to the next socket of this process that gets the same number, and somebody's TLS would fail.
+        """
         for connection in self._open:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
-            connection.close()
         self._open.clear()
+        self._released.set()
+        self._released = threading.Event()
 
     @property
     def last(self) -> socket.socket:
@@ -93,16 +99,19 @@ class FaultyPath:
                 threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, plain: socket.socket) -> None:
+        released = self._released
         if fault := self._due(""):
-            _apply(fault.kind, plain)
+            _apply(fault.kind, plain, released)
             return
-        with suppress(OSError, ValueError), socket.create_connection((HOST, self._dovecot.pop3_port)) as server:
-            client = self._context.wrap_socket(plain, server_side=True)
+        with (
+            suppress(OSError, ValueError),
+            socket.create_connection((HOST, self._dovecot.pop3_port)) as server,
+            self._context.wrap_socket(plain, server_side=True) as client,
+        ):
             self._open.append(client)
-            self._pass_on(client, server)
-            client.close()
+            self._pass_on(client, server, released)
 
-    def _pass_on(self, client: ssl.SSLSocket, server: socket.socket) -> None:
+    def _pass_on(self, client: ssl.SSLSocket, server: socket.socket, released: threading.Event) -> None:
         """One thread a connection: a socket is only reset by close() while no other thread reads from it."""
         sources: list[socket.socket] = [client, server]
         received = responses = b""
@@ -129,7 +138,7 @@ class FaultyPath:
                         ends = ends or fault.last or text.upper() == "QUIT"
                         server.sendall(_UNKNOWN)
                     else:
-                        return _apply(fault.kind, client)
+                        return _apply(fault.kind, client, released)
                     if fault and fault.after:
                         kind, left = fault.kind, fault.after
             if server in ready:
@@ -145,9 +154,9 @@ class FaultyPath:
                         block, responses = block + responses, b""
                 client.sendall(block if left < 0 else block[:left])
                 if ends and not instead:
-                    return _apply("end", client)
+                    return _apply("end", client, released)
                 if left >= 0 and (left := max(0, left - len(block))) == 0:
-                    return _apply(kind, client)
+                    return _apply(kind, client, released)
 
     def _due(self, command: str) -> Fault | None:
         fault = self.fault
@@ -167,13 +176,14 @@ def _replace(responses: bytes, instead: list[Fault]) -> tuple[bytes, bytes]:
     return responses[:end], responses[end:]
 
 
-def _apply(kind: str, client: socket.socket) -> None:
+def _apply(kind: str, client: socket.socket, released: threading.Event) -> None:
     if kind == "stall":  # until release(); octets not read by then would turn the end into a reset
         client.settimeout(0.05)
-        while client.fileno() >= 0:
+        while not released.is_set():
             with suppress(OSError):
                 if not client.recv(65536):
-                    time.sleep(0.05)
+                    released.wait(0.05)
+        client.close()
         return
     if kind == "reset":
         time.sleep(0.2)  # a reset loses what was not read before it: without this, how much would be chance
