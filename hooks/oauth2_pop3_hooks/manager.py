@@ -95,7 +95,7 @@ def _ask(manager: pluggy.PluginManager, hook: str, **arguments: object) -> list[
         try:
             with _elsewhere():
                 results += [(name, result) for result in manager.subset_hook_caller(hook, others)(**arguments)]
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit) as error:  # a stranger's hook may raise anything; our own errors go on
             if _is_ours(name):
                 raise
             complain(name, f"failed in {hook}", error)

@@ -40,7 +40,8 @@ def providers() -> Mapping[str, Mapping[str, object]]:
 def token_stores() -> Mapping[str, type[TokenStore]]:
     """Token stores, by the name that ``token_store = "NAME"`` gives them; each is called with no arguments.
 
-    Called once in a process that needs a token of an account. oauth2_pop3.stores says what a store must do.
+    Called for each account whose token is needed, unless its store is a built-in one. oauth2_pop3.stores says what a
+    store must do.
     """
     raise NotImplementedError
 

@@ -18,8 +18,9 @@ DEFAULT_MIN_VALIDITY = 60
 
 CLOCK_SKEW = 300
 """Seconds by which the clock may go back before a file from the future is taken as wrong."""
+LATEST = 1 << 41
+"""Seconds since the epoch, generously: a moment after this is a mistake."""
 _SIZE_LIMIT = 65536
-_LATEST = 1 << 41  # seconds since the epoch, generously
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789@._+-")
 
 
@@ -79,7 +80,7 @@ def _read(account: str) -> tuple[str, float] | None:
         if rest or not token or status.st_mtime > time.time() + CLOCK_SKEW:
             return None
         expires_at = float(moment)
-        return (token, expires_at) if 0 <= expires_at < _LATEST else None
+        return (token, expires_at) if 0 <= expires_at < LATEST else None
     except (OSError, ValueError):
         return None
     finally:

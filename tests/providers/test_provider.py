@@ -242,3 +242,9 @@ def test_no_row_makes_another_error_than_ours(row: dict[str, object]) -> None:
     except ConfigError as error:
         message = str(error)
     assert "providers.x" in message
+
+
+def test_the_tenant_is_put_into_every_url() -> None:
+    keys = ("issuer", *ENDPOINTS, "app_scope")
+    row = make_provider("example", {"tenant": "t1", **{key: f"https://{key}/{{tenant}}/x" for key in keys}}, PLACE)
+    assert [getattr(row, key) for key in keys] == [f"https://{key}/t1/x" for key in keys]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,29 +80,15 @@ class HostFile:
     def _beside(self, suffix: str, content: bytes) -> Path:
         """Write a new file beside this one, which only the owner may read; return its path. It is synced."""
         base = f"{self.path}{suffix}"
-        taken = [path for path in self.path.parent.glob("*") if _is_later(path, Path(base))]
-        number = max([1, *(int(path.suffix[1:]) for path in taken)])
-        path = Path(base) if not taken and not os.path.lexists(base) else Path(f"{base}.{number + 1}")
+        taken = [number for number, _ in _later(Path(base))]
+        path = Path(base) if not taken and not os.path.lexists(base) else Path(f"{base}.{max([1, *taken]) + 1}")
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            _create(path, content, self._give_to_owner)
         except OSError as error:
             raise ConfigError(
                 f"cannot write the backup {path}: {error.strerror}",
                 hint=f"Nothing was changed. Check the directory's permissions: ls -ld {quoted(str(path.parent))}",
             ) from error
-        try:
-            with open(descriptor, "wb") as file:  # noqa: PTH123
-                os.fchmod(file.fileno(), 0o600)
-                self._give_to_owner(file.fileno())
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            sync_directory(str(path.parent))
-        except BaseException as error:
-            path.unlink(missing_ok=True)
-            if isinstance(error, OSError):
-                raise ConfigError(f"cannot write the backup {path}: {error.strerror}") from error
-            raise
         return path
 
     def _put(self, content: bytes, copy: Path) -> None:
@@ -141,15 +128,7 @@ class HostFile:
 def write_new(name: str, content: bytes) -> None:
     """Write a new file that only this user may read, whole or not at all. Raises ConfigError if it exists."""
     try:
-        descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            with open(descriptor, "wb") as file:  # noqa: PTH123
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        _create(Path(name), content)
     except FileExistsError:
         raise ConfigError(f"{name} exists already", hint="It was not changed. Name another file.") from None
     except (OSError, ValueError) as error:
@@ -157,16 +136,36 @@ def write_new(name: str, content: bytes) -> None:
         raise ConfigError(f"cannot write {name}: {reason}") from error
 
 
+def _create(path: Path, content: bytes, give: Callable[[int], object] | None = None) -> None:
+    """Make a new file that only its owner may read, synced, and its name too. Raises OSError.
+
+    give: is called with the descriptor before there is content: it may give the file to another owner.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        with open(descriptor, "wb") as file:  # noqa: PTH123
+            os.fchmod(descriptor, 0o600)
+            if give:
+                give(descriptor)
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+        sync_directory(str(path.parent))
+    except BaseException:  # a signal too: half a file would be taken for a whole one
+        path.unlink(missing_ok=True)
+        raise
+
+
 def _backups(path: Path) -> list[Path]:
     """Return the backups of a file, from the oldest to the newest."""
     first = Path(f"{path}{BACKUP}")
-    later = [(int(other.suffix[1:]), other) for other in path.parent.glob("*") if _is_later(other, first)]
-    return [*([first] if first.exists() else []), *(other for _, other in sorted(later))]
+    return [*([first] if first.exists() else []), *(path for _, path in _later(first))]
 
 
-def _is_later(path: Path, first: Path) -> bool:
-    """Whether a path is that of a later backup: the first one's with .2, .3 and so on."""
-    return path.stem == first.name and path.suffix[1:].isdecimal() and path.suffix.isascii()
+def _later(first: Path) -> list[tuple[int, Path]]:
+    """The later copies of a file, in order, each with its number: they have the first one's name with .2, .3 ..."""
+    beside = [path for path in first.parent.glob("*") if path.stem == first.name and path.suffix.isascii()]
+    return sorted((int(path.suffix[1:]), path) for path in beside if path.suffix[1:].isdecimal())
 
 
 def _unlinked(name: str) -> bool:

@@ -112,7 +112,8 @@ class StateLock:
 
     A thread that holds the lock may take it again, by another StateLock of the same name. Two things need that:
     `token` takes the lock before it loads what a refresh needs, so that processes that wait for the refresh stay
-    small, and `access` takes it again; and a plugin that is called under the lock may ask for a token itself.
+    small, and `access` takes it again; and a plugin that is called under the lock may ask for a token itself, although
+    it should not.
 
     It is flock(2), and not the existence of a file: the kernel releases it whatever becomes of the process.
     Entering it raises StateLocked after `timeout` seconds, and StateError if the lock's file cannot be used.

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
-from oauth2_pop3.access_token_cache import CLOCK_SKEW
+from oauth2_pop3.access_token_cache import CLOCK_SKEW, LATEST
 from oauth2_pop3.errors import OAuthError, TokenStoreError
 from oauth2_pop3.providers.tables import restore
 
@@ -18,7 +18,6 @@ ASSUMED_LIFETIME = 300
 """Seconds, if the server gives no expires_in: RFC 6749 only recommends it, and a short lifetime is the safe guess."""
 
 _VERSION = 1
-_LATEST = 1 << 41  # seconds since the epoch, generously
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +86,7 @@ class Token:
         try:
             record = json.loads(text)
             token = restore(cls, record)
-            if any(isinstance(value, int) and abs(value) >= _LATEST for value in asdict(token).values()):
+            if any(isinstance(value, int) and abs(value) >= LATEST for value in asdict(token).values()):
                 raise ValueError
             if not (token.access_token.isascii() and token.access_token.isprintable()):
                 raise ValueError

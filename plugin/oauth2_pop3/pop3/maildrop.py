@@ -110,7 +110,7 @@ def _sign_in(server: MaildropServer, mailbox: str, token: str, connected: Sessio
             session.capabilities.get("SASL", ()), wanted=server.mechanism, preferred=server.preferred
         )
         session.authenticate(mechanism, mailbox, token, port=server.port, one_line=server.initial_response)
-    except BaseException:
+    except BaseException:  # a signal too: nobody else knows of this connection, and the maildrop stays locked
         session.close()
         raise
     return session

@@ -85,17 +85,12 @@ def choose(offered: Collection[str], *, wanted: str = "auto", preferred: Sequenc
     preferred: the provider's order.
     """
     names = [name.lower() for name in offered]
-    candidates = (wanted,) if wanted != "auto" else tuple(preferred) or MECHANISMS
+    candidates = (wanted,) if wanted != "auto" else tuple(dict.fromkeys((*preferred, *MECHANISMS)))
     if not names:
         return candidates[0]
     for mechanism in candidates:
         if mechanism in names:
             return mechanism
-    if wanted == "auto":
-        candidates = MECHANISMS
-        for mechanism in candidates:
-            if mechanism in names:
-                return mechanism
     raise Pop3Error(
         f"the POP3 server does not offer {' or '.join(m.upper() for m in candidates)}, but {' '.join(offered)}",
         hint="Check that this is the provider's POP3 server, and that OAuth 2.0 is switched on for the mailbox.",

@@ -59,7 +59,7 @@ class Session:
 
         context: None leaves the connection plain. The caller makes sure that nobody else can listen.
         server_hostname: the name that the certificate must have, if it is not host.
-        fingerprints: of SHA-256; if there are any, the certificate must also have one of them.
+        fingerprints: of SHA-256 or MD5; if there are any, the certificate must also have one of them.
         timeout: seconds the server may stay silent.
         wait: the function that waits for the server, now and later. What it raises comes out of every method.
         """
@@ -82,7 +82,7 @@ class Session:
                     raise Pop3Error(f"the POP3 server {host}:{port} sent more than its response to STLS")
                 wire.start_tls(context, name, fingerprints)
                 session.capabilities = session.capa()
-        except BaseException:
+        except BaseException:  # a signal too: nobody else knows of this connection
             session.close()
             raise
         return session
@@ -129,7 +129,11 @@ class Session:
 
     def stat(self) -> tuple[int, int]:
         """The number of messages, and their octets together."""
-        count, octets = self._numbers(self.command("STAT"), "STAT")
+        text = self.command("STAT")
+        try:
+            count, octets = (number_of(word, least=0) for word in text.split()[:2])
+        except ValueError:
+            raise OutOfStep(f"the POP3 server {self.host} responded to STAT with {text!r}") from None
         return count, octets
 
     def sizes(self) -> dict[int, int]:
@@ -207,10 +211,3 @@ class Session:
                     hint="If its unique-ids cannot be used, set unique_ids = false." if command == "UIDL" else "",
                 ) from None
         return found
-
-    def _numbers(self, text: str, command: str) -> list[int]:
-        try:
-            first, second = (number_of(word, least=0) for word in text.split()[:2])
-        except ValueError:
-            raise OutOfStep(f"the POP3 server {self.host} responded to {command} with {text!r}") from None
-        return [first, second]

@@ -44,7 +44,7 @@ class Provider:
     """One row. The keys are the same in providers.toml, in a plugin's rows and in the user's ``[providers.NAME]``.
 
     issuer: if it is given, endpoints that are left out come from its metadata (RFC 8414).
-    tenant: replaces {tenant} in the issuer and in the endpoints.
+    tenant: replaces {tenant} in the issuer, in the endpoints and in app_scope.
     scope: what opens POP3. imap_scope, smtp_scope: what opens IMAP and SMTP; it may be the same.
     app_scope: what client_credentials and jwt_bearer ask for in place of scope.
     longest_access_token: the characters that the POP3 server takes; 0 if no limit is known.
@@ -106,13 +106,7 @@ class Provider:
 
     def __post_init__(self) -> None:
         if self.tenant:
-            for key in (
-                "issuer",
-                "authorization_endpoint",
-                "token_endpoint",
-                "device_authorization_endpoint",
-                "app_scope",
-            ):
+            for key in ("issuer", *ENDPOINTS, "app_scope"):
                 object.__setattr__(self, key, getattr(self, key).replace("{tenant}", self.tenant))
 
     @property

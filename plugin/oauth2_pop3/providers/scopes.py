@@ -43,13 +43,18 @@ def for_mail(metadata: Mapping[str, object], named: str = "") -> str:
     otherwise it is the open public profile's, or else "mail". offline_access, for a refresh token, is added unless the
     server announces its scopes without it.
     """
-    announced = metadata.get("scopes_supported")
-    names = [name for name in announced if isinstance(name, str)] if isinstance(announced, list) else None
+    names = announced(metadata)
     known = [scope for scope in (MAIL_SCOPE, "mail") if names is None or scope in names]
     scopes = named.split() or known[:1]
     if scopes and (names is None or "offline_access" in names) and "offline_access" not in scopes:
         scopes.append("offline_access")
     return " ".join(scopes)
+
+
+def announced(metadata: Mapping[str, object]) -> list[str] | None:
+    """The scopes that a server says it has (scopes_supported, RFC 8414 section 2); None if it does not say."""
+    names = metadata.get("scopes_supported")
+    return [name for name in names if isinstance(name, str)] if isinstance(names, list) else None
 
 
 def with_protocols(provider: Provider, protocols: Iterable[str]) -> Provider:

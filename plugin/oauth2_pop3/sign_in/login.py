@@ -29,8 +29,9 @@ class SignedIn:
 def login(request: SignInRequest, config: Config, person: LoginPerson) -> SignedIn:
     """Sign in to an account and write it to config.toml, so that mail can be fetched without a person from then on.
 
-    Raises every kind of OAuth2Pop3Error that signing in can end with. config.toml is not changed by a failure, except
-    that a provider that discovery has found stays in it.
+    Raises every kind of OAuth2Pop3Error that signing in can end with. A failure leaves config.toml as it was, but for
+    two things: a provider that discovery has found stays in it; and if the POP3 server cannot be reached, the account
+    is written, because its token is kept.
     """
     if request.mailbox and (opened := _with_present_token(request, config)):
         return opened

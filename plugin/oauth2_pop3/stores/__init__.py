@@ -1,7 +1,8 @@
 """Where refresh tokens are kept: one module for each store, with a TokenStore in it.
 
-A store is made without arguments. `access` calls it under the account's lock, so it need not lock. When `save` returns,
-the token must be on the disk, synced. contract.py has the tests that any store must pass::
+A store is made without arguments. `save` and `delete` are called under the account's lock, so they need not lock.
+`load` may be called at any time, from another process too, and must never see half a token. When `save` returns, the
+token must be on the disk, synced. contract.py has the tests that any store must pass::
 
     class MemoryStore(TokenStore):
         name = "memory"

@@ -30,8 +30,7 @@ def scope(provider: Provider, metadata: Mapping[str, object]) -> str:
     asked = provider.scope or scopes.for_mail(metadata)
     if asked:
         return asked
-    supported = metadata.get("scopes_supported")
-    announced = [name for name in supported if isinstance(name, str)] if isinstance(supported, list) else []
+    announced = scopes.announced(metadata) or []
     raise OAuthError(
         f"{exchange.server(provider)} does not announce the scope {MAIL_SCOPE}; "
         f"it has: {one_line(' '.join(announced), 500) or 'none'}",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 
+from oauth2_pop3.access_token_cache import LATEST
 from oauth2_pop3.errors import OAuthError, one_line
 from oauth2_pop3.net import https
 from oauth2_pop3.oauth2.registration.client import Registration, usable_redirect_uri, usable_scope
@@ -18,7 +19,6 @@ _CLIENT_NAME = "oauth2-pop3"
 _DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 _LENGTH_LIMIT = 4096  # characters of a value that the server makes up
 _SIZE_LIMIT = 1 << 18  # bytes of the response
-_LATEST = 1 << 41  # seconds since the epoch, generously
 _METHODS = ("", "none", "client_secret_post", "client_secret_basic")
 _REFUSALS = {  # RFC 7591 section 3.2.2
     "invalid_redirect_uri": "does not register a redirect to this machine",
@@ -91,7 +91,7 @@ def _post(provider: Provider, endpoint: str, client: Mapping[str, object]) -> di
 def _read_response(provider: Provider, request: Mapping[str, object], members: Mapping[str, object]) -> Registration:
     """The client that the server made (RFC 7591 section 3.2.1), which may be another than was asked for."""
     wanted, ends = str(request["scope"]), members.get("client_secret_expires_at")
-    ends = ends if isinstance(ends, int | float) and not isinstance(ends, bool) and 0 < ends < _LATEST else 0
+    ends = ends if isinstance(ends, int | float) and not isinstance(ends, bool) and 0 < ends < LATEST else 0
     made = Registration(
         client_id=_text(members, "client_id"),
         client_secret=_text(members, "client_secret"),

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shlex
 from dataclasses import asdict
 
 from oauth2_pop3.access_token_cache import file_name
 from oauth2_pop3.errors import StateError
 from oauth2_pop3.files import state_files
-from oauth2_pop3.files.private_file import read_private
+from oauth2_pop3.files.private_file import quoted, read_private
 from oauth2_pop3.files.state_files import StateLock
 from oauth2_pop3.oauth2.registration.client import Registration
 from oauth2_pop3.providers.tables import restore
@@ -75,7 +74,7 @@ def _parsed(content: bytes, file: str, issuer: str) -> Registration:
     except (ValueError, TypeError, RecursionError):
         raise StateError(
             f"{file} is damaged: it does not hold the client that was registered at {issuer}",
-            hint=f"Restore it from a backup; or delete it with: rm {shlex.quote(file)} and sign in again.",
+            hint=f"Restore it from a backup; or delete it with: rm {quoted(file)} and sign in again.",
         ) from None
     return registration
 
