@@ -68,6 +68,8 @@ def _token_of_another_process(account: str, min_validity: float) -> str | None:
 
 def main() -> int:
     """Run the command in sys.argv, and return its exit code."""
+    if sys.stderr is None:  # closed: print would take standard output instead, which is for results only
+        sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115 - pathlib costs more than a warm `token`
     plain = _token_arguments(sys.argv[1:])
     if plain is None:
         from oauth2_pop3.cli import main as cli

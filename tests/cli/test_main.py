@@ -8,6 +8,7 @@ import io
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -75,15 +76,27 @@ def test_a_closed_pipe() -> None:
 
 
 # Regression: print uses standard output if standard error is None, and a message was read as the token
-def test_without_standard_error_nothing_is_said(product: Product) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        ("token nobody@example.org", 77, ""),
+        ("token nobody@example.org --format json", 77, ""),
+        ("check nobody@example.org", 77, ""),
+        ("translate rc --output -", 0, "poll x proto imap user a pass b\n"),
+    ],
+)
+def test_without_standard_error_nothing_is_said(
+    product: Product, home: Path, arguments: str, code: int, said: str
+) -> None:
+    (home / "rc").write_text("poll x proto imap user a pass b\n")
     closed = subprocess.run(
-        ["sh", "-c", f"exec {product.command} token nobody@example.org 2>&-"],
+        ["sh", "-c", f"exec {product.command} {arguments} 2>&-"],
         stdout=subprocess.PIPE,
         text=True,
         check=False,
+        cwd=home,
     )
-    assert closed.stdout == ""
-    assert closed.returncode in (77, 78)
+    assert (closed.returncode, closed.stdout) == (code, said)
 
 
 @pytest.mark.usefixtures("home")

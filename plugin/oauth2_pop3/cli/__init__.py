@@ -13,8 +13,10 @@ from oauth2_pop3.errors import OAuth2Pop3Error, UsageError
 TYPE_CHECKING = False  # typing's own costs as much as half a start of Python
 if TYPE_CHECKING:
     from argparse import ArgumentParser
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any
+
+    from oauth2_pop3.accounts.upkeep import AccountResult
 
 _COMMANDS = {
     "login": "login",
@@ -149,19 +151,25 @@ def fail(error: OAuth2Pop3Error, *, about: str = "") -> int:
 
     If the message does not name the address `about`, it is put in front.
     """
-    return _fail(f"{prefix(about, error)}{error.message}", error.exit_code, error.hint)
+    return _fail(f"{_prefix(about, error)}{error.message}", error.exit_code, error.hint)
 
 
-def prefix(about: str, error: OAuth2Pop3Error) -> str:
+def print_findings(findings: Iterable[AccountResult]) -> None:
+    """Print a line on standard error for each account with which something is wrong, for cron."""
+    for finding in findings:
+        if finding.error:
+            print(f"oauth2-pop3: {_prefix(finding.account, finding.error)}{finding.error}", file=sys.stderr)
+
+
+def _prefix(about: str, error: OAuth2Pop3Error) -> str:
     """What to put before an error about this address: nothing if its message names it."""
     return f"{about}: " if about and about not in error.message else ""
 
 
 def _fail(message: str, exit_code: int, hint: str = "") -> int:
-    if sys.stderr is not None:  # print would take standard output instead, which is for results only
-        print(f"oauth2-pop3: {message}", file=sys.stderr)
-        if hint:
-            print(f"  {hint}", file=sys.stderr)
+    print(f"oauth2-pop3: {message}", file=sys.stderr)
+    if hint:
+        print(f"  {hint}", file=sys.stderr)
     return exit_code
 
 

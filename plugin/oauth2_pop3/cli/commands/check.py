@@ -7,11 +7,10 @@ again later) or another one. With --json: a list of objects with account, exit_c
 from __future__ import annotations
 
 import json
-import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from functools import partial
 
-from oauth2_pop3.cli import prefix
+from oauth2_pop3.cli import print_findings
 
 _AT_ONCE = 4
 
@@ -56,9 +55,7 @@ def run(options: Namespace) -> int:
             )
         )
     else:
-        for finding in findings:
-            if finding.error:
-                print(f"oauth2-pop3: {prefix(finding.account, finding.error)}{finding.error}", file=sys.stderr)
+        print_findings(findings)
     return upkeep.exit_code(findings)
 
 

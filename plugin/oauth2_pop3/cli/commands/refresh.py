@@ -9,7 +9,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from functools import partial
 
-from oauth2_pop3.cli import prefix
+from oauth2_pop3.cli import print_findings
 from oauth2_pop3.cli.arguments import whole_number
 
 
@@ -41,7 +41,5 @@ def run(options: Namespace) -> int:
     addresses = upkeep.selected_accounts([] if options.all else options.accounts, config, mailboxes=False)
     refresh = partial(upkeep.refresh_account, config=config, jitter=options.jitter)
     findings = upkeep.for_each_account(addresses, refresh, at_once=max(1, options.jobs))
-    for finding in findings:
-        if finding.error:
-            print(f"oauth2-pop3: {prefix(finding.account, finding.error)}{finding.error}", file=sys.stderr)
+    print_findings(findings)
     return upkeep.exit_code(findings)
