@@ -83,6 +83,20 @@ class LinesFile(DialectFile):
         return Translation(edits, remarks)
 
 
+DIALECTS = manager.dialects
+GETMAILRC = """[retriever]
+type = SimplePOP3SSLRetriever
+server = pop.gmail.com
+username = ann@gmail.com
+password = {}
+# today ({})
+; '{}'
+[destination]
+type = Maildir
+path = /m/
+"""
+
+
 @pytest.fixture(autouse=True)
 def _dialect(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(manager, "dialects", lambda: {"lines": Lines, "fetchmailrc": FetchmailRc})
@@ -278,6 +292,30 @@ def test_a_password_in_a_comment_is_masked_and_told_of() -> None:
     assert result.diff.count("********") >= 6
     assert "line 1, 2, 3, 4, 5" in result.remarks[0]
     assert b"old-four" in result.content, "a comment is the person's"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("fetchmailrc", "poll pop.gmail.com proto pop3 user ann@gmail.com pass '{}' ssl # pw {}\n#x={}.\n"),
+        ("mpoprc", "# {}\naccount a\nhost pop.gmail.com\nuser ann@gmail.com\ntls on\npassword {}\n# was: {}\n"),
+        ("getmailrc", GETMAILRC),
+    ],
+)
+def test_a_password_that_a_comment_repeats_is_masked_and_told_of(
+    name: str, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the comment calls it."""
+    monkeypatch.setattr(manager, "dialects", DIALECTS)
+    result = Translator().translate(name, text.format(*["Hush4242"] * 3).encode())
+    assert result.diff
+    assert "Hush" not in result.diff
+    assert "There may be an old password in one (line " in result.remarks[0]
+
+
+def test_a_short_password_does_not_hide_every_comment_with_its_letters() -> None:
+    text = b"poll pop.gmail.com proto pop3 user ann@gmail.com pass a ssl\n# all day, a b\n"
+    assert "# all day, ******** b" in Translator().translate("fetchmailrc", text).diff
 
 
 def test_what_is_left_for_the_person(home: Path) -> None:

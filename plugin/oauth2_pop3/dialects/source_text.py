@@ -15,9 +15,10 @@ MASK = "********"
 
 _PASSWORD = re.compile(r"pass\w*+(?:[ \t=:]++(?=[^\r\n])|(?=[\"']))", re.IGNORECASE)
 _COMMENT = re.compile(r"^[ \t]*;|(?:^|[\s;:,])#", re.MULTILINE)
+_COMMENT_LINE = re.compile(rf"(?:{_COMMENT.pattern})[^\r\n]*+", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Edit:
     """Replace the text from offset start to offset end. shown: the new text without its secret, if it has one."""
 
@@ -88,8 +89,30 @@ class SourceText:
         return "".join([*pieces, self.text[at:]]).encode("iso-8859-1")
 
 
-def commented_passwords(text: str) -> Iterator[tuple[int, int]]:
-    """The places of what may be a password in a comment, such as an old setting: each goes to the end of its line."""
+def commented_passwords(text: str, known: Iterable[str] = ()) -> Iterator[tuple[int, int]]:
+    """The places in comments of what may be a password, such as an old setting: each goes to the end of its line.
+
+    known: passwords that the file has elsewhere. If a comment has one of them, whatever stands before it, that is a
+    place too.
+    """
+    yield from _called_passwords(text)
+    passwords = frozenset(known)
+    lengths = sorted({len(password) for password in passwords})
+    for comment in _COMMENT_LINE.finditer(text) if passwords else ():
+        for length in lengths:
+            for start in range(comment.start(), comment.end() - length + 1):
+                if text[start : start + length] in passwords and _is_whole_word(text, start, start + length):
+                    yield start, start + length
+
+
+def _is_whole_word(text: str, start: int, end: int) -> bool:
+    """Whether a place does not begin or end within a word, as every "a" in a text would for the password a."""
+    return not (text[start - 1 : start].isalnum() and text[start].isalnum()) and not (
+        text[end - 1].isalnum() and text[end : end + 1].isalnum()
+    )
+
+
+def _called_passwords(text: str) -> Iterator[tuple[int, int]]:
     line_end = 0
     comment: re.Match[str] | None = None
     for word in _PASSWORD.finditer(text):

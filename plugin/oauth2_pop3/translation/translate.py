@@ -82,7 +82,8 @@ class Translator:
             _after_translation(decision, tuple(translation.remarks.get(number, ())), new.uses_oauth2_pop3)
             for number, (decision, new) in enumerate(zip(decisions, again.accounts, strict=True))
         ]
-        commented = list(commented_passwords(file.source.text))
+        known = {file.source.text[start:end].strip("\"'") for start, end in file.secrets} - {""}
+        commented = list(commented_passwords(file.source.text, known))
         return TranslatedFile(
             dialect=dialect.name,
             content=after,
@@ -122,7 +123,7 @@ def _after_translation(decision: Decision, remarks: tuple[str, ...], uses_oauth2
 
 
 def _remark_on_comments(source: SourceText, commented: Sequence[tuple[int, int]]) -> tuple[str, ...]:
-    lines = [str(source.line(start)) for start, _ in commented]
+    lines = [str(line) for line in sorted({source.line(start) for start, _ in commented})]
     if not lines:
         return ()
     where = ", ".join([*lines[:_SHOWN], *(["..."] if len(lines) > _SHOWN else [])])
