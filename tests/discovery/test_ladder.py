@@ -10,8 +10,8 @@ import pytest
 
 from oauth2_pop3 import cli
 from oauth2_pop3.accounts.config import Config
-from oauth2_pop3.discovery import srv
 from oauth2_pop3.errors import NetworkError
+from oauth2_pop3.providers import dns_records
 from servers.authorization_server import AuthorizationServer
 from servers.dovecot import Dovecot
 from support.discovery import (
@@ -120,11 +120,8 @@ def test_all_absent(names: Names, site: Site) -> None:
 def test_a_name_server_that_does_not_answer_is_a_passing_fault(
     names: Names, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from oauth2_pop3.providers import mx
-
     names(hosts=()).port = 1
-    for module in (mx, srv):
-        monkeypatch.setattr(module, "LIFETIME", 0.3)
+    monkeypatch.setattr(dns_records, "LIFETIME", 0.3)
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: (_ for _ in ()).throw(socket.gaierror("no names")))
     with pytest.raises(NetworkError, match="no provider was found"):
         find()

@@ -7,6 +7,7 @@ import pytest
 
 from oauth2_pop3.discovery import pacc
 from oauth2_pop3.errors import NetworkError, OAuthError
+from oauth2_pop3.providers import dns_records
 from oauth2_pop3.providers.provider import MAIL_SCOPE
 from servers.authorization_server import AuthorizationServer
 from support.discovery import (
@@ -77,7 +78,7 @@ def test_a_digest_that_is_held_back_is_not_one_that_is_missing(
     body = pacc_document("https://as.found.example")
     resolver = names(txt=digest(body))
     site.put(PACC, body)
-    monkeypatch.setattr(pacc, "LIFETIME", 0.5)
+    monkeypatch.setattr(dns_records, "LIFETIME", 0.5)
     silent = RESOLVER(configure=False)
     silent.nameservers, silent.port = ["127.0.0.1"], 1
     with pytest.raises(NetworkError, match="TXT record"):

@@ -47,7 +47,7 @@ HEAVY: Mapping[str, tuple[str, ...]] = {
     "argparse": ("cli.commands.*", "cli.arguments"),
     "getmailcore": tuple(f"hosts.getmail6.{name}" for name in ("retriever", "errors", "message", "progress")),
     "cryptography": (),
-    "dns": ("providers.mx",),
+    "dns": ("providers.dns_records",),
     "jwt": (),
     "keyring": (),
     "psycopg": (),

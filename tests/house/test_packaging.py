@@ -153,10 +153,8 @@ def test_uv_tool_install(workshop: Workshop, home: Path) -> None:
         "tool",
         "install",
         "getmail6",
-        "--with",
-        str(workshop.wheel),
         "--with-executables-from",
-        "oauth2-pop3",
+        f"oauth2-pop3 @ {workshop.wheel}",
         check=True,
     )
     assert_type_known(home, home / "bin/getmail")

@@ -11,7 +11,7 @@ import pytest
 from oauth2_pop3.accounts import provider_registry
 from oauth2_pop3.accounts.config import Config
 from oauth2_pop3.errors import ConfigError, NetworkError
-from oauth2_pop3.providers import mx
+from oauth2_pop3.providers import dns_records
 from oauth2_pop3.providers.mx import mail_exchanges
 from servers.dns import NameServer
 
@@ -51,7 +51,7 @@ def test_a_domain_of_nobody_we_know(domain: str, resolver: dns.resolver.Resolver
 def test_a_name_server_that_does_not_answer(
     resolver: dns.resolver.Resolver, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mx, "LIFETIME", 1.0)
+    monkeypatch.setattr(dns_records, "LIFETIME", 1.0)
     resolver.port = 1
     with pytest.raises(NetworkError, match="cannot be looked up"):
         mail_exchanges("workspace.example", resolver=resolver)

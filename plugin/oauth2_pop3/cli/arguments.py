@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from argparse import ArgumentTypeError
+from pathlib import Path
+
+
+def absolute_path(text: str) -> str:
+    """A path as config.toml needs it: it must lead to the same file from any directory. "" stays ""."""
+    return str(Path(text).expanduser().absolute()) if text else ""
 
 
 def port(text: str) -> int:

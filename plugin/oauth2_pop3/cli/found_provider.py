@@ -23,7 +23,7 @@ def lines(found: FoundProvider) -> list[str]:
         "scope": row.scope,
         "client_id": "" if found.known else row.client_id,
         "user name": found.username if found.username != found.address else "",
-        "note": row.unsupported or found.note,
+        "note": found.note,
     }
     shown = [f"{name:10} {one_line(text)}" for name, text in facts.items() if text]
     return [*shown, "Tried:", *(f"  {attempt.outcome:7} {attempt.name}: {attempt.detail}" for attempt in found.tried)]

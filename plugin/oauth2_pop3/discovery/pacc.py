@@ -8,7 +8,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from oauth2_pop3.discovery.finding import Finding
-from oauth2_pop3.errors import NetworkError, OAuthError
+from oauth2_pop3.errors import OAuthError
 from oauth2_pop3.net import https
 
 if TYPE_CHECKING:
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 SIZE_LIMIT = 1 << 16
 """Bytes that a document may have; it needs a few hundred."""
-LIFETIME = 10.0
-"""Seconds that looking up the digest may take."""
 _PORT = 995  # the draft names only hosts: the port is that of implicit TLS
 
 
@@ -87,14 +85,8 @@ def _tags(text: str) -> dict[str, str]:
 
 def _texts(name: str, resolver: dns.resolver.Resolver | None) -> list[str]:
     """The TXT records of a name, with the strings of each joined (RFC 1035 section 3.3.14); [] if there are none."""
-    import dns.exception
-    import dns.resolver
+    from oauth2_pop3.providers import dns_records
 
-    try:
-        response = (resolver or dns.resolver.Resolver()).resolve(name, "TXT", lifetime=LIFETIME)
-    except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
-        return []
-    except (dns.exception.DNSException, OSError, UnicodeError) as error:
-        # Not the same as no record: anyone who can hold back a DNS response would get around the digest.
-        raise NetworkError(f"the TXT record {name} cannot be looked up: {error}") from error
+    # An error is not the same as no record: anyone who can hold back a DNS response would get around the digest.
+    response = dns_records.look_up(name, "TXT", resolver)
     return [b"".join(record.strings).decode("ascii", "replace") for record in response]

@@ -5,13 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from oauth2_pop3.discovery.finding import Finding
-from oauth2_pop3.errors import NetworkError
 
 if TYPE_CHECKING:
     import dns.resolver
 
-LIFETIME = 10.0
-"""Seconds that one look-up may take."""
 TARGETS_LIMIT = 4
 """Servers to report. Asking more of them would take longer than a person waits."""
 
@@ -36,15 +33,9 @@ def _trust(target: str, domain: str) -> str:
 
 def _targets(name: str, resolver: dns.resolver.Resolver | None) -> list[tuple[str, int]]:
     """Hosts and ports in order of priority (RFC 2782); [] if there are none. The target "." means none, too."""
-    import dns.exception
-    import dns.resolver
+    from oauth2_pop3.providers import dns_records
 
-    try:
-        response = (resolver or dns.resolver.Resolver()).resolve(name, "SRV", lifetime=LIFETIME)
-    except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
-        return []
-    except (dns.exception.DNSException, OSError, UnicodeError) as error:
-        raise NetworkError(f"the SRV record {name} cannot be looked up: {error}") from error
+    response = dns_records.look_up(name, "SRV", resolver)
     # RFC 2782 draws lots by weight among servers of one priority, for each connection. Here the result is saved, and
     # the same response must give the same result: the heaviest comes first.
     records = sorted(response, key=lambda record: (record.priority, -record.weight))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dns.exception
-import dns.resolver
+from typing import TYPE_CHECKING
 
-from oauth2_pop3.errors import NetworkError
+from oauth2_pop3.providers.dns_records import look_up
 
-LIFETIME = 10.0
-"""Seconds for the whole look-up."""
+if TYPE_CHECKING:
+    import dns.resolver
 
 
 def mail_exchanges(domain: str, *, resolver: dns.resolver.Resolver | None = None) -> list[str]:
@@ -16,11 +15,5 @@ def mail_exchanges(domain: str, *, resolver: dns.resolver.Resolver | None = None
 
     resolver: other than the system's.
     """
-    try:
-        records = (resolver or dns.resolver.Resolver()).resolve(domain, "MX", lifetime=LIFETIME)
-    except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
-        return []
-    except (dns.exception.DNSException, OSError, UnicodeError) as error:
-        raise NetworkError(f"the MX record of {domain} cannot be looked up: {error}") from error
-    by_preference = sorted(records, key=lambda record: record.preference)
+    by_preference = sorted(look_up(domain, "MX", resolver), key=lambda record: record.preference)
     return [record.exchange.to_text(omit_final_dot=True).lower() for record in by_preference]

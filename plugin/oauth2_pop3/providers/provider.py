@@ -50,7 +50,7 @@ class Provider:
     longest_access_token: the characters that the POP3 server takes; 0 if no limit is known.
     grant: the grant to sign in by. grants: the grants that may be chosen; empty if the row does not say.
     refresh_token_lifetime, refresh_token_idle_lifetime: seconds; 0 if they are not known.
-    retrieved_once: the server deletes a message as soon as it has been retrieved.
+    retrieved_once: the server shows a message to one session only, so that nothing must be read ahead.
     allow_insecure_loopback: allows plain HTTP to an authorization server on this machine.
     authorization_response_iss_parameter_supported: every redirect must name the issuer (RFC 9207 section 3).
     unsupported: why there is no OAuth for POP3 at this provider, and what works instead.
@@ -108,6 +108,11 @@ class Provider:
         if self.tenant:
             for key in ("issuer", *ENDPOINTS, "app_scope"):
                 object.__setattr__(self, key, getattr(self, key).replace("{tenant}", self.tenant))
+
+    def require_supported(self) -> None:
+        """Raise ConfigError, with what works instead, if there is no OAuth for POP3 at this provider."""
+        if self.unsupported:
+            raise ConfigError(self.unsupported.strip().rstrip("."))
 
     @property
     def display_name(self) -> str:

@@ -36,8 +36,7 @@ def login(request: SignInRequest, config: Config, person: LoginPerson) -> Signed
     if request.mailbox and (opened := _with_present_token(request, config)):
         return opened
     account, settings = _account(request, config, person)
-    if account.provider.unsupported:
-        raise ConfigError(account.provider.unsupported.strip().rstrip("."))
+    account.provider.require_supported()
     account, secret = _with_client(account, settings, request, person)
     if account.provider.note and account.provider.needs_person:
         person.say(f"Note: {account.provider.note}")
@@ -95,17 +94,16 @@ def _account(request: SignInRequest, config: Config, person: LoginPerson) -> tup
         wanted = "authorization_code"  # --no-browser asks for a URL to open elsewhere, not for last time's code
     grant = client_choice.choose_grant(account.provider, wanted=wanted, screen=request.no_browser or request.screen)
     settings["grant"] = "" if grant == "authorization_code" else grant
+    if request.also is not None:
+        before = account.also if request.also else ()
+        settings["also"] = [protocol for protocol in OTHER_PROTOCOLS if protocol in {*before, *request.also}]
     account = make_account(request.address, provider, config, settings)
-    if request.also is None:
-        return account, settings
     if request.also and not account.provider.needs_person:
         raise UsageError(
             f"--also is for the sign-in of a person, and {grant} signs in an app",
             hint="What an app may do is decided by its administrator.",
         )
-    before = account.also if request.also else ()
-    settings["also"] = [protocol for protocol in OTHER_PROTOCOLS if protocol in {*before, *request.also}]
-    return make_account(request.address, provider, config, settings), settings
+    return account, settings
 
 
 def _discovered(address: str, config: Config, person: LoginPerson) -> tuple[str, Config]:

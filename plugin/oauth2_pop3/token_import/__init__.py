@@ -146,8 +146,7 @@ def _account(imported: ImportedToken, settings: Mapping[str, str], config: Confi
     name = name or _provider(address, imported, config)
     values = {"provider": name}
     provider = make_account(address, name, config).provider
-    if provider.unsupported:
-        raise ConfigError(provider.unsupported.strip().rstrip("."))
+    provider.require_supported()
     client_id = settings.get("client_id") or imported.client_id or provider.client_id
     if not client_id:
         raise UsageError(

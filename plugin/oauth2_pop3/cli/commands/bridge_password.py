@@ -2,7 +2,7 @@
 
 The password is printed only now, and only a salted hash of it is kept. It replaces the one before. It belongs to the
 account or mailbox that the client names as its user, opens only that one, and works only on this machine: the provider
-does not know it. Exit codes: 0; 77 if nobody has signed in as ACCOUNT; 74 if the password cannot be saved.
+does not know it. Exit codes: 0; 77 if config.toml has no ACCOUNT; 74 if the password cannot be saved.
 """
 
 from __future__ import annotations

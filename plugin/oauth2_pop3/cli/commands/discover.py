@@ -15,6 +15,8 @@ import json
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
+from oauth2_pop3.cli.arguments import absolute_path
+
 if TYPE_CHECKING:
     from oauth2_pop3.discovery.finding import FoundProvider
 
@@ -27,21 +29,22 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--save", action="store_true", help="write what was found into config.toml")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument(
-        "--ca-certs", metavar="FILE", default="", help="trust these certificate authorities (PEM), not the system's"
+        "--ca-certs",
+        metavar="FILE",
+        type=absolute_path,
+        default="",
+        help="trust these certificate authorities (PEM), not the system's",
     )
 
 
 def run(options: Namespace) -> None:
     """Print what was found; with --save, write it into config.toml first."""
-    from pathlib import Path
-
     from oauth2_pop3.accounts.config import Config
     from oauth2_pop3.cli.found_provider import lines
     from oauth2_pop3.discovery.ladder import discover
 
     config = Config.load()
-    ca_certs = str(Path(options.ca_certs).absolute()) if options.ca_certs else ""
-    found = discover(options.address, config, ca_certs=ca_certs)
+    found = discover(options.address, config, ca_certs=options.ca_certs)
     saves = options.save and not found.known
     if saves:
         config.save_provider(found.provider.name, found.values)
@@ -68,7 +71,7 @@ def _json_object(found: FoundProvider) -> dict[str, object]:
         "trust": found.trust,
         **{key: getattr(row, key) for key in _KEYS},
         "username": found.username,
-        "note": row.unsupported or found.note,
+        "note": found.note,
         "values": dict(found.values),
         "tried": [vars(attempt) for attempt in found.tried],
     }

@@ -11,13 +11,21 @@ device), client_credentials (an app's own access to many mailboxes), jwt_bearer 
 from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from pathlib import Path
 
+from oauth2_pop3.cli.arguments import absolute_path
 from oauth2_pop3.providers.provider import GRANTS
 from oauth2_pop3.providers.scopes import OTHER_PROTOCOLS
 
-_SETTINGS = ("client_id", "client_secret_command", "redirect_uri", "tenant", "client_private_key_password_command")
-_FILES = ("client_private_key", "client_certificate", "service_account_file")
+_SETTINGS = (
+    "client_id",
+    "client_secret_command",
+    "redirect_uri",
+    "tenant",
+    "client_private_key",
+    "client_private_key_password_command",
+    "client_certificate",
+    "service_account_file",
+)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -37,15 +45,22 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--mailbox", metavar="MAILBOX", help="a shared mailbox that ADDRESS's token is to open")
     parser.add_argument(
-        "--client-private-key", metavar="FILE", help="the client's private key, in place of a secret (PEM or PKCS#12)"
+        "--client-private-key",
+        metavar="FILE",
+        type=absolute_path,
+        help="the client's private key, in place of a secret (PEM or PKCS#12)",
     )
-    parser.add_argument("--client-certificate", metavar="FILE", help="the certificate of that key (PEM)")
+    parser.add_argument(
+        "--client-certificate", metavar="FILE", type=absolute_path, help="the certificate of that key (PEM)"
+    )
     parser.add_argument(
         "--client-private-key-password-command",
         metavar="CMD",
         help="a command that prints the password of that key's file",
     )
-    parser.add_argument("--service-account-file", metavar="FILE", help="a Google service account's JSON key file")
+    parser.add_argument(
+        "--service-account-file", metavar="FILE", type=absolute_path, help="a Google service account's JSON key file"
+    )
     parser.add_argument(
         "--password-command", metavar="CMD", help="for --grant password: a command that prints the password"
     )
@@ -62,7 +77,6 @@ def run(options: Namespace) -> None:
     from oauth2_pop3.sign_in.request import SignInRequest
 
     settings = {key: value for key in _SETTINGS if (value := getattr(options, key))}
-    settings |= {key: str(Path(value).expanduser().absolute()) for key in _FILES if (value := getattr(options, key))}
     person = TerminalPerson(browser=not options.no_browser, password_command=options.password_command or "")
     request = SignInRequest(
         address=options.address,

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from oauth2_pop3.dialects import Dialect, DialectAccount, DialectFile, SignIn, Translation, is_our_command
-from oauth2_pop3.dialects.getmailrc.syntax import GetmailOption, check, parse
+from oauth2_pop3.dialects.getmailrc.syntax import TRUE, GetmailOption, check, parse
 from oauth2_pop3.dialects.source_text import Edit, SourceText, as_source, readable
 
 _OUR_TYPE = "oauth2-pop3"
@@ -22,7 +22,6 @@ _NUMBERS = ("port", "timeout")
 _FILES = ("ca_certs", "certfile", "keyfile")
 _ONLY_OURS = ("account", "mechanism", "starttls", "unique_ids", "allow_insecure_loopback")
 """Options that only our type has: getmail's own types ignore them, with a warning."""
-_TRUE = ("true", "yes", "on", "1")
 _SYSTEM_CA = "/etc/ssl/certs/ca-certificates.crt"
 
 
@@ -50,7 +49,7 @@ class GetmailFile(DialectFile):
         sections = parse(source)
         check(source, sections)
         self._options = sections["retriever"]
-        self._uses_netrc = self._text_of(sections.get("options", {}), "use_netrc").lower() in _TRUE
+        self._uses_netrc = self._text_of(sections.get("options", {}), "use_netrc").lower() in TRUE
         self.accounts = [self._account()]
         self.secrets = [
             span
@@ -69,7 +68,7 @@ class GetmailFile(DialectFile):
         return readable(self._text_of(self._options, name))
 
     def _is_on(self, name: str) -> bool:
-        return self._get(name).lower() in _TRUE
+        return self._get(name).lower() in TRUE
 
     def _account(self) -> DialectAccount:
         kind = self._get("type")
@@ -94,10 +93,7 @@ class GetmailFile(DialectFile):
 
     @staticmethod
     def _is_our_command(option: GetmailOption | None) -> bool:
-        try:
-            command = ast.literal_eval(option.value) if option else ()
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            return False
+        command = _literal(option.value) if option else None
         return isinstance(command, tuple) and is_our_command([str(word) for word in command], "token")
 
     def _obstacle(self, kind: str) -> str:
@@ -230,11 +226,16 @@ def _protocol(kind: str) -> str:
 
 def _is_strings(text: str) -> bool:
     """Tell whether our type can read it: our type evaluates nothing."""
-    try:
-        strings = ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return False
+    strings = _literal(text)
     return isinstance(strings, tuple | list) and all(isinstance(item, str) for item in strings)
+
+
+def _literal(text: str) -> object:
+    """The value of a Python literal; None if the text is none."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
 
 
 def _system_ca() -> str:

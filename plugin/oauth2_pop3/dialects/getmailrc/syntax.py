@@ -43,7 +43,7 @@ _NUMBERS = frozenset(
     }
 )
 _SWITCHES_OF_A_RETRIEVER = frozenset({"delete_dup_msgids", "use_apop", "use_xoauth2"})
-_TRUE = ("true", "yes", "on", "1")
+TRUE = ("true", "yes", "on", "1")
 _FALSE = ("false", "no", "off", "0")
 
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|$)")
@@ -132,7 +132,7 @@ def check(source: SourceText, sections: Sections) -> None:
         *_options(sections, "retriever", _SWITCHES_OF_A_RETRIEVER),
     ]
     for option in switches:
-        if option.value.lower() not in (*_TRUE, *_FALSE):
+        if option.value.lower() not in (*TRUE, *_FALSE):
             raise _wrong_value(source, option, "true or false")
     for option in _options(sections, "options", _NUMBERS):
         try:
@@ -158,7 +158,7 @@ def _required_of_a_retriever(sections: Sections) -> list[str]:
         return ["type"]
     netrc = sections.get("options", {}).get("use_netrc")
     required = ["type", "server"]
-    if netrc is None or netrc.value.lower() not in _TRUE:
+    if netrc is None or netrc.value.lower() not in TRUE:
         required.append("username")
     return [*required, "envelope_recipient"] if kind.startswith("Multidrop") else required
 
