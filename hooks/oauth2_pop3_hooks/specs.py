@@ -30,8 +30,8 @@ def retriever_types() -> Mapping[str, type]:
 def providers() -> Mapping[str, Mapping[str, object]]:
     """Providers, by name: rows with the keys of oauth2_pop3.providers.provider.Provider, as in config.toml.
 
-    Called when a name or domain is looked up that the user's own config does not have, and by
-    `oauth2-pop3 providers`. A row that is wrong becomes a ConfigError that names the plugin.
+    Called when a name or domain is looked up that neither the user's config nor oauth2-pop3 has, and by `login`,
+    `discover`, `translate` and `providers`. A row that is wrong becomes a ConfigError that names the plugin.
     """
     raise NotImplementedError
 
