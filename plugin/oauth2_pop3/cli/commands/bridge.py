@@ -89,38 +89,16 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> None:
     """Serve one client, or listen for many."""
-    from oauth2_pop3.bridge import peer
-    from oauth2_pop3.bridge.report import report
+    from oauth2_pop3.bridge.serve import serve
 
-    server = _server(options)
-    passed = peer.passed()
-    if options.listen or (passed is not None and peer.listens(passed)):
-        from oauth2_pop3.bridge.listener import BridgeListener
-
-        listener = passed or peer.listener(*options.listen)
-        report(f"listening on {peer.name_of(listener)}; clients need bridge passwords")
-        BridgeListener(
-            listener,
-            server,
-            account=options.account,
-            max_connections=options.max_connections,
-            read_ahead=not options.no_read_ahead,
-        ).run()
-        return
-    from oauth2_pop3.bridge.client import BridgeClient
-    from oauth2_pop3.bridge.session import Bridge
-
-    read_from, write_to = (passed.fileno(),) * 2 if passed else (0, 1)
-    peer.keep_standard_error_from(read_from)
-    with_password = peer.must_prove_itself(read_from) | peer.must_prove_itself(write_to)
-    client = BridgeClient(read_from, write_to)
-    Bridge(
-        client,
-        server,
+    serve(
+        _server(options),
         account=options.account,
-        with_password=with_password or options.require_password,
+        listen=options.listen,
+        max_connections=options.max_connections,
+        require_password=options.require_password,
         read_ahead=not options.no_read_ahead,
-    ).run()
+    )
 
 
 def _server(options: Namespace) -> MaildropServer:
