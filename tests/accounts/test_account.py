@@ -11,9 +11,8 @@ import pytest
 from oauth2_pop3.accounts.account import load_account, make_account
 from oauth2_pop3.accounts.config import Config
 from oauth2_pop3.errors import ConfigError
-from oauth2_pop3.providers.provider import Provider
-from oauth2_pop3.providers.tables import TableLocation
 from support.product import Product
+from support.providers import built_providers
 
 BUILT_IN = '[accounts."ann@gmail.com"]\nprovider = "google"\nclient_id = "1234"\n'
 """What `login` leaves behind: no [providers.X] table."""
@@ -67,14 +66,7 @@ def test_a_plugin_is_looked_for_where_ours_will_not_do(product: Product) -> None
 
 def test_each_provider_is_built_once(product: Product, monkeypatch: pytest.MonkeyPatch) -> None:
     product.configure(BUILT_IN)
-    built: list[str] = []
-    check = Provider.check
-
-    def counted(self: Provider, location: TableLocation) -> None:
-        built.append(self.name)
-        check(self, location)
-
-    monkeypatch.setattr(Provider, "check", counted)
+    built = built_providers(monkeypatch)
     load_account("ann@gmail.com")
     assert built == ["google"]
 

@@ -21,12 +21,11 @@ from oauth2_pop3.dialects.mpoprc import MpopRc
 from oauth2_pop3.dialects.source_text import Edit, SourceText, commented_passwords
 from oauth2_pop3.errors import ConfigError, OAuth2Pop3Error, UsageError
 from oauth2_pop3.oauth2.token import Token
-from oauth2_pop3.providers.provider import Provider
-from oauth2_pop3.providers.tables import TableLocation
 from oauth2_pop3.translation.decisions import Decision
 from oauth2_pop3.translation.translate import TranslatedFile, Translator
 from oauth2_pop3_hooks import manager
 from support import CONTRIB
+from support.providers import built_providers
 
 GMAIL = "pop3 pop.gmail.com ann@gmail.com secret"
 
@@ -225,14 +224,7 @@ def test_only_the_providers_that_are_needed_are_built(
 ) -> None:
     """Once, each provider was built for each run, and the account's own five times."""
     configure(home, config)
-    built: list[str] = []
-    check = Provider.check
-
-    def counted(self: Provider, location: TableLocation) -> None:
-        built.append(self.name)
-        check(self, location)
-
-    monkeypatch.setattr(Provider, "check", counted)
+    built = built_providers(monkeypatch)
     translator = Translator(dialect="lines")
     for _ in range(2):
         assert translator.translate("rc", f"{GMAIL}\n".encode()).decisions[0].outcome == "translated"
