@@ -72,9 +72,10 @@ class _NoNetrc(requests.auth.AuthBase):
 
 
 class _SystemAuthorities(requests.adapters.HTTPAdapter):
-    """Trusts the same certificate authorities as the POP3 connection: the system's, or those of ca_certs.
+    """Trusts the certificate authorities that the POP3 connection trusts: the system's, or those of ca_certs.
 
-    Without it, requests would trust only the authorities that it brings along.
+    Without it, requests would trust only the authorities that it brings along (certifi's, or REQUESTS_CA_BUNDLE's).
+    They are still added to the system's when it verifies, and through a proxy only they or ca_certs count.
     """
 
     def __init__(self, ca_certs: str) -> None:
