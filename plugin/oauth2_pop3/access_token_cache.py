@@ -20,6 +20,8 @@ CLOCK_SKEW = 300
 """Seconds by which the clock may go back before a file from the future is taken as wrong."""
 LATEST = 1 << 41
 """Seconds since the epoch, generously: a moment after this is a mistake."""
+SHARE_WITH_GROUP = "OAUTH2_POP3_SHARE_STATE_WITH_GROUP"
+"""The variable that allows it: a container may give the state to a group, and to another user at each start."""
 _SIZE_LIMIT = 65536
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789@._+-")
 
@@ -33,6 +35,18 @@ def state_directory() -> str:
             return ""
         base = home.rstrip("/") + "/.local/state"
     return base + "/oauth2-pop3"
+
+
+def shared_with_group() -> bool:
+    """Whether the state may be open to its group, and belong to another user in a group of ours."""
+    return os.environ.get(SHARE_WITH_GROUP) == "1"
+
+
+def is_ours(status: os.stat_result) -> bool:
+    """Whether a file of the state belongs to this user, or to one that the state is shared with."""
+    if status.st_uid == os.geteuid():
+        return True
+    return shared_with_group() and status.st_gid in (os.getegid(), *os.getgroups())
 
 
 def file_name(account: str) -> str:
@@ -73,7 +87,8 @@ def _read(account: str) -> tuple[str, float] | None:
         return None
     try:
         status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
+        open_to_others = status.st_mode & (0o007 if shared_with_group() else 0o077)
+        if not stat.S_ISREG(status.st_mode) or not is_ours(status) or open_to_others:
             return None
         moment, token, rest = os.read(descriptor, _SIZE_LIMIT).decode("ascii").split("\n")
         # A file from the future: the clock was wrong then, or is now, so that its moment says nothing.

@@ -118,7 +118,7 @@ class AuthorizationServer:
 
         "429" or "429:SECONDS" (with Retry-After, 7 seconds unless told), "503" or another status; "drop": the
         connection ends before anything is done; "lost": it ends after all is done, the response is lost;
-        "slow:SECONDS": it is done, late.
+        "slow:SECONDS": it is done, late; "late": it is done and counted, but the response waits until fault(None).
         """
         self._order({"fault": name, "times": times})
 

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from oauth2_pop3 import access_token_cache
 from oauth2_pop3.access_token_cache import DEFAULT_MIN_VALIDITY
 from oauth2_pop3.accounts.account import Account
-from oauth2_pop3.errors import AuthorizationRequired, NetworkError, OAuth2Pop3Error, TokenNotFound
+from oauth2_pop3.accounts.detached import detached, response_has_come
+from oauth2_pop3.errors import AuthorizationRequired, NetworkError, OAuth2Pop3Error, StateError, TokenNotFound
 from oauth2_pop3.files import state_files
 from oauth2_pop3.files.state_files import StateLock
+from oauth2_pop3.oauth2.client import Client
 from oauth2_pop3.oauth2.token import Token
 from oauth2_pop3.providers import scopes
 from oauth2_pop3_hooks import manager
+
+_SAVE_AGAIN = (0.2, 1.0, 5.0)
+"""Seconds to wait before each further attempt to store a token."""
 
 
 def access_token(
@@ -23,7 +32,8 @@ def access_token(
     mailbox: the mailbox that it must open, if it is not the account's own. Some grants make a token for each.
     refused: a token that a server has refused; it is not returned again.
 
-    If a refresh fails for a temporary reason, a token that has not ended yet is returned all the same. Raises
+    If a refresh fails for a temporary reason, or because nothing can be written, a token that has not ended yet is
+    returned all the same. Raises
     TokenNotFound and AuthorizationRequired (77: sign in again), NetworkError (75: try later), and other kinds of
     OAuth2Pop3Error.
     """
@@ -33,7 +43,7 @@ def access_token(
     cached = access_token_cache.read(name, min_validity)
     if cached and cached != refused:
         return cached
-    with StateLock(account.key):
+    with StateLock(account.key) as lock:
         cached = access_token_cache.read(name, min_validity)  # another process may have refreshed it meanwhile
         if cached and cached != refused:
             return cached
@@ -41,11 +51,12 @@ def access_token(
         written = ""
         if token.valid_for() <= min_validity or token.access_token == refused:
             try:
-                token = _renewed(account, token)
+                token = _renewed(account, token, lock)
             except OAuth2Pop3Error as error:
                 _record_fault(account, error)
-                temporary = isinstance(error, NetworkError)
-                if not temporary or token.valid_for() <= 0 or token.access_token == refused:
+                # What keeps the refresh from being done, and says nothing of the token that there is.
+                hindered = isinstance(error, NetworkError | StateError)
+                if not hindered or token.valid_for() <= 0 or token.access_token == refused:
                     raise
                 return token.access_token
             written = account.key
@@ -75,9 +86,9 @@ def renew(account: Account) -> None:
     """
     if not account.provider.needs_person:
         return
-    with StateLock(account.key):
+    with StateLock(account.key) as lock:
         try:
-            _renewed(account, _stored(account))
+            _renewed(account, _stored(account), lock)
         except OAuth2Pop3Error as error:
             _record_fault(account, error)
             raise
@@ -93,46 +104,77 @@ def _stored(account: Account) -> Token:
         return Token(access_token="", expires_at=0)
 
 
-def _renewed(account: Account, token: Token) -> Token:
+def _renewed(account: Account, token: Token, lock: StateLock) -> Token:
     """Get a new token and keep it. Call it under the account's lock."""
     if account.provider.needs_person:
-        return _renewed_for_person(account, token)
-    new = account.grant.renew(account.client(token), token)
-    keep(account, new)
+        new = _renewed_for_person(account, token, lock)
+        _announce(account, new)
+    else:
+        new = account.grant.renew(account.client(token), token)
+        keep(account, new)
     return new
 
 
-def _renewed_for_person(account: Account, token: Token) -> Token:
+def _renewed_for_person(account: Account, token: Token, lock: StateLock) -> Token:
     if not token.refresh_token:
         raise _needs_a_person(account, AuthorizationRequired(f"there is no refresh token for {account.address}"))
-    # A rehearsal: a full disk must show before the server replaces the refresh token, not after.
-    account.store.save(account.key, token)
+    client = account.client(token)  # here: the user's commands may need the terminal
+    from oauth2_pop3.net import https  # noqa: F401 - before there are two processes, and once for many accounts
+
+    # The child opens the store anew: a connection of this process's must not be used by two.
     try:
-        new = account.grant.renew(account.client(token), token)
+        return detached(partial(_refresh, replace(account), client, token), lock=lock.descriptor)
     except AuthorizationRequired as error:
-        # Another machine or program may share the store, and not our lock.
-        again = account.store.load(account.key)
-        if again.refresh_token == token.refresh_token:
-            raise _needs_a_person(account, error) from error
+        raise _needs_a_person(account, error) from error
+
+
+def _refresh(account: Account, client: Client, token: Token) -> Token:
+    """Use the refresh token, and store what comes before anybody looks at it. This runs in a process of its own."""
+    with account.store.saving(account.key, token) as save:
         try:
+            new = account.grant.renew(client, token)
+        except AuthorizationRequired:
+            # Another machine or program may share the store, and not our lock.
+            again = account.store.load(account.key)
+            if again.refresh_token == token.refresh_token:
+                raise
             new = account.grant.renew(account.client(again), again)
-        except AuthorizationRequired as second:
-            raise _needs_a_person(account, second) from second
-    keep(account, new)
+        response_has_come()
+        _save_surely(save, new)
+    write_cache(account, new)
     return new
+
+
+def _save_surely(save: Callable[[Token], None], token: Token) -> None:
+    """Save a token that cannot be had again: if that fails, try again for a while. Raises StateError."""
+    for pause in _SAVE_AGAIN:
+        try:
+            save(token)
+            return
+        except StateError:
+            time.sleep(pause)
+    save(token)
 
 
 def keep(account: Account, token: Token) -> None:
     """Store a new token, durable before anybody uses it, and tell the plugins. Call it under the account's lock."""
     account.store.save(account.key, token)
     write_cache(account, token)
+    _announce(account, token)
+
+
+def _announce(account: Account, token: Token) -> None:
     manager.token_refreshed(account.address, token.expires_at)
 
 
 def write_cache(account: Account, token: Token, *, name: str = "") -> None:
-    """Put the access token where the warm path of `token` finds it. name: the mailbox that it was asked for."""
+    """Put the access token where the warm path of `token` finds it. name: the mailbox that it was asked for.
+
+    It is a copy. If it cannot be written, the next run gets the token from the store.
+    """
     path = access_token_cache.path(name or account.key)
-    state_files.write_state(path, f"{token.expires_at}\n{token.access_token}\n".encode("ascii"))
+    with suppress(StateError):
+        state_files.write_copy(path, f"{token.expires_at}\n{token.access_token}\n".encode("ascii"))
 
 
 def forget(account: Account) -> None:

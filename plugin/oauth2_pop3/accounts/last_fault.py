@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from oauth2_pop3.access_token_cache import file_name
 from oauth2_pop3.errors import OAuth2Pop3Error, one_line
 from oauth2_pop3.files import state_files
-from oauth2_pop3.files.private_file import read_private
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ def record_fault(key: str, error: OAuth2Pop3Error) -> None:
 def last_fault(key: str) -> Fault | None:
     """Return the last fault of an account; None if there was none, or it cannot be read."""
     try:
-        content = read_private(_path(key))
+        content = state_files.read_state(_path(key))
         if content is None:
             return None
         record = json.loads(content)

@@ -14,6 +14,7 @@ import threading
 import time
 from contextlib import suppress
 
+from oauth2_pop3.accounts.detached import wait_for_all
 from oauth2_pop3.bridge import peer
 from oauth2_pop3.bridge.client import BridgeClient
 from oauth2_pop3.bridge.report import report
@@ -66,6 +67,7 @@ class BridgeListener:
         deadline = time.monotonic() + TIME_TO_END
         while time.monotonic() < deadline and any(bridge.has_proved_itself for bridge in list(self._served)):
             time.sleep(0.05)
+        wait_for_all()  # as the first process of a container, its end would end them
 
     def _serve_next(self) -> None:
         select.select([self._listener], [], [])

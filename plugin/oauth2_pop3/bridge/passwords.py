@@ -23,7 +23,6 @@ from urllib.parse import unquote
 from oauth2_pop3.access_token_cache import file_name
 from oauth2_pop3.errors import StateError
 from oauth2_pop3.files import state_files
-from oauth2_pop3.files.private_file import read_private
 
 _LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"  # without those that are easily confused
 _LENGTH = 26  # of 5 bits each
@@ -77,7 +76,7 @@ def _record(name: str) -> tuple[str, _Record | None]:
     if len(file_name(name)) > _LONGEST_NAME:
         return none, None
     try:
-        content = read_private(_path(name))
+        content = state_files.read_state(_path(name))
     except StateError as error:
         return str(error), None
     if content is None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from oauth2_pop3.errors import ConfigError
 from oauth2_pop3.files.private_file import quoted, read_regular
-from oauth2_pop3.files.state_files import sync_directory
+from oauth2_pop3.files.replacement import sync_directory
 
 BACKUP = ".before-oauth2-pop3"
 UNDONE = ".after-oauth2-pop3"

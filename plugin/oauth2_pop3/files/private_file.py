@@ -10,6 +10,7 @@ import errno
 import os
 import stat
 
+from oauth2_pop3.access_token_cache import is_ours
 from oauth2_pop3.errors import OAuth2Pop3Error, StateError
 
 SIZE_LIMIT = 16 << 20
@@ -22,6 +23,7 @@ def read_private(
     *,
     holds: str = "",
     or_root: bool = False,
+    group: bool = False,
     follow_links: bool = False,
     limit: int = SIZE_LIMIT,
 ) -> bytes | None:
@@ -30,14 +32,16 @@ def read_private(
     error: what is raised if the file is another user's, open to others, larger than `limit` octets, or cannot be read.
     holds: what others could read in it, for the message.
     or_root: the file may be root's.
+    group: a group of this user's may read and write it too, and then it may belong to another user.
     follow_links: it may be a symbolic link.
     """
     found = read_regular(path, error, follow_links=follow_links, limit=limit)
     if found is None:
         return None
     content, status = found
-    require_owner(path, status, error, or_root=or_root)
-    require_mode(path, status, error, 0o077, holds=holds)
+    if not (group and is_ours(status)):
+        require_owner(path, status, error, or_root=or_root)
+    require_mode(path, status, error, 0o007 if group else 0o077, holds=holds)
     return content
 
 

@@ -10,9 +10,10 @@ import time
 from _thread import get_ident  # threading would have to be loaded, and typing for TYPE_CHECKING
 
 from oauth2_pop3 import access_token_cache
-from oauth2_pop3.access_token_cache import file_name
-from oauth2_pop3.errors import ConfigError, StateError, StateLocked
-from oauth2_pop3.files.private_file import quoted
+from oauth2_pop3.access_token_cache import SHARE_WITH_GROUP, file_name, is_ours, shared_with_group
+from oauth2_pop3.errors import ConfigError, OAuth2Pop3Error, StateError, StateLocked
+from oauth2_pop3.files.private_file import quoted, read_private
+from oauth2_pop3.files.replacement import ROOM, Replacement, remove_quietly, temporary_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,23 +36,25 @@ def state_directory() -> str:
 def private_directory(path: str) -> None:
     """Make a directory that only this user may enter, and its parents. Raises StateError.
 
-    One that is there already is closed to others.
+    One that is there already is closed to others; but its group may enter if the state is shared with it.
     """
+    allowed = 0o770 if shared_with_group() else 0o700
     try:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         try:
-            os.mkdir(path, 0o700)
+            os.mkdir(path, allowed)
         except FileExistsError:
             status = os.stat(path)
             if not stat.S_ISDIR(status.st_mode):
                 raise StateError(f"{path} is not a directory", hint="Move it out of the way.") from None
-            if status.st_uid != os.geteuid():
+            if not is_ours(status):
                 raise StateError(
                     f"{path} belongs to another user (uid {status.st_uid})",
-                    hint="Run this as that user, or set XDG_STATE_HOME to a directory of your own.",
+                    hint="Run this as that user, or set XDG_STATE_HOME to a directory of your own. If a container "
+                    f"gives it to a group of yours on purpose, set {SHARE_WITH_GROUP}=1.",
                 ) from None
-            if status.st_mode & 0o077:
-                os.chmod(path, 0o700)
+            if status.st_mode & 0o777 & ~allowed and status.st_uid == os.geteuid():
+                os.chmod(path, stat.S_IMODE(status.st_mode) & (0o7000 | allowed))
     except OSError as error:
         raise StateError(
             f"cannot make the directory {path}: {error.strerror}",
@@ -71,34 +74,40 @@ def write_state(path: str, content: bytes) -> None:
     write(path, content)
 
 
-def write(path: str, content: bytes, mode: int = 0o600) -> None:
+def write(path: str, content: bytes, mode: int = 0) -> None:
     """Replace a file in one rename, its content and its name synced to the disk. Raises StateError.
 
-    Two processes must not write the same file at the same time: hold a StateLock.
+    mode: its permissions, if they are not those of a file of the state. Two processes must not write the same file at
+    the same time: hold a StateLock.
     """
-    temporary = f"{path}.tmp"  # always the same: a process that was killed leaves one behind, not a hundred
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
-        try:
-            os.fchmod(descriptor, mode)
-            view = memoryview(content)
-            while view:
-                view = view[os.write(descriptor, view) :]
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        os.replace(temporary, path)
-        sync_directory(os.path.dirname(path))
-    except OSError as error:
-        try:
-            os.unlink(temporary)
-        except OSError:
-            pass
-        directory = quoted(os.path.dirname(path))
-        raise StateError(
-            f"cannot write {path}: {error.strerror}",
-            hint=f"Check the free space and the permissions: df {directory}; ls -ld {directory}",
-        ) from error
+    with Replacement(path, mode=mode or file_mode()) as replacement:
+        replacement.commit(content)
+
+
+def write_copy(path: str, content: bytes) -> None:
+    """Write a file of the state as write_state() does, but not synced: it holds what is kept elsewhere too."""
+    prepare(path)
+    with Replacement(path, mode=file_mode()) as replacement:
+        replacement.commit(content, durable=False)
+
+
+def replacement(path: str) -> Replacement:
+    """Make everything ready for the next content of a file of the state, and its directories. Raises StateError."""
+    prepare(path)
+    return Replacement(path, room=ROOM, mode=file_mode())
+
+
+def read_state(path: str, error: type[OAuth2Pop3Error] = StateError) -> bytes | None:
+    """Read a file of the state, which only this user may read or write; None if there is no such file.
+
+    error: what is raised if it is not so, or cannot be read.
+    """
+    return read_private(path, error, group=shared_with_group())
+
+
+def file_mode() -> int:
+    """The permissions of a file of the state."""
+    return 0o660 if shared_with_group() else 0o600
 
 
 _held: dict[tuple[str, int], tuple[int, int]] = {}
@@ -128,6 +137,11 @@ class StateLock:
     def has_been_taken(self) -> bool:
         """Whether it was ever taken, by any process: `login` does."""
         return os.path.exists(self._path)
+
+    @property
+    def descriptor(self) -> int:
+        """The descriptor by which this thread holds it: a child process that has it too holds it as well."""
+        return _held[self._key][0]
 
     def __enter__(self) -> "StateLock":
         self.acquire_unless(lambda: False)
@@ -185,22 +199,17 @@ class StateLock:
     def _open(self) -> int:
         prepare(self._path)
         try:
-            return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, file_mode())
         except OSError as error:
             raise StateError(f"cannot open the lock {self._path}: {error.strerror}") from error
 
 
-def sync_directory(path: str) -> None:
-    """Sync a directory to the disk: which names it has. Raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def remove(path: str) -> None:
-    """Delete a file; nothing happens if there is none. Raises StateError."""
+    """Delete a file; nothing happens if there is none. Raises StateError.
+
+    What a process that was killed has left beside it goes too.
+    """
+    remove_quietly(temporary_of(path))
     try:
         os.unlink(path)
     except FileNotFoundError:

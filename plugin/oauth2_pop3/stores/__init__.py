@@ -28,6 +28,9 @@ token must be on the disk, synced. contract.py has the tests that any store must
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import ClassVar
 
 # Store authors import Token from here: its own place may change.
@@ -50,6 +53,17 @@ class TokenStore(ABC):
     @abstractmethod
     def save(self, account: str, token: Token) -> None:
         """Replace the account's token, whole or not at all. On return it is on the disk."""
+
+    @contextmanager
+    def saving(self, account: str, present: Token) -> Iterator[Callable[[Token], None]]:
+        """Make ready to replace the account's token, and give the function that saves the new one.
+
+        It is entered before the authorization server is asked, because the server may end the present refresh token
+        with its response. What would keep the new token from being saved must show on entering, and not then. This
+        rehearses it with the present token. A store that can reserve what the new token will need does that instead.
+        """
+        self.save(account, present)
+        yield partial(self.save, account)
 
     @abstractmethod
     def delete(self, account: str) -> None:

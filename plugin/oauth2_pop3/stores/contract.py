@@ -45,6 +45,22 @@ class TokenStoreContract:
         store.save("you@example.org", replace(self.token, refresh_token="refresh-2"))
         assert self.make().load("you@example.org").refresh_token == "refresh-2"
 
+    def test_a_token_is_replaced_once_everything_was_made_ready(self) -> None:
+        store = self.make()
+        store.save("you@example.org", self.token)
+        with store.saving("you@example.org", self.token) as save:
+            assert self.make().load("you@example.org") == self.token
+            save(replace(self.token, refresh_token="refresh-2", access_token="x" * 20_000))
+        assert self.make().load("you@example.org").refresh_token == "refresh-2"
+        assert store.accounts() == ["you@example.org"]
+
+    def test_a_token_stays_if_no_new_one_comes(self) -> None:
+        store = self.make()
+        store.save("you@example.org", self.token)
+        with store.saving("you@example.org", self.token):
+            pass
+        assert self.make().load("you@example.org") == self.token
+
     def test_no_token_is_said_by_its_own_error(self) -> None:
         self._not_found("you@example.org")
 

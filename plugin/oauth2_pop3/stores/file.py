@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 from urllib.parse import unquote
@@ -9,7 +11,6 @@ from urllib.parse import unquote
 from oauth2_pop3.access_token_cache import file_name
 from oauth2_pop3.errors import TokenNotFound, TokenStoreError
 from oauth2_pop3.files import state_files
-from oauth2_pop3.files.private_file import read_private
 from oauth2_pop3.files.state_files import state_directory
 from oauth2_pop3.oauth2.token import Token
 from oauth2_pop3.stores import TokenStore
@@ -23,7 +24,7 @@ class FileStore(TokenStore):
     def load(self, account: str) -> Token:
         """Read the account's file. Raises TokenNotFound, and TokenStoreError if it is damaged or open to others."""
         path = str(self._path(account))
-        content = read_private(path, TokenStoreError)
+        content = state_files.read_state(path, TokenStoreError)
         if content is None:
             raise TokenNotFound(f"nobody has signed in as {account} yet", hint=f"Run: oauth2-pop3 login {account}")
         try:
@@ -35,10 +36,18 @@ class FileStore(TokenStore):
         """Replace the account's file."""
         state_files.write_state(str(self._path(account)), token.to_json().encode())
 
+    @contextmanager
+    def saving(self, account: str, present: Token) -> Iterator[Callable[[Token], None]]:  # noqa: ARG002 - its size says little
+        """Open the file that is to replace the account's, and reserve its room on the disk.
+
+        If the new token cannot be written there nevertheless, it overwrites the present one, which is worthless by then.
+        """
+        with state_files.replacement(str(self._path(account))) as replacement:
+            yield lambda token: replacement.commit_at_any_price(token.to_json().encode())
+
     def delete(self, account: str) -> None:
         """Delete the account's file."""
         state_files.remove(str(self._path(account)))
-        state_files.remove(f"{self._path(account)}.tmp")  # left by a process that was killed
 
     def accounts(self) -> list[str]:
         """Return all accounts that have a file."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import ClassVar, TypeVar
 
 from oauth2_pop3.errors import OAuth2Pop3Error, TokenStoreError
@@ -28,6 +29,16 @@ class GuardedStore(TokenStore):
     def save(self, account: str, token: Token) -> None:
         """See TokenStore."""
         self._guard("write", lambda: self._store.save(account, token))
+
+    @contextmanager
+    def saving(self, account: str, present: Token) -> Iterator[Callable[[Token], None]]:
+        """See TokenStore."""
+        ready = self._guard("write", lambda: self._store.saving(account, present))
+        save = self._guard("write", ready.__enter__)
+        try:
+            yield lambda token: self._guard("write", lambda: save(token))
+        finally:
+            self._guard("write", lambda: ready.__exit__(None, None, None))
 
     def delete(self, account: str) -> None:
         """See TokenStore."""

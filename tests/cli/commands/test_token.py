@@ -140,11 +140,8 @@ def test_a_cache_that_is_not_ours_alone_or_not_whole_is_not_used(damage: str, si
     else:
         cache.write_bytes({"cut short": b"1999999999\nforg", "binary": b"\xff\xfe\n\x00\n", "empty": b""}[damage])
     result = signed_in.run("token", ADDRESS)
-    if damage == "a directory":
-        assert result.returncode == 74
-        assert "cannot write" in result.stderr
-    else:
-        assert (result.returncode, result.stdout) == (0, token + "\n"), result.stderr
+    assert (result.returncode, result.stdout) == (0, token + "\n"), result.stderr  # a copy withholds no token
+    if damage != "a directory":
         assert stat.S_IMODE(cache.lstat().st_mode) == 0o600
     assert "forged" not in result.stdout
     assert "Traceback" not in result.stderr
@@ -294,22 +291,6 @@ def test_a_full_disk_shows_before_the_server_replaces_the_refresh_token(
         assert refreshes(authorization_server) == []
     finally:
         subprocess.run(["umount", str(tokens)], check=True)
-
-
-def test_killed_at_any_moment_no_refresh_token_is_lost(
-    signed_in: Product, authorization_server: AuthorizationServer
-) -> None:
-    """What is on the disk is whole at every moment; only a response on its way may be lost, in a short time."""
-    for milliseconds in range(100, 400, 25):
-        signed_in.expire()
-        process = subprocess.Popen([signed_in.command, "token", ADDRESS], stdout=subprocess.DEVNULL)
-        time.sleep(milliseconds / 1000)
-        process.kill()
-        process.wait()
-        assert signed_in.stored()["refresh_token"]
-        if refreshes(authorization_server)[-1:] == [400]:
-            break  # killed between the server's response and our output: the server's grant is gone, as it says
-    assert not [path for path in signed_in.state.rglob("*.json") if path.stat().st_size == 0]
 
 
 def test_status(signed_in: Product, authorization_server: AuthorizationServer) -> None:

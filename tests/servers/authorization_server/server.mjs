@@ -184,7 +184,7 @@ async function tokenRequests(ctx, next) {
   const name = takeFault();
   const [kind, seconds] = name.split(':');
   let parameters;
-  if (kind === '' || kind === 'slow' || kind === 'lost') {
+  if (['', 'slow', 'lost', 'late'].includes(kind)) {
     if (kind === 'slow') await sleep(seconds * 1000);
     await next();
     const { grant_type } = ctx.oidc.params ?? {};
@@ -201,6 +201,7 @@ async function tokenRequests(ctx, next) {
   const dropped = kind === 'drop' || kind === 'lost';
   const line = { ...parameters, status: dropped ? 0 : ctx.status, error: ctx.body?.error, fault: name || undefined };
   appendFileSync(settings.token_request_log, `${JSON.stringify(line)}\n`);
+  while (kind === 'late' && fault.name === name) await sleep(10);
   if (dropped) {
     ctx.respond = false;
     ctx.req.socket.destroy();

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from oauth2_pop3.access_token_cache import file_name
 from oauth2_pop3.errors import StateError
 from oauth2_pop3.files import state_files
-from oauth2_pop3.files.private_file import quoted, read_private
+from oauth2_pop3.files.private_file import quoted
 from oauth2_pop3.files.state_files import StateLock
 from oauth2_pop3.oauth2.registration.client import Registration
 from oauth2_pop3.providers.tables import restore
@@ -44,7 +44,7 @@ def read(issuer: str) -> Registration | None:
     Raises StateError if its file is damaged, another user's, or open to others.
     """
     file = path(issuer)
-    content = read_private(file)
+    content = state_files.read_state(file)
     return None if content is None else _parsed(content, file, issuer)
 
 
@@ -62,7 +62,6 @@ def write(registration: Registration) -> None:
 def remove(issuer: str) -> None:
     """Delete the issuer's file. Call it under the lock. Raises StateError."""
     state_files.remove(path(issuer))
-    state_files.remove(f"{path(issuer)}.tmp")  # left by a process that was killed
 
 
 def _parsed(content: bytes, file: str, issuer: str) -> Registration:
