@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import select
+import shutil
 import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,10 +22,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oauth2_pop3 import access_token_cache
-from oauth2_pop3.access_token_cache import file_name, state_directory
+from oauth2_pop3.access_token_cache import SHARE_WITH_GROUP, file_name, state_directory
 from oauth2_pop3.errors import OAuth2Pop3Error, StateError, StateLocked
 from oauth2_pop3.files import state_files
 from oauth2_pop3.files.state_files import StateLock
+from servers.authorization_server import AuthorizationServer
+from support.product import ADDRESS, Product
 
 ANN = "ann@example.org"
 NOBODY = 65534
@@ -405,3 +410,61 @@ def test_an_address_that_is_too_long_for_a_file_name(home: Path) -> None:
     with pytest.raises(StateError, match="too long"), StateLock("ü" * 60 + "@example.org"):
         pass
     assert access_token_cache.read("x" * 300) is None
+
+
+# -- state that is shared with a group
+
+
+@pytest.fixture
+def volume(
+    signed_in: Product, authorization_server: AuthorizationServer, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    """State and configuration of an account that has signed in, where any user may come."""
+    with tempfile.TemporaryDirectory(prefix="volume-") as directory:
+        Path(directory).chmod(0o755)
+        for name, variable in ((".local/state", "XDG_STATE_HOME"), (".config", "XDG_CONFIG_HOME")):
+            shutil.copytree(signed_in.home / name, f"{directory}/{name}")
+            monkeypatch.setenv(variable, f"{directory}/{name}")
+        authority = Path(shutil.copy(authorization_server.ca_file, directory))
+        config = Path(directory, ".config/oauth2-pop3/config.toml")
+        config.write_text(config.read_text().replace(str(authorization_server.ca_file), str(authority)))
+        for path in Path(directory).iterdir():
+            path.chmod(0o755)
+        yield Path(directory)
+
+
+@as_root
+@pytest.mark.parametrize("allowed", [True, False])
+def test_a_container_may_give_the_state_to_a_group(
+    allowed: bool, volume: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Kubernetes does with fsGroup, at each start of a pod: all is the group's, and the user is a new one."""
+    user, group = 1_234_567, 2_000
+    state = volume / ".local/state/oauth2-pop3"
+    subprocess.run(["chown", "-R", f"{NOBODY}:{group}", str(volume / ".local")], check=True)
+    subprocess.run(["chown", "-R", f"{user}:{user}", str(volume / ".config")], check=True)
+    for path in (state.parent, state, *state.rglob("*")):
+        path.chmod(0o2770 if path.is_dir() else 0o660)
+    file = state / "tokens" / f"{ADDRESS}.json"
+    before = json.loads(file.read_text())
+    if allowed:
+        monkeypatch.setenv(SHARE_WITH_GROUP, "1")
+
+    def token(*arguments: str) -> subprocess.CompletedProcess[str]:
+        as_user = ["setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups", sys.executable, "-m"]
+        command = [*as_user, "oauth2_pop3", "token", ADDRESS, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    cached, new = token(), token("--min-validity", "99999999")
+    if not allowed:
+        assert (cached.returncode, new.returncode) == (74, 74)
+        assert f"{SHARE_WITH_GROUP}=1" in cached.stderr
+        return
+    assert (cached.returncode, cached.stdout.strip(), cached.stderr) == (0, before["access_token"], "")
+    assert (new.returncode, new.stderr) == (0, "")
+    after = json.loads(file.read_text())
+    assert (new.stdout.strip(), after["refresh_token"] != before["refresh_token"]) == (after["access_token"], True)
+    assert (stat.S_IMODE(file.stat().st_mode), file.stat().st_gid) == (0o660, group)
+    file.chmod(0o664)
+    (state / "access" / ADDRESS).chmod(0o664)
+    assert "is open to others" in token().stderr

@@ -27,7 +27,7 @@ _DEAF_TO = frozenset(signal.valid_signals()) - {
     *(signal.SIGKILL, signal.SIGSTOP, signal.SIGALRM, signal.SIGCHLD),
     *(signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT),
 }
-"""What the child ignores: all that somebody may send to end it, but not the alarm that bounds it, nor its own faults."""
+"""What the child ignores: all that somebody may send to end it, but neither the alarm that bounds it nor its faults."""
 
 _children: set[int] = set()
 """The process IDs of children that have not reported yet."""
@@ -102,7 +102,7 @@ def _serve(work: Callable[[], Result], lock: int, writer: int) -> None:
         except Exception as error:  # noqa: BLE001 - a bug: its text may hold a token
             outcome = OAuth2Pop3Error(f"unexpected {type(error).__name__} in the refresh of a token")
         signal.alarm(0)
-        with open(writer, "wb") as pipe:  # noqa: PTH123 - a descriptor
+        with open(writer, "wb") as pipe:
             pipe.write(_pickled(outcome))
     finally:
         os._exit(0)

@@ -91,7 +91,10 @@ class Replacement:
         """Remove the temporary file, if it has not become the file."""
         for descriptor in (self._descriptor, self._old):
             if descriptor >= 0:
-                os.close(descriptor)
+                try:
+                    os.close(descriptor)
+                except OSError:  # all that had to be was synced
+                    pass
         if self._descriptor >= 0:
             remove_quietly(self._temporary)
         self._descriptor = self._old = -1

@@ -40,7 +40,7 @@ class FileStore(TokenStore):
     def saving(self, account: str, present: Token) -> Iterator[Callable[[Token], None]]:  # noqa: ARG002 - its size says little
         """Open the file that is to replace the account's, and reserve its room on the disk.
 
-        If the new token cannot be written there nevertheless, it overwrites the present one, which is worthless by then.
+        If the new token cannot be written there nevertheless, it overwrites the present one, which is of no use then.
         """
         with state_files.replacement(str(self._path(account))) as replacement:
             yield lambda token: replacement.commit_at_any_price(token.to_json().encode())

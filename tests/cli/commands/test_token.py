@@ -8,6 +8,8 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -271,26 +273,55 @@ def test_a_closed_or_full_standard_output_is_an_error(signed_in: Product) -> Non
     assert "Traceback" not in result.stderr
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a file system that is full")
-def test_a_full_disk_shows_before_the_server_replaces_the_refresh_token(
-    signed_in: Product, authorization_server: AuthorizationServer, tmp_path: Path
-) -> None:
+@pytest.fixture
+def small_disk(signed_in: Product) -> Iterator[Path]:
+    """The directory of tokens, on a disk of 512 KiB."""
+    if os.geteuid():
+        pytest.skip("only root can mount a file system")
     tokens = signed_in.state / "tokens"
     record = (tokens / f"{ADDRESS}.json").read_text()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8k,mode=700", "tmpfs", str(tokens)], check=False).returncode:
+    mount = ["mount", "-t", "tmpfs", "-o", "size=512k,mode=700", "tmpfs", str(tokens)]
+    if subprocess.run(mount, check=False).returncode:
         pytest.skip("this machine mounts no tmpfs")
-    try:
-        file = tokens / f"{ADDRESS}.json"
-        file.write_text(record)
-        file.chmod(0o600)
-        (tokens / "ballast").write_bytes(b"x" * 4096)
-        signed_in.expire()
-        result = signed_in.run("token", ADDRESS)
-        assert result.returncode == 74
-        assert "No space left" in result.stderr
-        assert refreshes(authorization_server) == []
-    finally:
-        subprocess.run(["umount", str(tokens)], check=True)
+    file = tokens / f"{ADDRESS}.json"
+    file.write_text(record)
+    file.chmod(0o600)
+    yield tokens
+    subprocess.run(["umount", str(tokens)], check=True)
+
+
+def fill(directory: Path) -> None:
+    with suppress(OSError), (directory / "ballast").open("wb", buffering=0) as ballast:
+        while True:
+            ballast.write(b"x" * 4096)
+
+
+def test_a_full_disk_shows_before_the_server_replaces_the_refresh_token(
+    signed_in: Product, authorization_server: AuthorizationServer, small_disk: Path
+) -> None:
+    fill(small_disk)
+    signed_in.expire(seconds=30)  # by writing in place
+    good = signed_in.run("token", ADDRESS)
+    assert (good.returncode, good.stdout.strip()) == (0, signed_in.stored()["access_token"])
+    signed_in.expire()
+    result = signed_in.run("token", ADDRESS)
+    assert result.returncode == 74
+    assert "No space left" in result.stderr
+    assert refreshes(authorization_server) == []
+
+
+def test_a_disk_that_fills_up_while_the_server_responds_loses_nothing(
+    signed_in: Product, authorization_server: AuthorizationServer, small_disk: Path
+) -> None:
+    before = signed_in.stored()["refresh_token"]
+    signed_in.expire()
+    authorization_server.fault("late")
+    with subprocess.Popen([signed_in.command, "token", ADDRESS], stdout=subprocess.PIPE, text=True) as process:
+        until(authorization_server.token_requests)
+        fill(small_disk)
+        authorization_server.fault(None)
+        assert process.communicate(timeout=60)[0].strip() == signed_in.stored()["access_token"]
+    assert signed_in.stored()["refresh_token"] != before
 
 
 def test_status(signed_in: Product, authorization_server: AuthorizationServer) -> None:
