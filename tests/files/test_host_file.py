@@ -218,3 +218,15 @@ def test_write_new(tmp_path: Path) -> None:
     with pytest.raises(ConfigError):
         write_new(str(tmp_path / "no/where"), OLD)
     assert (tmp_path / "out").read_bytes() == NEW
+
+
+def test_what_a_killed_process_left_goes_and_nothing_else(rc: Path) -> None:
+    left = rc.with_name(".rc.abc.tmp-oauth2-pop3")
+    others = [rc.with_name(name) for name in (".rc.abc", ".other.abc.tmp-oauth2-pop3", ".rc.now.tmp-oauth2-pop3")]
+    for path in (left, *others):
+        path.write_bytes(b"a password")
+        if path != others[-1]:
+            os.utime(path, (1, 1))
+    HostFile.read(str(rc)).replace(NEW)
+    assert not left.exists()
+    assert all(path.exists() for path in others)

@@ -8,7 +8,9 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +20,8 @@ from oauth2_pop3.files.replacement import sync_directory
 
 BACKUP = ".before-oauth2-pop3"
 UNDONE = ".after-oauth2-pop3"
+_TEMPORARY = ".tmp-oauth2-pop3"
+_SURELY_LEFT = 3600  # seconds after which a temporary file is one that a killed process has left
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,10 @@ class HostFile:
         """Replace the file, unless it has changed since it was read. If it is not replaced, `copy` is removed."""
         temporary = ""
         try:
-            descriptor, temporary = tempfile.mkstemp(prefix=f".{self.path.name}.", dir=self.path.parent)
+            self._remove_what_was_left()
+            descriptor, temporary = tempfile.mkstemp(
+                prefix=f".{self.path.name}.", suffix=_TEMPORARY, dir=self.path.parent
+            )
             with open(descriptor, "wb") as file:  # noqa: PTH123
                 file.write(content)
                 file.flush()
@@ -118,6 +125,14 @@ class HostFile:
         finally:
             if not temporary or _unlinked(temporary):  # it was not renamed, whatever came in between
                 copy.unlink(missing_ok=True)
+
+    def _remove_what_was_left(self) -> None:
+        """Remove the temporary files of this file that killed processes have left: they hold its passwords."""
+        for path in self.path.parent.iterdir():
+            if path.name.startswith(f".{self.path.name}.") and path.name.endswith(_TEMPORARY):
+                with suppress(OSError):
+                    if time.time() - path.lstat().st_mtime > _SURELY_LEFT:
+                        path.unlink()
 
     def _give_to_owner(self, descriptor: int) -> None:
         status = os.fstat(descriptor)
