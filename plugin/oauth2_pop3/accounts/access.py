@@ -118,14 +118,22 @@ def _renewed(account: Account, token: Token, lock: StateLock) -> Token:
 def _renewed_for_person(account: Account, token: Token, lock: StateLock) -> Token:
     if not token.refresh_token:
         raise _needs_a_person(account, AuthorizationRequired(f"there is no refresh token for {account.address}"))
+    try:
+        return use_refresh_token(account, token, lock)
+    except AuthorizationRequired as error:
+        raise _needs_a_person(account, error) from error
+
+
+def use_refresh_token(account: Account, token: Token, lock: StateLock) -> Token:
+    """Use an account's refresh token, in a process that outlives this one, and store what comes.
+
+    lock: the account's, which is held. Raises what Grant.renew does, and StateError if a token cannot be stored.
+    """
     client = account.client(token)  # here: the user's commands may need the terminal
     from oauth2_pop3.net import https  # noqa: F401 - before there are two processes, and once for many accounts
 
     # The child opens the store anew: a connection of this process's must not be used by two.
-    try:
-        return detached(partial(_refresh, replace(account), client, token), lock=lock.descriptor)
-    except AuthorizationRequired as error:
-        raise _needs_a_person(account, error) from error
+    return detached(partial(_refresh, replace(account), client, token), lock=lock.descriptor)
 
 
 def _refresh(account: Account, client: Client, token: Token) -> Token:

@@ -3,7 +3,8 @@
 A store is made without arguments. `save` and `delete` are called under the account's lock, so they need not lock.
 `load` may be called at any time, from another process too, and must never see half a token. When `save` returns, the
 token must be on the disk, synced. A refresh saves the token in a process of its own (accounts/detached.py), which opens
-the store anew: a copy in this process's memory would be out of date. contract.py has the tests that any store must pass::
+the store anew: a copy in this process's memory would be out of date. contract.py has the tests that any store must
+pass::
 
     class MemoryStore(TokenStore):
         name = "memory"

@@ -101,7 +101,7 @@ def import_token(imported: ImportedToken, request: ImportRequest, config: Config
         raise ConfigError(imported.problem)
     account, values = _account(imported, {**request.settings, **({"address": address} if address else {})}, config)
     config.require_writable()
-    with StateLock(account.key):
+    with StateLock(account.key) as lock:
         before = _stored(account)
         if before and not request.replace:
             raise ConfigError(
@@ -114,14 +114,12 @@ def import_token(imported: ImportedToken, request: ImportRequest, config: Config
         unreachable: NetworkError | None = None
         if request.check:
             try:
-                token = _refreshed(account, token)
+                token = _refreshed(account, token, lock)
             except NetworkError as error:
                 unreachable = error
             except OAuth2Pop3Error:
-                if before:
-                    account.store.save(account.key, before)
-                else:
-                    account.store.delete(account.key)
+                if not _put_back(account, before, token):
+                    config.save_account(account.address, values)
                 raise
         access.keep(account, token)
     config.save_account(account.address, values)
@@ -210,9 +208,20 @@ def _token(imported: ImportedToken, account: Account) -> Token:
     return token
 
 
-def _refreshed(account: Account, token: Token) -> Token:
+def _put_back(account: Account, before: Token | None, imported: Token) -> bool:
+    """Put back what was stored before; False if the server has replaced the imported refresh token, which stays."""
+    if account.store.load(account.key).refresh_token != imported.refresh_token:
+        return False
+    if before:
+        account.store.save(account.key, before)
+    else:
+        account.store.delete(account.key)
+    return True
+
+
+def _refreshed(account: Account, token: Token, lock: StateLock) -> Token:
     try:
-        return account.grant.renew(account.client(token), token)
+        return access.use_refresh_token(account, token, lock)
     except AuthorizationRequired as error:
         raise AuthorizationRequired(
             f"the other program's token is refused: {error.message}", code=error.code, hint=error.hint
