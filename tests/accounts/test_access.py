@@ -1,0 +1,145 @@
+"""What becomes of the token endpoint's responses: stored first, then judged; and what a run ends with."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from servers.stub import Request, StubResponse, stub
+from support.product import ADDRESS, Product
+
+GOOD = {"access_token": "access-2", "token_type": "Bearer", "expires_in": 3600, "refresh_token": "refresh-2"}
+SOON = 30
+"""Seconds that the present access token is still good: too few to be given out without trying a refresh."""
+
+
+class TokenEndpoint:
+    """Responds as it is told, and accepts only its current refresh token: the old one ends everything."""
+
+    def __init__(self) -> None:
+        self.response = StubResponse(200, GOOD)
+        self.current = "refresh-1"
+        self.requests = 0
+
+    def respond(self, request: Request) -> StubResponse:
+        self.requests += 1
+        if request.form["refresh_token"] != self.current:
+            return StubResponse(400, {"error": "invalid_grant", "error_description": "reused"})
+        document = self.response.document
+        if isinstance(document, dict) and isinstance(document.get("refresh_token"), str):
+            self.current = document["refresh_token"]
+        return self.response
+
+
+@pytest.fixture
+def endpoint(product: Product) -> Iterator[TokenEndpoint]:
+    server = TokenEndpoint()
+    with stub(server.respond) as url:
+        product.configure(f"""\
+[providers.example]
+authorization_endpoint = "{url}/authorize"
+token_endpoint = "{url}/token"
+client_id = "client"
+scope = "mail"
+domains = ["example.org"]
+allow_insecure_loopback = true
+[accounts."{ADDRESS}"]
+provider = "example"
+""")
+        yield server
+
+
+@pytest.fixture
+def stored(product: Product, endpoint: TokenEndpoint) -> Callable[[float], None]:
+    """stored(SECONDS): an account whose access token is still good for so long."""
+
+    def store(seconds: float) -> None:
+        for directory in (product.state, product.state / "tokens"):
+            directory.mkdir(mode=0o700, exist_ok=True)
+        now = int(time.time())
+        file = product.state / "tokens" / f"{ADDRESS}.json"
+        file.touch(mode=0o600)
+        file.write_text(
+            json.dumps(
+                {
+                    "version": 1,
+                    "access_token": "access-1",
+                    "expires_at": now + int(seconds),
+                    "refresh_token": "refresh-1",
+                    "obtained_at": now - 60,
+                }
+            )
+        )
+
+    return store
+
+
+def without(*names: str, **more: object) -> dict[str, object]:
+    return {name: value for name, value in {**GOOD, **more}.items() if name not in names}
+
+
+USABLE = {
+    "error null": StubResponse(200, {**GOOD, "error": None}),
+    "error empty": StubResponse(200, {**GOOD, "error": ""}),
+    "token_type null": StubResponse(200, {**GOOD, "token_type": None}),
+    "no token_type": StubResponse(200, without("token_type")),
+    "token_type in capitals": StubResponse(200, {**GOOD, "token_type": "BEARER"}),
+    "status 201": StubResponse(201, GOOD),
+    "no expires_in": StubResponse(200, without("expires_in")),
+    "expires_in without end": StubResponse(200, json.dumps(GOOD).replace("3600", "1e400").encode()),
+    "expires_in of 5,000 digits": StubResponse(200, json.dumps(GOOD).replace("3600", "9" * 5000).encode()),
+    "scope with commas": StubResponse(200, {**GOOD, "scope": "mail,offline_access"}),
+    "scope as a list": StubResponse(200, {**GOOD, "scope": ["mail"]}),
+}
+UNUSABLE = {
+    "no access_token": StubResponse(200, without("access_token")),
+    "access_token null": StubResponse(200, {**GOOD, "access_token": None}),
+    "access_token empty": StubResponse(200, {**GOOD, "access_token": ""}),
+    "access_token a list": StubResponse(200, {**GOOD, "access_token": ["x"]}),
+    "access_token with a space": StubResponse(200, {**GOOD, "access_token": "a b"}),
+    "access_token with a line end": StubResponse(200, {**GOOD, "access_token": "a\nb"}),
+    "access_token with an umlaut": StubResponse(200, {**GOOD, "access_token": "ä"}),
+    "DPoP": StubResponse(200, {**GOOD, "token_type": "DPoP"}),
+    "mac": StubResponse(200, {**GOOD, "token_type": "mac"}),
+    "an error beside the tokens": StubResponse(200, {**GOOD, "error": "odd"}),
+    "an error object beside the tokens": StubResponse(200, {**GOOD, "error": {"code": 7}}),
+    "status 400 with tokens": StubResponse(400, {**GOOD, "error": "odd"}),
+}
+
+
+def test_an_odd_response_that_can_be_used(
+    product: Product, endpoint: TokenEndpoint, stored: Callable[[float], None]
+) -> None:
+    for name, response in USABLE.items():
+        stored(-1)
+        endpoint.current, endpoint.response = "refresh-1", response
+        (product.state / "access" / ADDRESS).unlink(missing_ok=True)
+        result = product.run("token", ADDRESS)
+        assert (result.returncode, result.stdout, result.stderr) == (0, "access-2\n", ""), name
+        assert product.stored()["refresh_token"] == "refresh-2", name
+
+
+def test_what_cannot_be_had_again_is_kept_though_the_response_cannot_be_used(
+    product: Product, endpoint: TokenEndpoint, stored: Callable[[float], None]
+) -> None:
+    """Every run but the odd one works: neither the refresh token is lost, nor an access token that is still good."""
+    for name, response in UNUSABLE.items():
+        stored(SOON)
+        endpoint.current, endpoint.response = "refresh-1", response
+        (product.state / "access" / ADDRESS).unlink(missing_ok=True)
+        still_good = product.run("token", ADDRESS)
+        assert (still_good.returncode, still_good.stdout) == (0, "access-1\n"), (name, still_good)
+        assert product.stored()["refresh_token"] == "refresh-2", name
+        stored(-1)
+        endpoint.current = "refresh-1"
+        ended = product.run("token", ADDRESS)
+        assert (ended.returncode, ended.stdout) == (76, ""), (name, ended)
+        assert "Traceback" not in ended.stderr
+        assert "refresh-" not in ended.stderr
+        assert product.stored()["refresh_token"] == "refresh-2", name
+        endpoint.response = StubResponse(200, {**GOOD, "refresh_token": "refresh-3"})
+        assert product.run("token", ADDRESS).stdout == "access-2\n", name
+        assert product.stored()["refresh_token"] == "refresh-3", name
