@@ -97,7 +97,7 @@ def explain(error: OSError, host: str, *, port_hint: str = PORT_HINT) -> tuple[s
     port_hint: what to do if something else than TLS is spoken at the port.
     """
     if isinstance(error, ssl.SSLCertVerificationError):
-        return explain_certificate(error.verify_message, host)
+        return explain_certificate(getattr(error, "verify_message", "") or _text(error), host)
     said, hint = "", ""
     if isinstance(error, TimeoutError):
         said = "the server did not respond in time"
