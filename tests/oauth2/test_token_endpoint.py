@@ -186,7 +186,7 @@ def test_odd_content(site: Site, body: bytes, headers: dict[str, str]) -> None:
 )
 @pytest.mark.parametrize("status", [200, 201, 400, 500])
 def test_what_cannot_be_had_again_is_kept(site: Site, odd: dict[str, object], said: str, status: int) -> None:
-    error = site.refusal({**GOOD, **odd}, status)
+    error = site.refusal({**GOOD, "scope": "another", **odd}, status)
     assert type(error) is UnusableResponse
     assert error.exit_code == 76
     assert said in error.message

@@ -85,7 +85,8 @@ class Token:
         )
         if fault := _fault(response, previous):
             code, message = fault
-            raise UnusableResponse(message, token=kept if refresh_token != before.refresh_token else None, code=code)
+            new = refresh_token != before.refresh_token
+            raise UnusableResponse(message, token=replace(kept, scope=before.scope) if new else None, code=code)
         access_token = str(response["access_token"])
         return replace(kept, access_token=access_token, expires_at=now + _seconds(response.get("expires_in")))
 
@@ -145,8 +146,8 @@ def _fault(response: Mapping[str, object], previous: Token | None) -> tuple[str,
     if " " in access_token or not access_token.isascii() or not access_token.isprintable():
         return "", "the authorization server's access_token has characters that RFC 6750 does not allow"
     if not isinstance(token_type, str) or token_type.strip().lower() != "bearer":
-        kind = one_line(str(token_type), 40) if isinstance(token_type, str) else "of no name"
-        return "", f"the authorization server gave a token of the type {kind!r}, not a bearer token"
+        kind = f"of the type {one_line(token_type, 40)!r}" if isinstance(token_type, str) else "without a type"
+        return "", f"the authorization server gave a token {kind}, not a bearer token"
     return None
 
 
