@@ -12,6 +12,7 @@
     │   └── TokenStoreError                74  a token store cannot read or write tokens
     │       └── TokenNotFound              77  nobody has signed in yet
     ├── OAuthError                         76  the authorization server refused, or its response is wrong
+    │   ├── UnusableResponse               76  of oauth2/token.py: it may hold a refresh token, which must be kept
     │   └── AuthorizationRequired          77  a person must sign in again
     ├── NetworkError                       75  a temporary problem: cron tries again
     └── Pop3Error                          76  the POP3 server refused, or its response is wrong
@@ -127,7 +128,7 @@ class AuthorizationRequired(OAuthError):
 
 
 class NetworkError(OAuth2Pop3Error):
-    """A temporary problem: no connection, no response in time, or the status 429 or 5xx.
+    """A temporary problem: no connection, no response in time, a limit, or a fault of the server such as 5xx.
 
     `retry_after` is how many seconds the server asks to wait (Retry-After), None if it does not say.
     """

@@ -8,10 +8,13 @@ import gzip
 import json
 import socket
 import ssl
+import struct
 import threading
 import time
+import tracemalloc
+import zlib
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -140,7 +143,7 @@ def test_a_hostile_redirect(http: Start, fetch: Fetch, location: str) -> None:
     assert str(caught.value).isprintable()
 
 
-@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+@pytest.mark.parametrize("status", [408, 421, 425, 429, 500, 502, 503, 504])
 @pytest.mark.parametrize(("retry_after", "seconds"), [("17", 17.0), (None, None), ("soon", None), ("", None)])
 def test_faults_that_pass(
     http: Start, fetch: Fetch, status: int, retry_after: str | None, seconds: float | None
@@ -200,6 +203,53 @@ def test_a_body_that_is_too_long(http: Start, fetch: Fetch, packed: bool) -> Non
     assert len(fetch(http(body=body[1:])).body) == https.SIZE_LIMIT
 
 
+def test_no_content_coding_is_asked_for(http: Start, fetch: Fetch) -> None:
+    site = http()
+    fetch(site)
+    assert site.requests[0][2]["Accept-Encoding"] == "identity"
+
+
+@pytest.mark.parametrize(
+    ("coding", "body"),
+    [
+        ("gzip", gzip.compress(b'{"a": 1}')),
+        ("", gzip.compress(b'{"a": 1}')),
+        ("deflate", zlib.compress(b'{"a": 1}')),
+        ("deflate", zlib.compress(b'{"a": 1}')[2:-4]),
+        ("identity", b'{"a": 1}'),
+        ("utf-8", b'{"a": 1}'),
+    ],
+    ids=lambda value: str(value)[:10],
+)
+def test_one_layer_is_taken_off_all_the_same(http: Start, fetch: Fetch, coding: str, body: bytes) -> None:
+    assert fetch(http(body=body, headers={"Content-Encoding": coding})).json() == {"a": 1}
+
+
+@pytest.mark.parametrize("coding", ["br", "zstd", "gzip, gzip", "compress"])
+def test_another_content_coding_is_refused(http: Start, fetch: Fetch, coding: str) -> None:
+    with pytest.raises(OAuthError, match=f"content coding {coding}, which nobody asked for"):
+        fetch(http(body=b"x" * 100, headers={"Content-Encoding": coding}))
+
+
+# Regression: urllib3 takes off as many layers as a server names: two of gzip made 2 GB of two megabytes.
+@pytest.mark.parametrize("coding", ["gzip", "gzip, gzip"])
+def test_what_is_packed_twice_takes_no_memory(http: Start, fetch: Fetch, coding: str) -> None:
+    body = gzip.compress(gzip.compress(bytes(50 << 20), 1), 9)
+    assert len(body) < 10_000
+    site = http(body=body, headers={"Content-Encoding": coding})
+    tracemalloc.start()
+    try:
+        if coding == "gzip":
+            assert fetch(site).json() == {}
+        else:
+            with pytest.raises(OAuthError, match="content coding"):
+                fetch(site)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 10 << 20
+
+
 @pytest.mark.parametrize("headers", [{"Content-Encoding": "gzip"}, {"Transfer-Encoding": "chunked"}])
 def test_a_body_that_is_not_what_its_header_says(http: Start, fetch: Fetch, headers: dict[str, str]) -> None:
     with pytest.raises(NetworkError):
@@ -212,6 +262,31 @@ def test_a_server_that_drips(http: Start, fetch: Fetch, monkeypatch: pytest.Monk
     with pytest.raises(NetworkError, match="in full"):
         fetch(http(body=b"x" * 1200, pause=0.05))
     assert time.monotonic() - started < 30, "half of what the whole takes"
+
+
+@pytest.mark.parametrize("end", ["drips", "silent", "reset"])
+def test_what_came_of_a_body_is_there_for_who_wants_it(fetch: Fetch, monkeypatch: pytest.MonkeyPatch, end: str) -> None:
+    monkeypatch.setattr(https, "TOTAL_TIMEOUT", 0.5)
+    monkeypatch.setattr(https, "READ_TIMEOUT", 0.5)
+    monkeypatch.setattr(https, "_GRACE", 60)
+    done = threading.Event()
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            connection.recv(65536)
+            connection.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n{"a": 1}')
+            while not done.wait(0.05) and end != "reset":
+                if end == "drips":
+                    connection.sendall(b" ")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, daemon=True).start()
+        response = fetch(f"http://127.0.0.1:{listener.getsockname()[1]}/", judged=False)
+        done.set()
+    assert type(response.fault) is NetworkError
+    assert response.json() == {"a": 1}
 
 
 def test_a_server_that_is_silent(fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -428,6 +503,7 @@ def test_how_the_client_says_who_it_is(
         (404, b"<html>", "404"),
         (403, b'{"message": "forbidden"}', "403"),
         (200, b'{"error": "invalid_grant"}', "invalid_grant"),
+        (200, b'{"message": "no"}', "no tokens"),
         (400, json.dumps({"error": 7}).encode(), "without a code"),
         (400, json.dumps({"error": "\x1b[2J", "error_description": "\x07\u202e"}).encode(), "refused"),
     ],

@@ -113,7 +113,9 @@ def test_an_issuer_with_a_path(site: Site, path: str, slash: str) -> None:
 
 
 @pytest.mark.parametrize("path", [RFC_8414, OIDC])
-@pytest.mark.parametrize("other", ["https://evil.example.org", "{url}/", "{url}/x", "HTTP{rest}", None, 7, "\x1b[2J"])
+@pytest.mark.parametrize(
+    "other", ["https://evil.example.org", "{url}/", "{url}/x", "HTTP{rest}", None, 7, "\x1b[2J", [[[]]]]
+)
 def test_metadata_of_another_issuer(site: Site, path: str, other: object) -> None:
     if isinstance(other, str):
         other = other.replace("{url}", site.url).replace("HTTP{rest}", site.url.replace("http", "HTTP"))
@@ -123,7 +125,25 @@ def test_metadata_of_another_issuer(site: Site, path: str, other: object) -> Non
     assert str(caught.value).isprintable()
 
 
-@pytest.mark.parametrize("document", [b"", b"<html>", b"[]", b'"x"', b"{}", b"\xff", b"null"])
+@pytest.mark.parametrize(
+    "issuer", ["https://[[[", "https://[", "https://a b", "https://x:99999", "example.org", "\ud800"]
+)
+def test_an_issuer_that_is_no_url(home: Path, issuer: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        complete(provider(issuer))
+    assert str(caught.value).isprintable()
+
+
+def test_odd_members_are_passed_over(site: Site) -> None:
+    deep = b"[" * 500 + b"]" * 500
+    odd = b', "a": ' + deep + b', "b": ' + b"9" * 5000 + b', "c": NaN, "d": "\\ud800", "e": 1e999}'
+    site.put(RFC_8414, json.dumps(site.document()).encode()[:-1] + odd)
+    assert complete(provider(site.url)).token_endpoint == f"{site.url}/token"
+
+
+@pytest.mark.parametrize(
+    "document", [b"", b"<html>", b"[]", b'"x"', b"{}", b"\xff", b"null", b"[" * 10_000, b"9" * 5000]
+)
 def test_no_metadata(site: Site, document: bytes) -> None:
     site.put(RFC_8414, document)
     site.put(OIDC, document)

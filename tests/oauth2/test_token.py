@@ -76,15 +76,15 @@ def test_an_access_token_that_is_none(access_token: object) -> None:
         Token.from_response({}, scope="")
 
 
-@pytest.mark.parametrize("token_type", ["mac", "DPoP", "", None, 7, "Bearer ", "\x1b[2J", []])
+@pytest.mark.parametrize("token_type", ["mac", "DPoP", "N_A", 7, "\x1b[2J", ["bearer"], {"a": 1}, True])
 def test_a_token_type_that_is_not_bearer(token_type: object) -> None:
     with pytest.raises(OAuthError, match="type") as caught:
         read(token_type=token_type)
     assert str(caught.value).isprintable()
 
 
-@pytest.mark.parametrize("token_type", ["Bearer", "bearer", "BEARER"])
-def test_a_token_type_that_is_bearer(token_type: str) -> None:
+@pytest.mark.parametrize("token_type", ["Bearer", "bearer", "BEARER", "Bearer ", "", None, [], False])
+def test_a_token_type_that_is_bearer_or_nothing(token_type: object) -> None:
     assert read(token_type=token_type).access_token == "at"
 
 

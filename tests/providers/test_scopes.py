@@ -274,3 +274,42 @@ def test_a_scope_that_nobody_knows() -> None:
 )
 def test_the_scope_for_mail(named: str, supported: object, scope: str) -> None:
     assert scopes.for_mail({} if supported is None else {"scopes_supported": supported}, named) == scope
+
+
+@pytest.mark.parametrize(
+    ("granted", "lacks"),
+    [
+        ("mail-r mail-w", []),
+        ("mail-r,mail-w", []),
+        ("mail-r, mail-w", []),
+        ("mail-r,sdct-w mail-w", []),
+        ("mail-r", ["mail-w"]),
+        ("mail-r,", ["mail-w"]),
+        ("", ["mail-r", "mail-w"]),
+        (",", ["mail-r", "mail-w"]),
+    ],
+)
+def test_scopes_that_are_separated_by_commas(granted: str, lacks: list[str]) -> None:
+    assert scopes.missing("mail-r mail-w openid", granted) == lacks
+
+
+def test_a_scope_may_hold_a_comma() -> None:
+    assert scopes.missing("a,b", "a,b c") == []
+    assert scopes.missing("a,b", "a b") == ["a,b"]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("a b", "a b"),
+        (["a", "b"], "a b"),
+        (["a", 7, None], "a"),
+        ([], ""),
+        ("", ""),
+        (None, None),
+        (7, None),
+        ({}, None),
+    ],
+)
+def test_what_is_read_of_a_response(value: object, expected: str | None) -> None:
+    assert scopes.read(value) == expected

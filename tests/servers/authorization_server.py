@@ -157,7 +157,7 @@ class AuthorizationServer:
             raise AssertionError(f"no redirect from {page.url}: HTTP {page.status_code}\n{page.text}")
         if follow_redirect:
             with self._session() as session:
-                session.get(url, timeout=60)
+                session.get(url, headers={"Sec-Fetch-Mode": "navigate"}, timeout=60)
         return url
 
     def approve_device(self, verification_uri_complete: str, username: str, *, consent: bool = True) -> str:

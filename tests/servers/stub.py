@@ -24,7 +24,10 @@ class Request(NamedTuple):
 
 
 class StubResponse(NamedTuple):
-    """A response. document: bytes are sent as they are, anything else as JSON."""
+    """A response. document: bytes are sent as they are, anything else as JSON.
+
+    headers: a Content-Length among them is sent though it is wrong, and a Transfer-Encoding instead of one.
+    """
 
     status: int
     document: object = b""
@@ -46,7 +49,8 @@ def stub(respond: Callable[[Request], StubResponse | None]) -> Iterator[str]:
                 response.document if isinstance(response.document, bytes) else json.dumps(response.document).encode()
             )
             self.send_response(response.status)
-            for name, value in {**response.headers, "Content-Length": str(len(content))}.items():
+            length = {} if "Transfer-Encoding" in response.headers else {"Content-Length": str(len(content))}
+            for name, value in {**length, **response.headers}.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(content)

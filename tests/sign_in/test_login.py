@@ -286,6 +286,9 @@ def test_an_earlier_token_survives_a_sign_in_that_fails(stack: Stack) -> None:
 
 # -- attacks on the redirect
 
+TAB = {"Sec-Fetch-Mode": "navigate"}
+"""What a browser says of a page that a person sees: anything else may have fetched it ahead of the person."""
+
 
 def redirected(url: str, **changes: str | None) -> str:
     """A redirect's URL with parameters changed, or taken out (None)."""
@@ -306,7 +309,9 @@ def test_a_wrong_state_is_ignored_and_the_right_one_still_taken(stack: Stack) ->
             assert response.status_code == 400
             assert "another sign-in" in response.text
         assert process.poll() is None
-        assert requests.get(redirect, timeout=60).status_code == 200
+        pages = [requests.get(redirect, headers=headers, timeout=60) for headers in ({}, TAB)]
+        assert [page.status_code for page in pages] == [200, 200], "fetched by something else, and then by the browser"
+        assert "is ready" in pages[1].text
         assert process.wait(180) == 0
 
 
@@ -316,7 +321,7 @@ def test_a_wrong_or_missing_iss_ends_it(iss: str | None, stack: Stack) -> None:
     product, server, _ = stack
     with product.login_process(ADDRESS) as (process, url):
         redirect = server.sign_in(url, ADDRESS, follow_redirect=False)
-        requests.get(redirected(redirect, iss=iss), timeout=60)
+        requests.get(redirected(redirect, iss=iss), headers=TAB, timeout=60)
         _, stderr = process.communicate(timeout=180)
     assert process.returncode == 76
     assert "RFC 9207" in stderr

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -17,6 +15,7 @@ from oauth2_pop3.errors import (
     OAuthError,
     Pop3Error,
 )
+from oauth2_pop3.net.json_object import json_object
 from oauth2_pop3.oauth2.token import Token
 from oauth2_pop3.pop3.maildrop import MaildropServer, open_maildrop
 from oauth2_pop3.providers import scopes
@@ -146,7 +145,6 @@ def _claims(id_token: object) -> dict[str, object]:
         return {}
     payload = id_token.split(".")[1]
     try:
-        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    except (binascii.Error, ValueError):
+        return json_object(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except ValueError:
         return {}
-    return claims if isinstance(claims, dict) else {}

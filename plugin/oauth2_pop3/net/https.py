@@ -6,11 +6,10 @@ the configuration says ``allow_insecure_loopback``.
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,9 @@ import requests
 import requests.adapters
 
 from oauth2_pop3.errors import ConfigError, NetworkError, OAuth2Pop3Error, OAuthError
+from oauth2_pop3.net import causes, content, tls
+from oauth2_pop3.net.json_object import json_object
 from oauth2_pop3.net.loopback import is_loopback
-from oauth2_pop3.net.tls import client_context, explain_certificate
 
 SIZE_LIMIT = 1 << 20
 """Bytes that a response may have. Token responses and metadata have a few kilobytes."""
@@ -32,36 +32,45 @@ READ_TIMEOUT = 30.0
 TOTAL_TIMEOUT = 60.0
 """Seconds for the whole exchange, however slowly the server sends."""
 
+_GRACE = 1.0  # seconds in which the thread must notice that the time is over
 _USER_AGENT = "oauth2-pop3"
+
+
+_PASSES = {408: "it waited too long", 421: "misdirected", 425: "too early", 429: "too many requests"}
+_LONGEST_PAUSE = 30 * 86400  # seconds; a Retry-After beyond that makes no sense
 
 
 @dataclass(frozen=True)
 class Response:
-    """A server's response. Headers and body may hold tokens, so its repr shows neither."""
+    """A server's response. Headers and body may hold tokens, so its repr shows neither.
+
+    fault: why it is of no use to most callers: it broke off, is a redirect, or has a status that passes by itself.
+    """
 
     url: str
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
+    fault: OAuth2Pop3Error | None = field(default=None, repr=False)
 
     def json(self) -> dict[str, object]:
         """The body as a JSON object; {} if it is not one."""
-        try:
-            value = json.loads(self.body)
-        except (ValueError, RecursionError):
-            return {}
-        return value if isinstance(value, dict) else {}
+        return json_object(self.body)
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the status is an answer: neither a redirect nor one that passes by itself."""
+        return self.status < 500 and not 300 <= self.status < 400 and self.status not in _PASSES
 
     @property
     def retry_after(self) -> float | None:
         """Seconds that Retry-After asks for (RFC 9110 section 10.2.3); None if it is missing or makes no sense."""
         value = self.headers.get("Retry-After", "").strip()
-        if value.isdecimal():
-            return float(value)
         try:
-            return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-        except (TypeError, ValueError):
+            seconds = float(value) if value.isdecimal() else parsedate_to_datetime(value).timestamp() - time.time()
+        except (TypeError, ValueError, OverflowError, IndexError):  # a date that no clock shows
             return None
+        return max(0.0, seconds) if seconds <= _LONGEST_PAUSE else None
 
 
 class _NoNetrc(requests.auth.AuthBase):
@@ -79,7 +88,7 @@ class _SystemAuthorities(requests.adapters.HTTPAdapter):
     """
 
     def __init__(self, ca_certs: str) -> None:
-        self._context = client_context(ca_certs=ca_certs)
+        self._context = tls.client_context(ca_certs=ca_certs)
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -106,6 +115,7 @@ def request(
     allow_insecure_loopback: bool = False,
     size_limit: int = SIZE_LIMIT,
     accept: str = "application/json",
+    judged: bool = True,
 ) -> Response:
     """Send one request and return the response.
 
@@ -115,20 +125,22 @@ def request(
     allow_insecure_loopback: whether plain HTTP to this machine is allowed.
     size_limit: how many bytes the response's body may have.
     accept: the Accept header.
+    judged: whether to raise the response's fault. A caller who looks for something in any response does that later.
 
-    Raises NetworkError (no response, 429 or 5xx), OAuthError (a redirect, an untrusted certificate, or too long a
-    response) and ConfigError (a URL or ca_certs that cannot be used).
+    Raises NetworkError (no response, or a status that passes by itself such as 429 or 5xx), OAuthError (a redirect, an
+    untrusted certificate, or too long a response) and ConfigError (a URL or ca_certs that cannot be used).
     """
     require_https(url, allow_insecure_loopback=allow_insecure_loopback)
-    adapter = _SystemAuthorities(ca_certs)  # explains what is wrong with ca_certs; requests would not
+    # It explains what is wrong with ca_certs; requests would not. To load them takes longer than a request on loopback.
+    adapter = _SystemAuthorities(ca_certs) if urlsplit(url).scheme == "https" else requests.adapters.HTTPAdapter()
     verify = str(Path(ca_certs).expanduser()) if ca_certs else True
     outcome: list[Response | OAuth2Pop3Error] = []
-    headers = {"Accept": accept, "User-Agent": _USER_AGENT}
-    content = {"data": form, "json": json, "headers": headers, "auth": _authentication(basic), "verify": verify}
+    headers = {"Accept": accept, "Accept-Encoding": "identity", "User-Agent": _USER_AGENT}
+    options = {"data": form, "json": json, "headers": headers, "auth": _authentication(basic), "verify": verify}
 
     def work() -> None:
         try:
-            outcome.append(_exchange(method, url, content, adapter, size_limit))
+            outcome.append(_exchange(method, url, options, adapter, size_limit))
         except OAuth2Pop3Error as error:
             outcome.append(error)
         except UnicodeError:
@@ -140,12 +152,15 @@ def request(
     # case the thread is left behind, and ends with the process.
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
-    thread.join(TOTAL_TIMEOUT)
+    thread.join(TOTAL_TIMEOUT + _GRACE)
     if not outcome:
         raise NetworkError(f"{_host(url)} did not send its response in full within {TOTAL_TIMEOUT:.0f} seconds")
-    if isinstance(outcome[0], OAuth2Pop3Error):
-        raise outcome[0]
-    return outcome[0]
+    response = outcome[0]
+    if isinstance(response, OAuth2Pop3Error):
+        raise response
+    if judged and response.fault:
+        raise response.fault
+    return response
 
 
 def require_https(url: str, *, allow_insecure_loopback: bool) -> None:
@@ -176,11 +191,11 @@ def require_https(url: str, *, allow_insecure_loopback: bool) -> None:
 def _exchange(
     method: str,
     url: str,
-    content: Mapping[str, Any],
+    options: Mapping[str, Any],
     adapter: requests.adapters.HTTPAdapter,
     size_limit: int,
 ) -> Response:
-    host = _host(url)
+    host, deadline = _host(url), time.monotonic() + TOTAL_TIMEOUT
     try:
         with _Session() as session:
             session.mount("https://", adapter)
@@ -189,67 +204,46 @@ def _exchange(
             with session.request(
                 method,
                 url,
-                **content,
+                **options,
                 timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                body = _bounded(response, host, size_limit)
+                coding = response.headers.get("Content-Encoding", "")
+                body, fault = content.read(response.raw, coding, host, size_limit, deadline - time.monotonic())
     except requests.exceptions.SSLError as error:
-        message, hint = explain_certificate(_reason(error), host)
-        raise OAuthError(message, hint=hint) from None
+        raise causes.tls_error(error, host) from None
     except requests.exceptions.Timeout:
         raise NetworkError(f"{host} did not respond in time") from None
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
         raise ConfigError(f"{url} cannot be used as a URL: {error}") from None
     except (requests.exceptions.RequestException, OSError) as error:
-        raise NetworkError(f"no connection to {host}: {_reason(error)}") from None
-    if 300 <= response.status_code < 400:
-        raise OAuthError(
+        raise causes.connection_error(error, host) from None
+    received = Response(url, response.status_code, response.headers, body)
+    return replace(received, fault=_fault(received, host) or fault)
+
+
+def _fault(response: Response, host: str) -> OAuth2Pop3Error | None:
+    """What the status says is wrong, if it is nothing that the caller can judge."""
+    if 300 <= response.status < 400:
+        return OAuthError(
             f"{host} responded with a redirect, which is not followed",
             hint="Is there a captive portal or a proxy in between, or has the endpoint moved?",
         )
-    received = Response(url, response.status_code, response.headers, body)
-    if received.status == 429 or received.status >= 500:
-        seconds = received.retry_after
-        raise NetworkError(
-            f"{host} responded with {received.status} {_phrase(received.status)}",
-            retry_after=seconds,
-            hint="" if seconds is None else f"It asks for a pause of {seconds:.0f} seconds.",
-        )
-    return received
+    if response.is_final:
+        return None
+    seconds = response.retry_after
+    return NetworkError(
+        f"{host} responded with {response.status} ({_PASSES.get(response.status, 'a fault in the server')})",
+        retry_after=seconds,
+        hint="" if seconds is None else f"It asks for a pause of {seconds:.0f} seconds.",
+    )
 
 
 def _authentication(basic: tuple[str, str] | None) -> requests.auth.AuthBase:
     return requests.auth.HTTPBasicAuth(*basic) if basic else _NoNetrc()
 
 
-def _bounded(response: requests.Response, host: str, size_limit: int) -> bytes:
-    body = bytearray()
-    for chunk in response.iter_content(16384):
-        body += chunk
-        if len(body) > size_limit:
-            raise OAuthError(f"{host} sent more than {size_limit} bytes")
-    return bytes(body)
-
-
-def _phrase(status: int) -> str:
-    return "(too many requests)" if status == 429 else "(a fault in the server)"
-
-
 def _host(url: str) -> str:
     """Host and port of a text that may not be a URL at all, without user name and password."""
     return url.partition("://")[2].partition("/")[0].partition("?")[0].partition("#")[0].rpartition("@")[2]
-
-
-def _reason(error: BaseException) -> str:
-    """The text of the innermost cause, which tells the most: requests wraps urllib3, urllib3 wraps ssl and socket."""
-    seen: BaseException = error
-    while True:
-        inner = getattr(seen, "reason", None) or seen.__cause__ or seen.__context__ or next(iter(seen.args), None)
-        if not isinstance(inner, BaseException):
-            break
-        seen = inner
-    verify_message = getattr(seen, "verify_message", "")
-    strerror = getattr(seen, "strerror", "")
-    return str(verify_message or strerror or seen).strip() or type(seen).__name__

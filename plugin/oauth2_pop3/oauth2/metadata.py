@@ -65,7 +65,7 @@ def _missing(provider: Provider, needs: Sequence[str]) -> str:
 def fetch(provider: Provider) -> Mapping[str, object]:
     """The issuer's metadata. Its issuer is compared to the letter (RFC 8414 section 3.3).
 
-    A process fetches it once in an hour. Raises OAuthError, NetworkError.
+    A process fetches it once in an hour. Raises OAuthError, NetworkError, ConfigError (an issuer that is no URL).
     """
     hour = int(time.monotonic() // _KEPT_FOR)
     with _one_at_a_time:  # or threads that begin together would all ask
@@ -79,6 +79,7 @@ def forget() -> None:
 
 @lru_cache(maxsize=64)
 def _fetch(issuer: str, ca_certs: str, allow_insecure_loopback: bool, _hour: int) -> Mapping[str, object]:
+    https.require_https(issuer, allow_insecure_loopback=allow_insecure_loopback)
     refused: OAuthError | None = None
     for url in _locations(issuer):
         try:
@@ -88,9 +89,10 @@ def _fetch(issuer: str, ca_certs: str, allow_insecure_loopback: bool, _hour: int
             continue
         metadata = response.json()
         if response.status == 200 and metadata:
-            if metadata.get("issuer") != issuer:
+            if (theirs := metadata.get("issuer")) != issuer:
+                named = repr(theirs[:200]) if isinstance(theirs, str) else "no issuer"
                 raise OAuthError(
-                    f"{url} is the metadata of {str(metadata.get('issuer'))[:200]!r} and not of {issuer!r}",
+                    f"{url} is the metadata of {named} and not of {issuer!r}",
                     hint="Write the issuer in the configuration exactly as the server does, or do not trust it.",
                 )
             return metadata

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from oauth2_pop3.errors import AuthorizationRequired, OAuthError
 from oauth2_pop3.net import https
-from oauth2_pop3.oauth2 import refusals, token_endpoint
+from oauth2_pop3.oauth2 import token_endpoint
 from oauth2_pop3.oauth2.client import Client
 from oauth2_pop3.oauth2.token import Token
 
@@ -33,15 +33,12 @@ def revoke(client: Client, token: Token) -> bool:
             ca_certs=provider.ca_certs,
             allow_insecure_loopback=provider.allow_insecure_loopback,
         )
-        if response.status == 200:
+        if 200 <= response.status < 300:
             continue
         members = response.json()
         if _is_dead_anyway(members, hint=hint, token=token):
             continue
-        if "error" not in members:
-            raise OAuthError(f"{provider.revocation_endpoint} responded with {response.status}")
-        secrets = token_endpoint.secrets(form, basic)
-        refusal = refusals.explain(members, account=client.account, provider=provider.name, secrets=secrets)
+        refusal = token_endpoint.refusal(response, client, form, basic)
         if isinstance(refusal, AuthorizationRequired):
             raise OAuthError(refusal.message, code=refusal.code)
         raise refusal

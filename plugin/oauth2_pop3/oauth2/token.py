@@ -6,11 +6,24 @@ import json
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from oauth2_pop3.access_token_cache import CLOCK_SKEW, LATEST
-from oauth2_pop3.errors import OAuthError, TokenStoreError
+from oauth2_pop3.errors import OAuthError, TokenStoreError, one_line
+from oauth2_pop3.providers import scopes
 from oauth2_pop3.providers.tables import restore
+
+
+class UnusableResponse(OAuthError):
+    """The token endpoint's response cannot be used, but it may hold a new refresh token, which cannot be had again.
+
+    `token` is what is to be kept of it: a Token without an access token; None if there is nothing to keep.
+    """
+
+    def __init__(self, message: str, *, token: Token | None, code: str = "") -> None:
+        super().__init__(message, code=code)
+        self.token = token
+
 
 LONGEST_LIFETIME = 10 * 365 * 86400
 """Seconds: a longer expires_in is cut to this, which a calendar can hold."""
@@ -43,23 +56,26 @@ class Token:
 
     @classmethod
     def from_response(cls, response: Mapping[str, object], *, scope: str, previous: Token | None = None) -> Token:
-        """Read a token endpoint's response (RFC 6749 section 5.1). Raises OAuthError if it holds no usable token.
+        """Read a token endpoint's response (RFC 6749 section 5.1).
 
         scope: what was asked for. A server that does not name the scope has granted this (section 5.1).
         previous: the token that was refreshed. What the response leaves out stays as it was (section 6).
+
+        Raises UnusableResponse if it holds no access token that can be used. Keep the error's token, if it has one: the
+        server may have ended the previous refresh token.
         """
         now = int(time.time())
         before = previous or cls(access_token="", expires_at=0, scope=scope, signed_in_at=now)
         refresh_token = _refresh_token(response) or before.refresh_token
-        granted = response.get("scope")
-        if not isinstance(granted, str) or (previous and not granted):
+        granted = scopes.read(response.get("scope"))
+        if granted is None or (previous and not granted):
             granted = before.scope
         ends = before.refresh_token_expires_at if refresh_token == before.refresh_token else 0
         if (lifetime := response.get("refresh_token_expires_in")) is not None:
             ends = now + seconds if (seconds := _seconds(lifetime, unknown=0)) else 0
-        return cls(
-            access_token=_access_token(response),
-            expires_at=now + _seconds(response.get("expires_in")),
+        kept = cls(
+            access_token="",
+            expires_at=0,
             refresh_token=refresh_token,
             scope=granted,
             client_secret=before.client_secret,
@@ -67,6 +83,12 @@ class Token:
             signed_in_at=before.signed_in_at,
             refresh_token_expires_at=ends,
         )
+        if fault := _fault(response, previous):
+            code, message = fault
+            new = refresh_token != before.refresh_token
+            raise UnusableResponse(message, token=replace(kept, scope=before.scope) if new else None, code=code)
+        access_token = str(response["access_token"])
+        return replace(kept, access_token=access_token, expires_at=now + _seconds(response.get("expires_in")))
 
     def valid_for(self) -> float:
         """Seconds until the access token ends. Negative if it has ended, 0 if the clock cannot be relied on.
@@ -103,25 +125,41 @@ class Token:
         return token
 
 
-def _access_token(response: Mapping[str, object]) -> str:
-    """The access_token, which must be a bearer token of RFC 6750's characters (section 2.1)."""
-    access_token = response.get("access_token")
-    if not isinstance(access_token, str) or not access_token.isascii() or not access_token.isprintable():
-        raise OAuthError("the authorization server's response has no usable access_token")
-    if " " in access_token or not access_token:
-        raise OAuthError("the authorization server's access_token has characters that RFC 6750 does not allow")
-    token_type = response.get("token_type", "Bearer")
-    if not isinstance(token_type, str) or token_type.lower() != "bearer":
-        raise OAuthError(f"the authorization server gave a token of the type {token_type!r}, not a bearer token")
-    return access_token
+def _fault(response: Mapping[str, object], previous: Token | None) -> tuple[str, str] | None:
+    """Why a response's access_token cannot be used: the server's error code, and a sentence. None if it can.
+
+    It must be a bearer token of RFC 6750's characters (section 2.1). A server that does not say of which type it is
+    means that.
+    """
+    access_token, token_type = response.get("access_token"), response.get("token_type") or "Bearer"
+    if response.get("error") or not isinstance(access_token, str) or not access_token:
+        from oauth2_pop3.oauth2 import server_words
+
+        sent = (previous.refresh_token, previous.client_secret) if previous else ()
+        words = server_words.of(response, sent)
+        # What else was sent at a sign-in, such as a password, is not known here, and the server may repeat it.
+        said = f" (the server said {words.shown})" if words.shown and previous else ""
+        if server_words.is_refusal(response):
+            return words.code, f"the authorization server sent an error beside the tokens{said}"
+        if not isinstance(access_token, str) or not access_token:
+            return "", f"the authorization server's response has no usable access_token{said}"
+    if " " in access_token or not access_token.isascii() or not access_token.isprintable():
+        return "", "the authorization server's access_token has characters that RFC 6750 does not allow"
+    if not isinstance(token_type, str) or token_type.strip().lower() != "bearer":
+        kind = f"of the type {one_line(token_type, 40)!r}" if isinstance(token_type, str) else "without a type"
+        return "", f"the authorization server gave a token {kind}, not a bearer token"
+    return None
 
 
 def _refresh_token(response: Mapping[str, object]) -> str:
+    """The refresh_token, "" if there is none that could be sent. Characters that RFC 6749 does not allow do no harm."""
     refresh_token = response.get("refresh_token")
-    if not isinstance(refresh_token, str):
+    if not isinstance(refresh_token, str) or not refresh_token.strip():
         return ""
-    if not refresh_token.isascii() or not refresh_token.isprintable():
-        raise OAuthError("the authorization server's refresh_token has characters that RFC 6749 does not allow")
+    try:
+        refresh_token.encode()
+    except UnicodeEncodeError:
+        return ""
     return refresh_token
 
 

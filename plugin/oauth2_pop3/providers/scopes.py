@@ -51,6 +51,13 @@ def for_mail(metadata: Mapping[str, object], named: str = "") -> str:
     return " ".join(scopes)
 
 
+def read(value: object) -> str | None:
+    """A response's `scope`, space-separated as in RFC 6749 section 3.3. Some servers send a list. None for neither."""
+    if isinstance(value, list):
+        return " ".join(name for name in value if isinstance(name, str))
+    return value if isinstance(value, str) else None
+
+
 def announced(metadata: Mapping[str, object]) -> list[str] | None:
     """The scopes that a server says it has (scopes_supported, RFC 8414 section 2); None if it does not say."""
     names = metadata.get("scopes_supported")
@@ -68,8 +75,11 @@ def with_protocols(provider: Provider, protocols: Iterable[str]) -> Provider:
 
 
 def missing(wanted: str, granted: str) -> list[str]:
-    """The scopes in `wanted` that open something and are not in `granted`."""
-    has = {_name(scope) for scope in granted.split()}
+    """The scopes in `wanted` that open something and are not in `granted`.
+
+    Some servers separate what they granted by commas, which a scope may also hold (RFC 6749 section 3.3).
+    """
+    has = {_name(scope) for scope in [*granted.split(), *granted.replace(",", " ").split()]}
     return [scope for scope in wanted.split() if scope not in IDENTITY_SCOPES and _name(scope) not in has]
 
 

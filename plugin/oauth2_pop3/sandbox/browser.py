@@ -55,6 +55,7 @@ def follow_redirect(location: str) -> None:
     if parts.scheme != "http" or not is_loopback(parts.hostname or ""):
         raise OAuthError("the redirect does not go to a client on this machine")
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    opener.addheaders = [("Sec-Fetch-Mode", "navigate")]
     try:
         with opener.open(location, timeout=TIMEOUT) as response:
             response.read()

@@ -364,6 +364,20 @@ def test_what_can_be_shown(site: Site) -> None:
     assert site.begin(verification_uri_complete=GOOD["verification_uri_complete"]).verification_uri_complete
 
 
+def test_other_names_for_the_page(site: Site) -> None:
+    """Google's (OAuth 2.0 for TV and Limited-Input Device Applications), Yandex's, and Microsoft's version 1."""
+    page, complete = GOOD["verification_uri"], GOOD["verification_uri_complete"]
+    without = {"verification_uri": None, "verification_uri_complete": None}
+    authorization = site.begin(**without, verification_url=page, verification_url_complete=complete)
+    assert (authorization.verification_uri, authorization.verification_uri_complete) == (page, complete)
+    authorization = site.begin(**without, verification_url=page, expires_in="900", interval="5", message="Open it.")
+    assert (authorization.verification_uri, authorization.verification_uri_complete) == (page, "")
+    assert (authorization.expires_in, authorization.interval) == (900, 5)
+    assert site.begin(verification_url="https://example.com/other").verification_uri == page, "the RFC's name counts"
+    with pytest.raises(OAuthError, match="no usable verification_uri "):
+        site.begin(**without, verification_url="javascript:alert(1)")
+
+
 def test_no_secret_is_shown(site: Site) -> None:
     authorization = site.begin()
     assert "WDJB-MJHT" in repr(authorization)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -383,6 +384,21 @@ def test_one_redirect_uri_where_all_of_them_are_refused(site: Site, own: str, se
     client = site.obtain(redirect_uri=own or DEFAULT_REDIRECT_URI)
     assert site.requests[1]["redirect_uris"] == [second]
     assert client.redirect_uri == second
+
+
+def test_odd_members_of_a_client(site: Site) -> None:
+    odd = {"error": None, "scope": [MAIL_SCOPE, "offline_access"], "client_secret_expires_at": math.inf}
+    body = json.dumps({"client_id": "c", **odd}).encode()[:-1]
+    site.says(body + b', "huge": ' + b"9" * 5000 + b', "half": "\\ud800"}', 202)
+    client = site.obtain()
+    assert (client.client_id, client.registered_scope) == ("c", f"{MAIL_SCOPE} offline_access")
+
+
+@pytest.mark.parametrize("status", [400, 403])
+def test_a_limit_on_registrations_passes(site: Site, status: int) -> None:
+    site.says({"message": "Too many requests. Please try again later."}, status)
+    with pytest.raises(NetworkError, match="too many requests"):
+        site.obtain()
 
 
 def test_passing_faults_and_redirects(site: Site) -> None:

@@ -126,7 +126,7 @@ class AuthorizationRequest:
                 hint="Use the newest URL, in one browser tab, and paste what its address bar shows in the end.",
             )
         self._check_issuer(parameters.get("iss"))
-        if "error" in parameters:
+        if parameters.get("error"):
             from oauth2_pop3.oauth2 import refusals
 
             raise refusals.explain(parameters, account=self.client.account, provider=self.client.provider.name)

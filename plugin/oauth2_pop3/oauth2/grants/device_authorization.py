@@ -58,14 +58,18 @@ class DeviceAuthorization:
         """Read the endpoint's response. Raises OAuthError if a person could not be shown it or could not use it.
 
         An interval that is missing, not a number, not above 0 or longer than the codes live counts as DEFAULT_INTERVAL.
+        Google, Yandex and Microsoft's older endpoint say verification_url.
         """
         device_code = _text(response.get("device_code"), _DEVICE_CODE_LIMIT)
         user_code = _text(response.get("user_code"), _USER_CODE_LIMIT).strip()
-        verification_uri = _web_page(response.get("verification_uri"))
+        page, complete = (
+            _web_page(response.get(f"verification_uri{end}")) or _web_page(response.get(f"verification_url{end}"))
+            for end in ("", "_complete")
+        )
         for key, value in (
             ("device_code", device_code),
             ("user_code", user_code),
-            ("verification_uri", verification_uri),
+            ("verification_uri", page),
         ):
             if not value:
                 raise OAuthError(
@@ -79,8 +83,8 @@ class DeviceAuthorization:
         return cls(
             device_code=device_code,
             user_code=user_code,
-            verification_uri=verification_uri,
-            verification_uri_complete=_web_page(response.get("verification_uri_complete")),
+            verification_uri=page,
+            verification_uri_complete=complete,
             expires_in=expires_in,
             interval=max(SHORTEST_INTERVAL, math.ceil(interval)),
         )

@@ -85,15 +85,16 @@ class Grant(ABC):
         """
 
     def read(self, client: Client, response: TokenResponse) -> Token:
-        """The tokens in the token endpoint's response. Raises OAuthError if it holds no usable ones."""
+        """The tokens in the token endpoint's response. Raises UnusableResponse if it holds no usable ones."""
         return Token.from_response(response, scope=client.provider.scope)
 
     @abstractmethod
     def renew(self, client: Client, token: Token) -> Token:
         """Get a new access token without a person. `token` is the present one.
 
-        The new token may hold a new refresh token: save it before anything else. Raises AuthorizationRequired if a
-        person must sign in again, NetworkError if it may work later, OAuthError, ConfigError.
+        The new token may hold a new refresh token: save it before anything else, and so the one of UnusableResponse.
+        Raises AuthorizationRequired if a person must sign in again, NetworkError if it may work later, OAuthError,
+        ConfigError.
         """
 
 
@@ -125,7 +126,7 @@ class AppGrant(Grant):
 
     def read(self, client: Client, response: TokenResponse) -> Token:
         """The access token only: a refresh token, which RFC 6749 section 4.4.3 does not want here, is left out."""
-        return replace(super().read(client, response), refresh_token="")
+        return super().read(client, {key: value for key, value in response.items() if key != "refresh_token"})
 
     def renew(self, client: Client, token: Token) -> Token:
         """Ask for another one. A client_secret that was typed at the sign-in is kept with it."""

@@ -11,7 +11,7 @@ def refresh(client: Client, token: Token) -> Token:
     """Ask for a new access token. The server may replace the refresh token too: save the result before you use it.
 
     scope is left out, which asks for what was granted before (section 6). Raises AuthorizationRequired if the refresh
-    token has ended, NetworkError if it may work later, OAuthError.
+    token has ended, NetworkError if it may work later, UnusableResponse, OAuthError.
     """
     parameters = {"grant_type": "refresh_token", "refresh_token": token.refresh_token}
     response = token_endpoint.ask(client, parameters)

@@ -7,9 +7,11 @@ from contextlib import suppress
 from dataclasses import replace
 
 from oauth2_pop3.access_token_cache import LATEST
-from oauth2_pop3.errors import OAuthError, one_line
+from oauth2_pop3.errors import NetworkError, OAuthError, one_line
 from oauth2_pop3.net import https
+from oauth2_pop3.oauth2 import refusals, server_words
 from oauth2_pop3.oauth2.registration.client import Registration, usable_redirect_uri, usable_scope
+from oauth2_pop3.providers import scopes
 from oauth2_pop3.providers.provider import DEFAULT_REDIRECT_URI, Provider
 
 SOFTWARE_ID = "5d7f5b2e-6a0c-4c52-9d38-0f9a3c1e7b46"
@@ -77,15 +79,18 @@ def _post(provider: Provider, endpoint: str, client: Mapping[str, object]) -> di
         size_limit=_SIZE_LIMIT,
     )
     members = response.json()
-    if response.status in (200, 201) and members and "error" not in members:
+    if 200 <= response.status < 300 and members and not server_words.is_refusal(members):
         return members
-    code, description = (one_line(str(members.get(key) or ""), 300) for key in ("error", "error_description"))
-    said = f" (the server said {f'{code}: {description}' if description else code})" if code else ""
+    words = server_words.of(members) if members else server_words.of_page(response.body)
+    code, said = words.code, f" (the server said {words.shown})" if words.shown else ""
     if code in _REFUSALS:
         raise by_hand(provider, _REFUSALS[code] + said, code=code)
+    what = f"responded to the registration with {response.status} and no client"
     if response.status in (401, 403):
-        raise by_hand(provider, f"registers only clients that bring an initial access token{said}")
-    raise by_hand(provider, f"responded to the registration with {response.status} and no client{said}")
+        what = "registers only clients that bring an initial access token"
+    refused = by_hand(provider, what + said)
+    judged = refusals.judge(words, refused, account="", retry_after=response.retry_after)
+    raise judged if isinstance(judged, NetworkError) else refused
 
 
 def _read_response(provider: Provider, request: Mapping[str, object], members: Mapping[str, object]) -> Registration:
@@ -102,7 +107,7 @@ def _read_response(provider: Provider, request: Mapping[str, object], members: M
         issuer=issuer(provider),
         redirect_uris=_strings(members, "redirect_uris", request),
         grant_types=_strings(members, "grant_types", request),
-        registered_scope=_text(members, "scope") or wanted,
+        registered_scope=_text({"scope": scopes.read(members.get("scope"))}, "scope") or wanted,
         asked_redirect_uri=provider.redirect_uri,
         asked_scope=wanted,
         token_endpoint_auth_method=(method := _text(members, "token_endpoint_auth_method")),
