@@ -44,6 +44,25 @@ def test_it_is_revoked(
     assert product.run("logout", ADDRESS).returncode == 77
 
 
+def test_a_token_without_its_row_is_revoked_too(
+    product: Product, authorization_server: AuthorizationServer, dovecot: Dovecot
+) -> None:
+    """As a `login` leaves it that is killed between the two, with another provider and client than the domain's."""
+    product.use(authorization_server, dovecot)
+    product.configure(product.config_file.read_text().replace("domains =", "#").replace("client_id =", "#"))
+    before = product.config_file.read_text()
+    arguments = (ADDRESS, "--provider", "example", "--client-id", NATIVE_PUBLIC.client_id)
+    assert product.login(authorization_server, *arguments).returncode == 0
+    product.configure(before)
+    refresh_token = product.stored()["refresh_token"]
+    assert product.run("token", ADDRESS, "--min-validity", "99999999").returncode == 77
+    result = product.run("logout", ADDRESS)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "has revoked them" in result.stdout
+    assert nothing_is_left(product)
+    assert refused_at_the_server(authorization_server, refresh_token)
+
+
 def test_it_is_forgotten_though_the_server_is_down(
     signed_in: Product, authorization_server: AuthorizationServer
 ) -> None:

@@ -16,7 +16,7 @@ from oauth2_pop3.errors import AuthorizationRequired, NetworkError, OAuth2Pop3Er
 from oauth2_pop3.files import state_files
 from oauth2_pop3.files.state_files import StateLock
 from oauth2_pop3.oauth2.client import Client
-from oauth2_pop3.oauth2.token import Token
+from oauth2_pop3.oauth2.token import Token, UnusableResponse
 from oauth2_pop3.providers import scopes
 from oauth2_pop3_hooks import manager
 
@@ -55,7 +55,7 @@ def access_token(
             except OAuth2Pop3Error as error:
                 _record_fault(account, error)
                 # What keeps the refresh from being done, and says nothing of the token that there is.
-                hindered = isinstance(error, NetworkError | StateError)
+                hindered = isinstance(error, NetworkError | StateError | UnusableResponse)
                 if not hindered or token.valid_for() <= 0 or token.access_token == refused:
                     raise
                 return token.access_token
@@ -140,17 +140,39 @@ def _refresh(account: Account, client: Client, token: Token) -> Token:
     """Use the refresh token, and store what comes before anybody looks at it. This runs in a process of its own."""
     with account.store.saving(account.key, token) as save:
         try:
-            new = account.grant.renew(client, token)
+            new = _renewed_or_kept(account, client, token, save)
         except AuthorizationRequired:
             # Another machine or program may share the store, and not our lock.
             again = account.store.load(account.key)
             if again.refresh_token == token.refresh_token:
                 raise
-            new = account.grant.renew(account.client(again), again)
+            new = _renewed_or_kept(account, account.client(again), again, save)
         response_has_come()
         _save_surely(save, new)
     write_cache(account, new)
     return new
+
+
+def _renewed_or_kept(account: Account, client: Client, token: Token, save: Callable[[Token], None]) -> Token:
+    """Use the refresh token. If the response cannot be used, what cannot be had again of it is saved before the error.
+
+    The present access token may still be good, and stays.
+    """
+    try:
+        return account.grant.renew(client, token)
+    except UnusableResponse as error:
+        if error.token:
+            response_has_come()
+            _save_surely(
+                save,
+                replace(
+                    error.token,
+                    access_token=token.access_token,
+                    expires_at=token.expires_at,
+                    obtained_at=token.obtained_at,
+                ),
+            )
+        raise UnusableResponse(error.message, code=error.code) from None
 
 
 def _save_surely(save: Callable[[Token], None], token: Token) -> None:

@@ -111,6 +111,17 @@ def load_account(address: str, config: Config | None = None) -> Account:
     return make_account(address, name, config)
 
 
+def load_stored_account(address: str, config: Config) -> Account:
+    """The account of a token that is stored without its row in config.toml, as the token itself says whose it is.
+
+    A sign-in that was killed before it wrote the row leaves one. Raises TokenNotFound if there is none, ConfigError,
+    TokenStoreError.
+    """
+    token = manager.token_store(config.token_store).load(address.lower())
+    name = token.provider or provider_registry.name_for(address, config)
+    return make_account(address, name, config, {"client_id": token.client_id} if token.client_id else {})
+
+
 def _person(mailbox: str, person: object, config: Config) -> str:
     """The address of the account whose token opens a mailbox."""
     location = config.location("accounts", mailbox)

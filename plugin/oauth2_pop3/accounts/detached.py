@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar
 
+from oauth2_pop3 import errors
 from oauth2_pop3.errors import NetworkError, OAuth2Pop3Error
 
 Result = TypeVar("Result")
@@ -113,9 +114,10 @@ def _pickled(outcome: object) -> bytes:
         pickled = pickle.dumps(outcome)
         pickle.loads(pickled)  # noqa: S301 - an error with more arguments than its text is found out only so
         return pickled
-    except Exception:  # noqa: BLE001 - an error of a plugin's own: what it says is passed on
+    except Exception:  # noqa: BLE001 - an error of a plugin's own: it becomes the one of ours that it derives from
+        ours = next((kind for kind in type(outcome).__mro__ if kind.__module__ == errors.__name__), OAuth2Pop3Error)
         message, hint = getattr(outcome, "message", ""), getattr(outcome, "hint", "")
-        return pickle.dumps(OAuth2Pop3Error(message or type(outcome).__name__, hint=hint))
+        return pickle.dumps(ours(message or type(outcome).__name__, hint=hint))
 
 
 def _close_all_but(*kept: int) -> None:

@@ -20,7 +20,7 @@ class UnusableResponse(OAuthError):
     `token` is what is to be kept of it: a Token without an access token; None if there is nothing to keep.
     """
 
-    def __init__(self, message: str, *, token: Token | None, code: str = "") -> None:
+    def __init__(self, message: str, *, token: Token | None = None, code: str = "") -> None:
         super().__init__(message, code=code)
         self.token = token
 
@@ -43,6 +43,7 @@ class Token:
     obtained_at: when the access token was issued.
     signed_in_at: when a person signed in.
     refresh_token_expires_at: by `refresh_token_expires_in` of the server; 0 if the server did not say.
+    provider, client_id: who gave it to whom, for a token whose account is not in config.toml.
     """
 
     access_token: str = field(repr=False)
@@ -53,6 +54,8 @@ class Token:
     obtained_at: int = 0
     signed_in_at: int = 0
     refresh_token_expires_at: int = 0
+    provider: str = ""
+    client_id: str = ""
 
     @classmethod
     def from_response(cls, response: Mapping[str, object], *, scope: str, previous: Token | None = None) -> Token:
@@ -79,6 +82,8 @@ class Token:
             refresh_token=refresh_token,
             scope=granted,
             client_secret=before.client_secret,
+            provider=before.provider,
+            client_id=before.client_id,
             obtained_at=now,
             signed_in_at=before.signed_in_at,
             refresh_token_expires_at=ends,

@@ -36,7 +36,12 @@ def sign_in(
     client = account.client(client_secret=client_secret)
 
     def accept(response: TokenResponse) -> Token:
-        token = replace(account.grant.read(client, response), client_secret=client_secret)
+        token = replace(
+            account.grant.read(client, response),
+            client_secret=client_secret,
+            provider=account.provider.name,
+            client_id=client.client_id,
+        )
         another = ""
         if account.provider.needs_person:
             check_scope(client.provider, token)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from oauth2_pop3.accounts import access
-from oauth2_pop3.accounts.account import Account
+from oauth2_pop3.accounts.account import Account, load_account, load_stored_account
+from oauth2_pop3.accounts.config import Config
 from oauth2_pop3.errors import OAuth2Pop3Error, TokenNotFound, UsageError
 from oauth2_pop3.oauth2.revocation import revoke
 
@@ -16,6 +17,14 @@ class SignedOut:
 
     revoked: bool
     error: OAuth2Pop3Error | None = None
+
+
+def account_to_sign_out(address: str, config: Config) -> Account:
+    """The account in config.toml, or of a token that is stored without it. Raises TokenNotFound, ConfigError."""
+    try:
+        return load_account(address, config)
+    except TokenNotFound:
+        return load_stored_account(address, config)
 
 
 def sign_out(account: Account) -> SignedOut:

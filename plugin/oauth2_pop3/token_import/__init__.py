@@ -201,6 +201,8 @@ def _token(imported: ImportedToken, account: Account) -> Token:
         refresh_token=imported.refresh_token,
         scope=imported.scope,
         client_secret=secret,
+        provider=account.provider.name,
+        client_id=account.provider.client_id,
     )
     for name, value in (("refresh token", token.refresh_token), ("access token", token.access_token)):
         if not (value.isascii() and value.isprintable()):

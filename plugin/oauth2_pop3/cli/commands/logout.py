@@ -17,10 +17,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Sign out, and say whether the tokens were revoked. The account's settings stay in config.toml."""
-    from oauth2_pop3.accounts.account import load_account
-    from oauth2_pop3.sign_in.sign_out import sign_out
+    from oauth2_pop3.accounts.config import Config
+    from oauth2_pop3.sign_in.sign_out import account_to_sign_out, sign_out
 
-    account = load_account(options.account)
+    account = account_to_sign_out(options.account, Config.load())
     outcome = sign_out(account)
     name = account.provider.display_name
     print(f"The tokens of {account.address} are deleted from this machine.")
