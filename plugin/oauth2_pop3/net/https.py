@@ -20,8 +20,8 @@ import requests
 import requests.adapters
 
 from oauth2_pop3.errors import ConfigError, NetworkError, OAuth2Pop3Error, OAuthError
+from oauth2_pop3.net import tls
 from oauth2_pop3.net.loopback import is_loopback
-from oauth2_pop3.net.tls import client_context, explain_certificate
 
 SIZE_LIMIT = 1 << 20
 """Bytes that a response may have. Token responses and metadata have a few kilobytes."""
@@ -33,6 +33,7 @@ TOTAL_TIMEOUT = 60.0
 """Seconds for the whole exchange, however slowly the server sends."""
 
 _USER_AGENT = "oauth2-pop3"
+_PORT_HINT = "Is there a captive portal or a proxy in between? If not, check the endpoint's host and port."
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class _SystemAuthorities(requests.adapters.HTTPAdapter):
     """
 
     def __init__(self, ca_certs: str) -> None:
-        self._context = client_context(ca_certs=ca_certs)
+        self._context = tls.client_context(ca_certs=ca_certs)
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -196,8 +197,7 @@ def _exchange(
             ) as response:
                 body = _bounded(response, host, size_limit)
     except requests.exceptions.SSLError as error:
-        message, hint = explain_certificate(_reason(error), host)
-        raise OAuthError(message, hint=hint) from None
+        raise _tls_error(error, host) from None
     except requests.exceptions.Timeout:
         raise NetworkError(f"{host} did not respond in time") from None
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
@@ -218,6 +218,15 @@ def _exchange(
             hint="" if seconds is None else f"It asks for a pause of {seconds:.0f} seconds.",
         )
     return received
+
+
+def _tls_error(error: requests.exceptions.SSLError, host: str) -> OAuth2Pop3Error:
+    cause = _innermost(error)
+    if not isinstance(cause, OSError):  # urllib3 compared the certificate itself
+        message, hint = tls.explain_certificate(_reason(error), host)
+        return OAuthError(message, hint=hint)
+    message, hint = tls.explain(cause, host, port_hint=_PORT_HINT)
+    return NetworkError(message, hint=hint) if tls.is_temporary(cause) else OAuthError(message, hint=hint)
 
 
 def _authentication(basic: tuple[str, str] | None) -> requests.auth.AuthBase:
@@ -243,13 +252,17 @@ def _host(url: str) -> str:
 
 
 def _reason(error: BaseException) -> str:
-    """The text of the innermost cause, which tells the most: requests wraps urllib3, urllib3 wraps ssl and socket."""
+    cause = _innermost(error)
+    verify_message = getattr(cause, "verify_message", "")
+    strerror = getattr(cause, "strerror", "")
+    return str(verify_message or strerror or cause).strip() or type(cause).__name__
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """The innermost cause, which tells the most: requests wraps urllib3's errors, urllib3 those of ssl and socket."""
     seen: BaseException = error
     while True:
         inner = getattr(seen, "reason", None) or seen.__cause__ or seen.__context__ or next(iter(seen.args), None)
         if not isinstance(inner, BaseException):
-            break
+            return seen
         seen = inner
-    verify_message = getattr(seen, "verify_message", "")
-    strerror = getattr(seen, "strerror", "")
-    return str(verify_message or strerror or seen).strip() or type(seen).__name__
