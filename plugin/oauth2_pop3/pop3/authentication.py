@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from oauth2_pop3.errors import AuthenticationRejected, NetworkError, Pop3Error, one_line
-from oauth2_pop3.pop3 import sasl
+from oauth2_pop3.pop3 import refusals, sasl
 from oauth2_pop3.pop3.connection import Connection
 from oauth2_pop3.pop3.dialogue import Dialogue
-from oauth2_pop3.pop3.responses import response_code, text_of
+from oauth2_pop3.pop3.responses import text_of
 
 INITIAL_RESPONSE_LIMIT = 255
 """Octets of a whole command line with CRLF (RFC 2449 section 4), also of AUTH with an initial response (RFC 5034)."""
@@ -77,9 +77,16 @@ class Authentication:
         return self._wire.line(), challenge
 
     def _refused(self, user: str, line: bytes, challenge: Mapping[str, str]) -> Pop3Error | NetworkError:
-        if response_code(line) not in ("", "AUTH"):
-            return self._dialogue.error("AUTH", line)  # something other than the token
         details = one_line(", ".join(f"{key} {one_line(value, 200)}" for key, value in challenge.items()), 600)
+        if refusals.is_temporary(challenge.get("status", "")):
+            error = NetworkError(
+                f"the POP3 server {self._wire.host} could not check the access token for {user}: {text_of(line)} "
+                f"({details})"
+            )
+            error.response_code = "SYS/TEMP"
+            return error
+        if refusals.judge(line, user)[0] not in ("", "AUTH"):
+            return self._dialogue.error("AUTH", line, mailbox=user)  # something other than the token
         return AuthenticationRejected(
             f"the POP3 server {self._wire.host} refused the access token for {user}: {text_of(line)}"
             + (f" ({details})" if details else "")
@@ -87,5 +94,5 @@ class Authentication:
 
 
 def _is_challenge(line: bytes) -> bool:
-    """Whether it is a continuation (RFC 5034 section 4) and not a success."""
-    return line.startswith(b"+") and not line.startswith(b"+OK")
+    """Whether it is a continuation (RFC 5034 section 4) and not a success. hMailServer's "+ERR" is neither."""
+    return line.startswith(b"+") and not line.startswith((b"+OK", b"+ERR"))

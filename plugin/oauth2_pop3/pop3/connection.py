@@ -89,13 +89,10 @@ class Connection:
         """Start TLS. The certificate must have the name and, if any are given, one of the SHA-256 fingerprints."""
         try:
             certificate = self._socket.start_tls(context, name)
-        except ssl.SSLEOFError as error:
-            raise NetworkError(f"the POP3 server {name} closed the connection in the TLS handshake") from error
-        except ssl.SSLError as error:
-            message, hint = tls.explain(error, name)
-            raise Pop3Error(message, hint=hint) from error
         except OSError as error:
-            raise NetworkError(f"no TLS connection to {name}: {_reason(error)}") from error
+            message, hint = tls.explain(error, name)
+            kind = NetworkError if tls.is_temporary(error) else Pop3Error
+            raise kind(message, hint=hint) from error
         except ValueError as error:
             raise ConfigError(f"{name} is not a valid name for a certificate") from error
         if fingerprints and not tls.fingerprint_matches(certificate, fingerprints):

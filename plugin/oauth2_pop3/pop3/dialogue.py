@@ -18,6 +18,7 @@ from oauth2_pop3.errors import (
     OutOfStep,
     Pop3Error,
 )
+from oauth2_pop3.pop3 import refusals
 from oauth2_pop3.pop3.connection import MULTILINE_LIMIT, Connection
 from oauth2_pop3.pop3.responses import response_code, text_of
 
@@ -26,6 +27,9 @@ WINDOW = 256
 
 They must fit into the buffers of the two systems even if the server does not read because it waits for us to read (RFC
 2449 section 6.6). Otherwise both would wait for ever."""
+
+_BEFORE_TOKEN = ("the greeting", "STLS", "AUTH ")  # what is refused here is not a token
+_OF_ONE_MESSAGE = ("RETR ", "TOP ", "DELE ")
 
 
 @dataclass(eq=False, slots=True)
@@ -114,25 +118,44 @@ class Dialogue:
             raise self.error(command, line)
         return text_of(line[3:])
 
-    def error(self, command: str, line: bytes) -> Pop3Error | NetworkError:
-        """The error for a line that is not +OK, by its response code (RFC 2449 section 8, RFC 3206)."""
+    def error(self, command: str, line: bytes, *, mailbox: str = "") -> Pop3Error | NetworkError:
+        """The error for a line that is not +OK, by its response code and its words (refusals.toml).
+
+        command: "AUTH" is the response to a token, "AUTH XOAUTH2" that to a command without one.
+        mailbox: whose name the server may say back.
+
+        A refusal of RETR, TOP or DELE is of one message, whatever the reason: the others may still come.
+        """
         said = f"the POP3 server {self.host} responded to {command} with {text_of(line)!r}"
-        match response_code(line):
-            case "IN-USE":
-                return MaildropLocked(
-                    f"another session has the maildrop open ({said})", hint="The next run should succeed."
-                )
-            case "LOGIN-DELAY":
-                return MaildropLocked(f"the server wants a pause between sign-ins ({said})", hint="Run less often.")
-            case "SYS/TEMP":
-                return NetworkError(f"the server has a temporary problem ({said})")
-            case "SYS/PERM":
-                return Pop3Error(f"the server has a permanent problem ({said})")
-            case "AUTH":
-                return AuthenticationRejected(f"the sign-in was refused ({said})")
+        code, remedy = refusals.judge(line, mailbox)
+        of_one_message = command.startswith(_OF_ONE_MESSAGE)
+        if code == "SYS/TEMP" and of_one_message:
+            return Pop3Error(f"the server has a temporary problem with this message ({said})")
+        error = None if of_one_message else _that_passes(code, said)
+        if error is not None:
+            error.response_code = code
+            return error
+        by_code = code == response_code(line)
+        if code == "AUTH" and (command == "AUTH" or (by_code and not command.startswith(_BEFORE_TOKEN))):
+            return AuthenticationRejected(f"the sign-in was refused ({said})")
         if b"AccessTokenExpired" in line:  # Exchange, in the middle of a session
             return AuthenticationRejected(f"the access token has expired ({said})")
-        return Pop3Error(said)
+        if code == "SYS/PERM" and by_code:
+            return Pop3Error(f"the server has a permanent problem ({said})")
+        return Pop3Error(said, hint=remedy)
+
+
+def _that_passes(code: str, said: str) -> MaildropLocked | NetworkError | None:
+    match code:
+        case "IN-USE":
+            return MaildropLocked(
+                f"another session has the maildrop open ({said})", hint="The next run should succeed."
+            )
+        case "LOGIN-DELAY":
+            return MaildropLocked(f"the server wants a pause between sign-ins ({said})", hint="Run less often.")
+        case "SYS/TEMP":
+            return NetworkError(f"the server has a temporary problem ({said})")
+    return None
 
 
 def _ignore(_piece: bytes) -> None:
