@@ -85,7 +85,7 @@ class Authentication:
             )
             error.response_code = "SYS/TEMP"
             return error
-        if refusals.judge(line, user)[0] not in ("", "AUTH"):
+        if refusals.judge(line, user).code not in ("", "AUTH"):
             return self._dialogue.error("AUTH", line, mailbox=user)  # something other than the token
         return AuthenticationRejected(
             f"the POP3 server {self._wire.host} refused the access token for {user}: {text_of(line)}"

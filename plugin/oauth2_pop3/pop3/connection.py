@@ -107,7 +107,7 @@ class Connection:
         try:
             self._socket.send(b"".join(line + b"\r\n" for line in lines))
         except OSError as error:
-            raise NetworkError(f"the connection to {self.host} broke: {_reason(error)}") from error
+            raise self._broken(error) from error
         self._in_step = True
 
     def line(self) -> bytes:
@@ -192,12 +192,19 @@ class Connection:
                 f"the POP3 server {self.host} was silent for {self._socket.timeout:.0f} seconds"
             ) from None
         except OSError as error:
-            raise NetworkError(f"the connection to {self.host} broke: {_reason(error)}") from error
+            raise self._broken(error) from error
         if not octets:
             raise NetworkError(f"the POP3 server {self.host} closed the connection")
         if not pace.keeps_up(octets):
             raise NetworkError(f"the POP3 server {self.host} sends too slowly")
         self._end += octets
+
+    def _broken(self, error: OSError) -> NetworkError | Pop3Error:
+        """The error for a connection that broke. In TLS 1.3 a server refuses the client's certificate only now."""
+        if isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or "") and not tls.is_temporary(error):
+            message, hint = tls.explain(error, self.host)
+            return Pop3Error(message, hint=hint)
+        return NetworkError(f"the connection to {self.host} broke: {_reason(error)}")
 
     def _step(self) -> None:
         """Begin to send or to read; the caller sets _in_step again when it is done.
@@ -232,4 +239,6 @@ class _Pace:
 def _reason(error: OSError) -> str:
     if isinstance(error, TimeoutError):
         return "no response in time"
+    if isinstance(error, ssl.SSLError) and error.reason:
+        return error.reason.replace("_", " ").lower()
     return error.strerror or str(error) or type(error).__name__

@@ -127,7 +127,9 @@ class Dialogue:
         A refusal of RETR, TOP or DELE is of one message, whatever the reason: the others may still come.
         """
         said = f"the POP3 server {self.host} responded to {command} with {text_of(line)!r}"
-        code, remedy = refusals.judge(line, mailbox)
+        code, remedy, ends = refusals.judge(line, mailbox)
+        if ends and command not in ("the greeting", "AUTH"):
+            return NetworkError(f"the POP3 server {self.host} ended the session ({said})")
         of_one_message = command.startswith(_OF_ONE_MESSAGE)
         if code == "SYS/TEMP" and of_one_message:
             return Pop3Error(f"the server has a temporary problem with this message ({said})")

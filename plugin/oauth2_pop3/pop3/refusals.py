@@ -7,7 +7,7 @@ import tomllib
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from oauth2_pop3.pop3.responses import response_code
 
@@ -18,18 +18,31 @@ _MOST = 512
 """Characters of a response that are looked at: RFC 2449 section 4 allows no more octets."""
 
 
+class RefusalMeaning(NamedTuple):
+    """What a response other than +OK stands for.
+
+    code: a response code; "" if nothing is known of it.
+    remedy: what to do next; "" if there is nothing.
+    ends: whether the server ends the session with it.
+    """
+
+    code: str
+    remedy: str = ""
+    ends: bool = False
+
+
 @cache
 def _tables() -> dict[str, Any]:
     return tomllib.loads(Path(__file__).with_name("refusals.toml").read_text("utf-8"))
 
 
 @cache
-def _rows() -> list[tuple[re.Pattern[str], dict[str, str]]]:
+def _rows() -> list[tuple[re.Pattern[str], dict[str, Any]]]:
     return [(_pattern(row["match"]), row) for row in _tables()["refusal"]]
 
 
-def judge(line: bytes, mailbox: str = "") -> tuple[str, str]:
-    """The response code that a line other than +OK stands for, and what to do about it; each is "" if unknown.
+def judge(line: bytes, mailbox: str = "") -> RefusalMeaning:
+    """What a line other than +OK stands for.
 
     line: without its line end.
     mailbox: whose name in the text does not count.
@@ -39,15 +52,16 @@ def judge(line: bytes, mailbox: str = "") -> tuple[str, str]:
     said = response_code(line)
     said = _tables()["codes"].get(said, said)
     if said in CODES - {"AUTH"}:
-        return said, ""
+        return RefusalMeaning(said)
     text = _text(line)
     names = _places(mailbox.partition("@")[0], text)
     for pattern, row in _rows():
         if said == "AUTH" and "AUTH" not in (row["code"], row.get("despite")):
             continue
         if any(not _lies_in(names, match) for match in pattern.finditer(text)):
-            return row["code"], row.get("remedy", "").replace("{mailbox}", mailbox)
-    return said, ""
+            remedy = row.get("remedy", "").replace("{mailbox}", mailbox)
+            return RefusalMeaning(row["code"], remedy, row.get("ends", False))
+    return RefusalMeaning(said)
 
 
 def is_temporary(status: str) -> bool:
