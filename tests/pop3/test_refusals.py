@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 import tomllib
 from importlib import resources
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,8 +13,6 @@ from hypothesis import strategies as st
 
 from oauth2_pop3.errors import AuthenticationRejected, MaildropLocked, NetworkError, OAuth2Pop3Error, Pop3Error
 from oauth2_pop3.pop3 import refusals
-from oauth2_pop3.pop3.connection import Connection
-from oauth2_pop3.pop3.dialogue import Dialogue
 
 TABLE: dict[str, Any] = tomllib.loads(resources.files("oauth2_pop3.pop3").joinpath("refusals.toml").read_text("utf-8"))
 ROWS: list[dict[str, Any]] = TABLE["refusal"]
@@ -232,14 +229,14 @@ BUSY = "Server Unavailable. 15"
     ],
 )
 def test_the_error_of_a_command(command: str, text: str, kind: type[OAuth2Pop3Error]) -> None:
-    dialogue = Dialogue(cast(Connection, SimpleNamespace(host="pop.example.org")))
-    error = dialogue.error(command, f"-ERR {text}".encode())
+    error = refusals.response_error("pop.example.org", command, f"-ERR {text}".encode())
     assert type(error) is kind
     assert text in error.message
     assert "pop.example.org" in error.message
 
 
 def test_a_token_that_may_be_too_long() -> None:
-    dialogue = Dialogue(cast(Connection, SimpleNamespace(host="pop.example.org")))
-    error = dialogue.error("AUTH", b"-ERR Protocol error. Connection is closed. 10", mailbox=MAILBOX)
+    error = refusals.response_error(
+        "pop.example.org", "AUTH", b"-ERR Protocol error. Connection is closed. 10", mailbox=MAILBOX
+    )
     assert error.hint.endswith(f"oauth2-pop3 check {MAILBOX}")

@@ -15,6 +15,7 @@ from oauth2_pop3.errors import (
 _TEMPORARY = "SYS/TEMP"  # the response code for a temporary problem (RFC 3206)
 
 _LIMIT = 510  # octets of a response without its line end (RFC 2449 section 4)
+_BUSY = "unavailable"  # with "service", a server that is busy
 _LOCKED = ("lock", "Lock", "LOCK", "wait")  # to fetchmail, each means that another session has the maildrop
 
 
@@ -25,7 +26,8 @@ def error_response(error: OAuth2Pop3Error) -> str:
     [SYS/TEMP] without them for a wrong password; and it finds the words of _LOCKED even inside an address.
     """
     code, text = _response_code(error), str(error)
-    if code in ("AUTH", "SYS/PERM", _TEMPORARY) and any(word in text for word in (*_LOCKED, "unavailable")):
+    misleading = {"AUTH": (*_LOCKED, _BUSY), "SYS/PERM": (*_LOCKED, _BUSY), _TEMPORARY: _LOCKED}.get(code, ())
+    if any(word in text for word in misleading):
         text = "the bridge says more on its standard error"
     if code == _TEMPORARY:
         text = f"service unavailable: {text}"

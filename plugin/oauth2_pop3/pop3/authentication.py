@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from oauth2_pop3.errors import AuthenticationRejected, NetworkError, Pop3Error, one_line
 from oauth2_pop3.pop3 import refusals, sasl
 from oauth2_pop3.pop3.connection import Connection
-from oauth2_pop3.pop3.dialogue import Dialogue
 from oauth2_pop3.pop3.responses import text_of
 
 INITIAL_RESPONSE_LIMIT = 255
@@ -17,9 +16,8 @@ INITIAL_RESPONSE_LIMIT = 255
 class Authentication:
     """One exchange of AUTH, by XOAUTH2 or OAUTHBEARER. port: the server's, as OAUTHBEARER names it."""
 
-    def __init__(self, wire: Connection, dialogue: Dialogue, mechanism: str, port: int) -> None:
+    def __init__(self, wire: Connection, mechanism: str, port: int) -> None:
         self._wire = wire
-        self._dialogue = dialogue
         self._mechanism = mechanism
         self._port = port
 
@@ -67,7 +65,7 @@ class Authentication:
             self._wire.send(command)
             prompt = self._wire.line()
             if not _is_challenge(prompt):
-                raise self._dialogue.error(command.decode(), prompt)
+                raise refusals.response_error(self._wire.host, command.decode(), prompt)
             self._wire.send(initial_response)
         response = self._wire.line()
         if not _is_challenge(response):
@@ -86,7 +84,7 @@ class Authentication:
             error.response_code = "SYS/TEMP"
             return error
         if refusals.judge(line, user).code not in ("", "AUTH"):
-            return self._dialogue.error("AUTH", line, mailbox=user)  # something other than the token
+            return refusals.response_error(self._wire.host, "AUTH", line, mailbox=user)  # not about the token
         return AuthenticationRejected(
             f"the POP3 server {self._wire.host} refused the access token for {user}: {text_of(line)}"
             + (f" ({details})" if details else "")

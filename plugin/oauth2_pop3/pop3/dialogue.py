@@ -10,26 +10,16 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from oauth2_pop3.errors import (
-    AuthenticationRejected,
-    MaildropLocked,
-    NetworkError,
-    OAuth2Pop3Error,
-    OutOfStep,
-    Pop3Error,
-)
-from oauth2_pop3.pop3 import refusals
+from oauth2_pop3.errors import NetworkError, OAuth2Pop3Error, OutOfStep
 from oauth2_pop3.pop3.connection import MULTILINE_LIMIT, Connection
-from oauth2_pop3.pop3.responses import response_code, text_of
+from oauth2_pop3.pop3.refusals import response_error
+from oauth2_pop3.pop3.responses import text_of
 
 WINDOW = 256
 """Commands that may wait for their responses at once, about 3 KiB.
 
 They must fit into the buffers of the two systems even if the server does not read because it waits for us to read (RFC
 2449 section 6.6). Otherwise both would wait for ever."""
-
-_BEFORE_TOKEN = ("the greeting", "STLS", "AUTH ")  # what is refused here is not a token
-_OF_ONE_MESSAGE = ("RETR ", "TOP ", "DELE ")
 
 
 @dataclass(eq=False, slots=True)
@@ -110,54 +100,11 @@ class Dialogue:
                 sent += len(batch)
             yield command
 
-    # -- what a refusal means
-
     def expect_ok(self, command: str, line: bytes) -> str:
         """Return the text after +OK. Raises the error that any other line means."""
         if not line.startswith(b"+OK"):
-            raise self.error(command, line)
+            raise response_error(self.host, command, line)
         return text_of(line[3:])
-
-    def error(self, command: str, line: bytes, *, mailbox: str = "") -> Pop3Error | NetworkError:
-        """The error for a line that is not +OK, by its response code and its words (refusals.toml).
-
-        command: "AUTH" is the response to a token, "AUTH XOAUTH2" that to a command without one.
-        mailbox: whose name the server may say back.
-
-        A refusal of RETR, TOP or DELE is of one message, whatever the reason: the others may still come.
-        """
-        said = f"the POP3 server {self.host} responded to {command} with {text_of(line)!r}"
-        code, remedy, ends = refusals.judge(line, mailbox)
-        if ends and command not in ("the greeting", "AUTH"):
-            return NetworkError(f"the POP3 server {self.host} ended the session ({said})")
-        of_one_message = command.startswith(_OF_ONE_MESSAGE)
-        if code == "SYS/TEMP" and of_one_message:
-            return Pop3Error(f"the server has a temporary problem with this message ({said})")
-        error = None if of_one_message else _that_passes(code, said)
-        if error is not None:
-            error.response_code = code
-            return error
-        by_code = code == response_code(line)
-        if code == "AUTH" and (command == "AUTH" or (by_code and not command.startswith(_BEFORE_TOKEN))):
-            return AuthenticationRejected(f"the sign-in was refused ({said})")
-        if b"AccessTokenExpired" in line:  # Exchange, in the middle of a session
-            return AuthenticationRejected(f"the access token has expired ({said})")
-        if code == "SYS/PERM" and by_code:
-            return Pop3Error(f"the server has a permanent problem ({said})")
-        return Pop3Error(said, hint=remedy)
-
-
-def _that_passes(code: str, said: str) -> MaildropLocked | NetworkError | None:
-    match code:
-        case "IN-USE":
-            return MaildropLocked(
-                f"another session has the maildrop open ({said})", hint="The next run should succeed."
-            )
-        case "LOGIN-DELAY":
-            return MaildropLocked(f"the server wants a pause between sign-ins ({said})", hint="Run less often.")
-        case "SYS/TEMP":
-            return NetworkError(f"the server has a temporary problem ({said})")
-    return None
 
 
 def _ignore(_piece: bytes) -> None:

@@ -9,11 +9,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from oauth2_pop3.pop3.responses import response_code
+from oauth2_pop3.errors import AuthenticationRejected, MaildropLocked, NetworkError, Pop3Error
+from oauth2_pop3.pop3.responses import response_code, text_of
 
 CODES = frozenset(("AUTH", "IN-USE", "LOGIN-DELAY", "SYS/TEMP", "SYS/PERM"))
 """The response codes of RFC 2449 section 8.1 and RFC 3206."""
 
+_BEFORE_TOKEN = ("the greeting", "STLS", "AUTH ")  # what is refused here is not a token
+_OF_ONE_MESSAGE = ("RETR ", "TOP ", "DELE ")
 _MOST = 512
 """Characters of a response that are looked at: RFC 2449 section 4 allows no more octets."""
 
@@ -39,6 +42,43 @@ def _tables() -> dict[str, Any]:
 @cache
 def _rows() -> list[tuple[re.Pattern[str], dict[str, Any]]]:
     return [(_pattern(row["match"]), row) for row in _tables()["refusal"]]
+
+
+def response_error(host: str, command: str, line: bytes, *, mailbox: str = "") -> Pop3Error | NetworkError:
+    """The error for a server's response to a command that is not +OK, by its response code and its words.
+
+    command: "AUTH" is one to which the token was sent, "AUTH XOAUTH2" one without it.
+    mailbox: as of judge().
+
+    A refusal of RETR, TOP or DELE is of one message, whatever the reason: the others may still come.
+    """
+    said = f"the POP3 server {host} responded to {command} with {text_of(line)!r}"
+    code, remedy, ends = judge(line, mailbox)
+    if ends and command not in ("the greeting", "AUTH"):
+        return NetworkError(f"the POP3 server {host} ended the session ({said})")
+    of_one_message = command.startswith(_OF_ONE_MESSAGE)
+    if code == "SYS/TEMP" and of_one_message:
+        return Pop3Error(f"the server has a temporary problem with this message ({said})")
+    error = None if of_one_message else _error_that_passes(code, said)
+    if error is not None:
+        error.response_code = code
+        return error
+    by_code = code == response_code(line)
+    if code == "AUTH" and (command == "AUTH" or (by_code and not command.startswith(_BEFORE_TOKEN))):
+        return AuthenticationRejected(f"the sign-in was refused ({said})")
+    if b"AccessTokenExpired" in line:  # Exchange, in the middle of a session
+        return AuthenticationRejected(f"the access token has expired ({said})")
+    if code == "SYS/PERM" and by_code:
+        return Pop3Error(f"the server has a permanent problem ({said})")
+    return Pop3Error(said, hint=remedy)
+
+
+def _error_that_passes(code: str, said: str) -> MaildropLocked | NetworkError | None:
+    if code == "IN-USE":
+        return MaildropLocked(f"another session has the maildrop open ({said})", hint="The next run should succeed.")
+    if code == "LOGIN-DELAY":
+        return MaildropLocked(f"the server wants a pause between sign-ins ({said})", hint="Run less often.")
+    return NetworkError(f"the server has a temporary problem ({said})") if code == "SYS/TEMP" else None
 
 
 def judge(line: bytes, mailbox: str = "") -> RefusalMeaning:

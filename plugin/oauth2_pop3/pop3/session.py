@@ -15,6 +15,7 @@ from oauth2_pop3.errors import AuthenticationRejected, OutOfStep, Pop3Error
 from oauth2_pop3.pop3.authentication import Authentication
 from oauth2_pop3.pop3.connection import LINE_LIMIT, Connection
 from oauth2_pop3.pop3.dialogue import Command, Dialogue
+from oauth2_pop3.pop3.refusals import response_error
 from oauth2_pop3.pop3.responses import capabilities_of, number_of, text_of, unique_id_of
 from oauth2_pop3.pop3.socket import Wait, wait
 
@@ -115,7 +116,7 @@ class Session:
 
     def _raise_what_passes(self) -> None:
         """Raise the error of a CAPA that was refused for now: what the server can do is not known then."""
-        error = self.dialogue.error("CAPA", self._capa_refused)
+        error = response_error(self.host, "CAPA", self._capa_refused)
         if error.response_code:
             raise error
 
@@ -128,7 +129,7 @@ class Session:
         return self._authentication(mechanism, port).refusal(user, access_token)
 
     def _authentication(self, mechanism: str, port: int) -> Authentication:
-        return Authentication(self._wire, self.dialogue, mechanism, port)
+        return Authentication(self._wire, mechanism, port)
 
     def command(self, line: str) -> str:
         """Send a command and return the text after +OK."""
