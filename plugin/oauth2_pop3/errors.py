@@ -43,9 +43,12 @@ class OAuth2Pop3Error(Exception):
     """An error that a person can be told about in a sentence.
 
     `message` says what happened. `hint` says what to do next, as an imperative; "" if there is nothing to do.
+    `response_code` is set if a POP3 server said, by a response code or by words that stand for it, that the reason
+    passes: SYS/TEMP, IN-USE or LOGIN-DELAY (RFC 2449 section 8, RFC 3206).
     """
 
     exit_code = 70
+    response_code = ""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         self.message = one_line(message)

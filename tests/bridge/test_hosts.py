@@ -284,7 +284,14 @@ def release_once_met(path: FaultyPath, fault: Fault) -> None:
 
 
 def before_sign_in(fault: Fault, compare: Compare, user: str) -> None:
-    _, second = compare(meets(fault, compare.around), user, "straight", "ahead")
+    scenario = meets(fault, compare.around)
+    if "SYS/TEMP" in fault.kind:  # alone, it is a wrong password to fetchmail; the bridge adds the words that help
+        runs = compare.runs(scenario, user, "straight", "ahead")
+        assert [first.exit_code for _, (first, _), _ in runs] == [3, 14], runs
+        second = runs[1][1][1]
+        assert second == runs[0][1][1]
+    else:
+        _, second = compare(scenario, user, "straight", "ahead")
     assert sorted(message.subject for message in second.delivered) == EVERYTHING
 
 

@@ -390,6 +390,17 @@ def test_stls_that_is_not_offered(certificates: Certificates, capabilities: byte
     assert server.lines == ["CAPA"]
 
 
+@pytest.mark.parametrize("response", [b"-ERR Server Unavailable. 21\r\n", b"-ERR [SYS/TEMP] later\r\n"])
+def test_whether_stls_is_offered_is_not_known_while_capa_is_refused_for_now(
+    certificates: Certificates, response: bytes
+) -> None:
+    with (
+        Peer(b"+OK hello\r\n", "CAPA", response, None) as server,
+        pytest.raises(NetworkError, match="responded to CAPA"),
+    ):
+        Session.connect("127.0.0.1", server.port, context=client_context(certificates), starttls=True, timeout=60)
+
+
 def test_what_is_injected_behind_the_answer_to_stls_is_refused(certificates: Certificates) -> None:
     with (
         Peer(
@@ -794,8 +805,19 @@ def test_the_token_is_not_sent_where_no_prompt_came(response: bytes) -> None:
     assert "AUTH XOAUTH2" in str(error)
 
 
-def test_a_passing_fault_at_the_prompt() -> None:
-    assert type(refused_by("AUTH XOAUTH2", b"-ERR [SYS/TEMP] later\r\n")) is NetworkError
+@pytest.mark.parametrize(
+    ("response", "kind"),
+    [
+        (b"-ERR [SYS/TEMP] later\r\n", NetworkError),
+        (b"-ERR Server Unavailable. 15\r\n", NetworkError),
+        (b"-ERR [AUTH] no\r\n", Pop3Error),
+        (b"-ERR Command is not valid in this state.\r\n", Pop3Error),
+        (b"-ERR POP3 disabled for this mailbox\r\n", Pop3Error),
+        (b"+ERR Server error\r\n", NetworkError),
+    ],
+)
+def test_a_refusal_before_the_token_was_sent_is_not_of_the_token(response: bytes, kind: type[OAuth2Pop3Error]) -> None:
+    assert type(refused_by("AUTH XOAUTH2", response, None)) is kind
 
 
 @pytest.mark.parametrize(("mechanism", "end"), [("xoauth2", ""), ("oauthbearer", "AQ==")])
@@ -827,6 +849,36 @@ def test_the_json_of_a_refusal_is_told(mechanism: str, end: str) -> None:
 def test_what_follows_a_refusal(response: bytes, kind: type[OAuth2Pop3Error]) -> None:
     error = refused_by("AUTH XOAUTH2", b"+ \r\n", FORM, challenge({"status": "400"}), "", response)
     assert type(error) is kind
+
+
+@pytest.mark.parametrize(
+    ("response", "kind"),
+    [
+        (b"-ERR Server Unavailable. 15\r\n", NetworkError),
+        (b"-ERR Server Unavailable. 21\r\n-ERR Connection is closed. 22\r\n", NetworkError),
+        (b"+ERR Server error: Failed to fetch messages in Inbox.\r\n", NetworkError),
+        (b"-ERR unable to lock maildrop\r\n", MaildropLocked),
+        (b"-ERR Protocol error. Connection is closed. 10\r\n", Pop3Error),
+        (b"-ERR Authentication failure: unknown user name or bad password.\r\n", AuthenticationRejected),
+        (b"-ERR POP3 disabled for this mailbox\r\n", AuthenticationRejected),
+        (b"-ERR ann@example.org is temporarily@example.org\r\n", AuthenticationRejected),
+    ],
+)
+def test_what_is_said_of_a_token_without_a_response_code(response: bytes, kind: type[OAuth2Pop3Error]) -> None:
+    error = refused_by("AUTH XOAUTH2", b"+ \r\n", FORM, response)
+    assert type(error) is kind
+    assert bool(error.response_code) is (kind in (NetworkError, MaildropLocked))
+
+
+@pytest.mark.parametrize("status", ["503", "429", "temporarily_unavailable"])
+@pytest.mark.parametrize("response", [b"-ERR\r\n", b"-ERR [AUTH] Username and password not accepted\r\n"])
+def test_a_challenge_with_a_status_that_passes(status: str, response: bytes) -> None:
+    """The JSON says why; the line after it is the same for all reasons."""
+    error = refused_by(
+        "AUTH XOAUTH2", b"+ \r\n", FORM, challenge({"status": status, "schemes": "bearer"}), "", response
+    )
+    assert type(error) is NetworkError
+    assert status in error.message
 
 
 # Regression: response codes are hierarchical (RFC 2449 section 8), so [SYS/TEMP/...] is a kind of [SYS/TEMP].

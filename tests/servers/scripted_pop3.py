@@ -18,6 +18,8 @@ from servers.certificates import Certificates
 
 PASSWORD = "a-password"
 CAPABILITIES = ("TOP", "UIDL", "RESP-CODES", "PIPELINING", "USER", "SASL PLAIN XOAUTH2 OAUTHBEARER")
+SIGN_IN = "(sign-in)"
+"""What a test's function gets once a token or a password has come, before it is accepted."""
 _TLS_HANDSHAKE = b"\x16"
 
 
@@ -49,6 +51,7 @@ class ScriptedPop3:
     """messages: by number, with CRLF; None is one that was deleted. unique_ids: of the messages, in their order.
 
     commands: every line that came, of all connections; a token or a password is left out.
+    in_handshake: gets the connection of a client that speaks TLS, before anything is read from it. Then it is closed.
     """
 
     def __init__(
@@ -59,7 +62,9 @@ class ScriptedPop3:
         *,
         unique_ids: Iterable[str] = (),
         capabilities: Iterable[str] = CAPABILITIES,
+        in_handshake: Callable[[socket.socket], None] | None = None,
     ) -> None:
+        self._in_handshake = in_handshake
         self.capabilities = tuple(capabilities)
         self.messages: dict[str, bytes] = {}
         self.commands: list[str] = []
@@ -109,6 +114,9 @@ class ScriptedPop3:
             if begun != _TLS_HANDSHAKE:
                 self._session(connection, Pop3Connection(self, number))
                 return
+            if self._in_handshake:
+                self._in_handshake(connection)
+                return
             with self._tls.wrap_socket(connection, server_side=True) as secured:
                 self._session(secured, Pop3Connection(self, number))
 
@@ -136,17 +144,16 @@ class ScriptedPop3:
         """What a POP3 server responds that has nothing odd about it."""
         if verb == "CAPA":
             return multiline("+OK", "".join(f"{name}\r\n" for name in self.capabilities).encode())
-        if verb == "AUTH":
-            if len(arguments) < 2:
-                connection.sendall(b"+ \r\n")
-                next(lines)
+        if verb == "AUTH" and len(arguments) < 2:
+            connection.sendall(b"+ \r\n")
+            next(lines)
+        if verb in ("AUTH", "PASS"):
+            if (response := self._respond(client, SIGN_IN)) is not None:
+                return response
             client.signed_in = True
             return b"+OK signed in\r\n"
         if verb == "USER":
             return b"+OK\r\n"
-        if verb == "PASS":
-            client.signed_in = True
-            return b"+OK signed in\r\n"
         if verb == "QUIT":
             for number in client.deleted:
                 self._contents.pop(number, None)

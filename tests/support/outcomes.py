@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,25 +39,42 @@ class Ways:
     """Each of the ways, in an empty directory of its own below the product's home.
 
     token_endpoint: where a refresh would go; by default nothing listens there.
+    settings: lines of config.toml that belong to no table.
     """
 
     def __init__(
-        self, product: Product, certificates: Certificates, *, token_endpoint: str = "http://127.0.0.1:9/token"
+        self,
+        product: Product,
+        certificates: Certificates,
+        *,
+        token_endpoint: str = "http://127.0.0.1:9/token",
+        settings: str = "",
     ) -> None:
         self._product = product
         self._certificates = certificates
         self._token_endpoint = token_endpoint
-        self._runs = 0
+        self._settings = settings
+        self._runs = count(1)
 
     def run(self, way: str, server: ScriptedPop3, *, times: int = 1, **options: str) -> Outcome:
         """Fetch from the server by one of WAYS, `times` times in a row; the last run's outcome.
 
         options: "getmail": lines of getmail's [options], such as delete = true.
         """
-        self._runs += 1
-        home = self._product.home / f"way-{self._runs}"
-        home.mkdir()
         self._sign_in(server)
+        return self._run(way, server, times, options)
+
+    def run_together(self, ways: Iterable[str], server: ScriptedPop3, **options: str) -> dict[str, Outcome]:
+        """Fetch from the server by several ways at the same time. The options must leave the mail on the server."""
+        self._sign_in(server)
+        names = list(ways)
+        with ThreadPoolExecutor(len(names)) as pool:
+            outcomes = pool.map(lambda way: self._run(way, server, 1, options), names)
+            return dict(zip(names, outcomes, strict=True))
+
+    def _run(self, way: str, server: ScriptedPop3, times: int, options: dict[str, str]) -> Outcome:
+        home = self._product.home / f"way-{next(self._runs)}"
+        home.mkdir()
         began = time.monotonic()
         for_way: Callable[[Path, ScriptedPop3, int, dict[str, str]], tuple[Completed, list[str]]] = WAYS[way].__get__(
             self
@@ -71,6 +90,7 @@ class Ways:
 
     def _sign_in(self, server: ScriptedPop3) -> None:
         self._product.configure(f"""\
+{self._settings}
 [providers.scripted]
 authorization_endpoint = "http://127.0.0.1:9/authorize"
 token_endpoint = "{self._token_endpoint}"

@@ -12,10 +12,10 @@ from oauth2_pop3.errors import (
     TokenNotFound,
 )
 
-TEMPORARY = "SYS/TEMP"
-"""The response code for a temporary problem (RFC 3206)."""
+_TEMPORARY = "SYS/TEMP"  # the response code for a temporary problem (RFC 3206)
 
 _LIMIT = 510  # octets of a response without its line end (RFC 2449 section 4)
+_BUSY = "unavailable"  # with "service", a server that is busy
 _LOCKED = ("lock", "Lock", "LOCK", "wait")  # to fetchmail, each means that another session has the maildrop
 
 
@@ -26,10 +26,10 @@ def error_response(error: OAuth2Pop3Error) -> str:
     [SYS/TEMP] without them for a wrong password; and it finds the words of _LOCKED even inside an address.
     """
     code, text = _response_code(error), str(error)
-    is_ours = code not in error.message  # else the server itself has said it
-    if code in ("AUTH", "SYS/PERM", TEMPORARY) and any(word in text for word in (*_LOCKED, "unavailable")):
+    misleading = {"AUTH": (*_LOCKED, _BUSY), "SYS/PERM": (*_LOCKED, _BUSY), _TEMPORARY: _LOCKED}.get(code, ())
+    if any(word in text for word in misleading):
         text = "the bridge says more on its standard error"
-    if code == TEMPORARY and is_ours:
+    if code == _TEMPORARY:
         text = f"service unavailable: {text}"
     line = f"-ERR [{code}] {text}"
     return line.encode("utf-8", "backslashreplace")[:_LIMIT].decode("utf-8", "ignore")
@@ -37,8 +37,10 @@ def error_response(error: OAuth2Pop3Error) -> str:
 
 def _response_code(error: OAuth2Pop3Error) -> str:
     """The code in brackets (RFC 2449 section 8, RFC 3206)."""
+    if error.response_code:
+        return error.response_code
     if isinstance(error, AuthenticationRejected | AuthorizationRequired | TokenNotFound):
         return "AUTH"
     if isinstance(error, MaildropLocked):
-        return "LOGIN-DELAY" if "LOGIN-DELAY" in error.message else "IN-USE"
-    return TEMPORARY if isinstance(error, NetworkError | StateLocked) else "SYS/PERM"
+        return "IN-USE"
+    return _TEMPORARY if isinstance(error, NetworkError | StateLocked) else "SYS/PERM"

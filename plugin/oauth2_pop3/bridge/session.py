@@ -20,7 +20,7 @@ from functools import partial
 from oauth2_pop3.accounts import access
 from oauth2_pop3.accounts.account import Account, load_account
 from oauth2_pop3.bridge.client import BridgeClient, ClientGone
-from oauth2_pop3.bridge.error_response import TEMPORARY, error_response
+from oauth2_pop3.bridge.error_response import error_response
 from oauth2_pop3.bridge.messages_ahead import BRIDGE_LIMITS
 from oauth2_pop3.bridge.read_ahead_proxy import ReadAheadProxy
 from oauth2_pop3.bridge.relay import IDLE, Relay
@@ -185,7 +185,7 @@ class Bridge:
         except OAuth2Pop3Error as error:
             if connected is not None:
                 connected.close()
-            broke = self._has_token and isinstance(error, NetworkError) and TEMPORARY not in error.message
+            broke = self._has_token and isinstance(error, NetworkError) and not error.response_code
             if broke and not self._with_password:
                 raise  # the client's connection ends too, which it knows for a temporary problem
             report(error)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from oauth2_pop3.errors import AuthenticationRejected, NetworkError, Pop3Error, one_line
-from oauth2_pop3.pop3 import sasl
+from oauth2_pop3.pop3 import refusals, sasl
 from oauth2_pop3.pop3.connection import Connection
-from oauth2_pop3.pop3.dialogue import Dialogue
-from oauth2_pop3.pop3.responses import response_code, text_of
+from oauth2_pop3.pop3.responses import text_of
 
 INITIAL_RESPONSE_LIMIT = 255
 """Octets of a whole command line with CRLF (RFC 2449 section 4), also of AUTH with an initial response (RFC 5034)."""
@@ -17,9 +16,8 @@ INITIAL_RESPONSE_LIMIT = 255
 class Authentication:
     """One exchange of AUTH, by XOAUTH2 or OAUTHBEARER. port: the server's, as OAUTHBEARER names it."""
 
-    def __init__(self, wire: Connection, dialogue: Dialogue, mechanism: str, port: int) -> None:
+    def __init__(self, wire: Connection, mechanism: str, port: int) -> None:
         self._wire = wire
-        self._dialogue = dialogue
         self._mechanism = mechanism
         self._port = port
 
@@ -67,7 +65,7 @@ class Authentication:
             self._wire.send(command)
             prompt = self._wire.line()
             if not _is_challenge(prompt):
-                raise self._dialogue.error(command.decode(), prompt)
+                raise refusals.response_error(self._wire.host, command.decode(), prompt)
             self._wire.send(initial_response)
         response = self._wire.line()
         if not _is_challenge(response):
@@ -77,9 +75,16 @@ class Authentication:
         return self._wire.line(), challenge
 
     def _refused(self, user: str, line: bytes, challenge: Mapping[str, str]) -> Pop3Error | NetworkError:
-        if response_code(line) not in ("", "AUTH"):
-            return self._dialogue.error("AUTH", line)  # something other than the token
         details = one_line(", ".join(f"{key} {one_line(value, 200)}" for key, value in challenge.items()), 600)
+        if refusals.is_temporary(challenge.get("status", "")):
+            error = NetworkError(
+                f"the POP3 server {self._wire.host} could not check the access token for {user}: {text_of(line)} "
+                f"({details})"
+            )
+            error.response_code = "SYS/TEMP"
+            return error
+        if refusals.judge(line, user).code not in ("", "AUTH"):
+            return refusals.response_error(self._wire.host, "AUTH", line, mailbox=user)  # not about the token
         return AuthenticationRejected(
             f"the POP3 server {self._wire.host} refused the access token for {user}: {text_of(line)}"
             + (f" ({details})" if details else "")
@@ -87,5 +92,5 @@ class Authentication:
 
 
 def _is_challenge(line: bytes) -> bool:
-    """Whether it is a continuation (RFC 5034 section 4) and not a success."""
-    return line.startswith(b"+") and not line.startswith(b"+OK")
+    """Whether it is a continuation (RFC 5034 section 4) and not a success. hMailServer's "+ERR" is neither."""
+    return line.startswith(b"+") and not line.startswith((b"+OK", b"+ERR"))

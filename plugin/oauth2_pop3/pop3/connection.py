@@ -89,13 +89,10 @@ class Connection:
         """Start TLS. The certificate must have the name and, if any are given, one of the SHA-256 fingerprints."""
         try:
             certificate = self._socket.start_tls(context, name)
-        except ssl.SSLEOFError as error:
-            raise NetworkError(f"the POP3 server {name} closed the connection in the TLS handshake") from error
-        except ssl.SSLError as error:
-            message, hint = tls.explain(error, name)
-            raise Pop3Error(message, hint=hint) from error
         except OSError as error:
-            raise NetworkError(f"no TLS connection to {name}: {_reason(error)}") from error
+            message, hint = tls.explain(error, name)
+            kind = NetworkError if tls.is_temporary(error) else Pop3Error
+            raise kind(message, hint=hint) from error
         except ValueError as error:
             raise ConfigError(f"{name} is not a valid name for a certificate") from error
         if fingerprints and not tls.fingerprint_matches(certificate, fingerprints):
@@ -110,7 +107,7 @@ class Connection:
         try:
             self._socket.send(b"".join(line + b"\r\n" for line in lines))
         except OSError as error:
-            raise NetworkError(f"the connection to {self.host} broke: {_reason(error)}") from error
+            raise self._broken(error) from error
         self._in_step = True
 
     def line(self) -> bytes:
@@ -195,12 +192,19 @@ class Connection:
                 f"the POP3 server {self.host} was silent for {self._socket.timeout:.0f} seconds"
             ) from None
         except OSError as error:
-            raise NetworkError(f"the connection to {self.host} broke: {_reason(error)}") from error
+            raise self._broken(error) from error
         if not octets:
             raise NetworkError(f"the POP3 server {self.host} closed the connection")
         if not pace.keeps_up(octets):
             raise NetworkError(f"the POP3 server {self.host} sends too slowly")
         self._end += octets
+
+    def _broken(self, error: OSError) -> NetworkError | Pop3Error:
+        """The error for a connection that broke. In TLS 1.3 a server refuses the client's certificate only now."""
+        if isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or "") and not tls.is_temporary(error):
+            message, hint = tls.explain(error, self.host)
+            return Pop3Error(message, hint=hint)
+        return NetworkError(f"the connection to {self.host} broke: {_reason(error)}")
 
     def _step(self) -> None:
         """Begin to send or to read; the caller sets _in_step again when it is done.
@@ -235,4 +239,6 @@ class _Pace:
 def _reason(error: OSError) -> str:
     if isinstance(error, TimeoutError):
         return "no response in time"
+    if isinstance(error, ssl.SSLError) and error.reason:
+        return error.reason.replace("_", " ").lower()
     return error.strerror or str(error) or type(error).__name__

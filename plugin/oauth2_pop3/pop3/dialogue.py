@@ -10,16 +10,10 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from oauth2_pop3.errors import (
-    AuthenticationRejected,
-    MaildropLocked,
-    NetworkError,
-    OAuth2Pop3Error,
-    OutOfStep,
-    Pop3Error,
-)
+from oauth2_pop3.errors import NetworkError, OAuth2Pop3Error, OutOfStep
 from oauth2_pop3.pop3.connection import MULTILINE_LIMIT, Connection
-from oauth2_pop3.pop3.responses import response_code, text_of
+from oauth2_pop3.pop3.refusals import response_error
+from oauth2_pop3.pop3.responses import text_of
 
 WINDOW = 256
 """Commands that may wait for their responses at once, about 3 KiB.
@@ -106,33 +100,11 @@ class Dialogue:
                 sent += len(batch)
             yield command
 
-    # -- what a refusal means
-
     def expect_ok(self, command: str, line: bytes) -> str:
         """Return the text after +OK. Raises the error that any other line means."""
         if not line.startswith(b"+OK"):
-            raise self.error(command, line)
+            raise response_error(self.host, command, line)
         return text_of(line[3:])
-
-    def error(self, command: str, line: bytes) -> Pop3Error | NetworkError:
-        """The error for a line that is not +OK, by its response code (RFC 2449 section 8, RFC 3206)."""
-        said = f"the POP3 server {self.host} responded to {command} with {text_of(line)!r}"
-        match response_code(line):
-            case "IN-USE":
-                return MaildropLocked(
-                    f"another session has the maildrop open ({said})", hint="The next run should succeed."
-                )
-            case "LOGIN-DELAY":
-                return MaildropLocked(f"the server wants a pause between sign-ins ({said})", hint="Run less often.")
-            case "SYS/TEMP":
-                return NetworkError(f"the server has a temporary problem ({said})")
-            case "SYS/PERM":
-                return Pop3Error(f"the server has a permanent problem ({said})")
-            case "AUTH":
-                return AuthenticationRejected(f"the sign-in was refused ({said})")
-        if b"AccessTokenExpired" in line:  # Exchange, in the middle of a session
-            return AuthenticationRejected(f"the access token has expired ({said})")
-        return Pop3Error(said)
 
 
 def _ignore(_piece: bytes) -> None:

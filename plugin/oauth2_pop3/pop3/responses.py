@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from oauth2_pop3.errors import one_line
 
 
 def response_code(line: bytes) -> str:
-    """The code in brackets after -ERR, in capitals and without its lower levels; "" if there is none."""
-    text = line.decode("ascii", "replace").upper()
-    code = text[6:].partition("]")[0] if text.startswith("-ERR [") else ""
+    """The code in brackets after -ERR, in capitals, without its lower levels and arguments; "" if there is none."""
+    found = re.match(rb"[-+]ERR[\s:]*\[([^]\s]*)", line, re.IGNORECASE)
+    code = found[1].decode("ascii", "replace").upper() if found else ""
     return "/".join(code.split("/")[: 2 if code.startswith("SYS/") else 1])
 
 

@@ -231,7 +231,7 @@ class Retrieval:
             numbers = [self._listed[unique_id].number for unique_id in self._marked if unique_id in self._listed]
             refused = self.session.delete_all(numbers)
             if numbers and self.session.dialogue.pipelining:
-                self.session.stat()  # a check: a valid response shows that none was left out or sent twice
+                self._check_in_step()
         elif self._outstanding:
             self.close()
             return
@@ -244,6 +244,16 @@ class Retrieval:
             count = f"{len(refused)} of {len(self._marked)} messages were not deleted"
             raise Pop3Error(f"{count}: {first.message}", hint=first.hint)
 
+    def _check_in_step(self) -> None:
+        """Ask for STAT: its response shows that none to DELE was left out or sent twice, and so does a refusal."""
+        try:
+            self.session.stat()
+        except OutOfStep:
+            raise
+        except (Pop3Error, NetworkError) as error:
+            if isinstance(error, NetworkError) and not error.response_code:
+                raise
+
     def close(self) -> None:
         """Close the connection; nothing is deleted."""
         self.session.close()
@@ -251,8 +261,13 @@ class Retrieval:
     # -- going on in another connection
 
     def _resume(self, error: OAuth2Pop3Error, *, relist: bool = True) -> None:
-        """Connect again and find the messages by their unique-ids; raise the error if that is not possible."""
+        """Connect again and find the messages by their unique-ids; raise the error if that is not possible.
+
+        A server that said "not now" is not asked again before the next run.
+        """
         self.close()
+        if error.response_code:
+            raise error
         while True:
             if not self._unique_ids or self._attempts == len(self._pauses):
                 raise error

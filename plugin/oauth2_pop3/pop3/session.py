@@ -15,6 +15,7 @@ from oauth2_pop3.errors import AuthenticationRejected, OutOfStep, Pop3Error
 from oauth2_pop3.pop3.authentication import Authentication
 from oauth2_pop3.pop3.connection import LINE_LIMIT, Connection
 from oauth2_pop3.pop3.dialogue import Command, Dialogue
+from oauth2_pop3.pop3.refusals import response_error
 from oauth2_pop3.pop3.responses import capabilities_of, number_of, text_of, unique_id_of
 from oauth2_pop3.pop3.socket import Wait, wait
 
@@ -36,6 +37,7 @@ class Session:
         self.capabilities: Mapping[str, tuple[str, ...]] = {}
         self.dialogue = Dialogue(wire)
         self._wire = wire
+        self._capa_refused = b""
 
     @property
     def peer(self) -> tuple[str, int]:
@@ -73,6 +75,7 @@ class Session:
             session.capabilities = session.capa()
             if context is not None and starttls:
                 if "STLS" not in session.capabilities:
+                    session._raise_what_passes()
                     raise Pop3Error(
                         f"the POP3 server {host}:{port} does not offer STLS, and nothing is sent without TLS",
                         hint="Use its TLS port, usually 995, without starttls.",
@@ -104,11 +107,18 @@ class Session:
     def capa(self) -> dict[str, tuple[str, ...]]:
         """Ask for the capabilities (RFC 2449 section 5), by name in capitals; {} if the server does not know CAPA."""
         self._wire.send(b"CAPA")
-        if not self._wire.line().startswith(b"+OK"):
+        if not (line := self._wire.line()).startswith(b"+OK"):
+            self._capa_refused = line
             return {}
         known = capabilities_of(self._wire.multiline(LINE_LIMIT))
         self.dialogue.pipelining = "PIPELINING" in known
         return known
+
+    def _raise_what_passes(self) -> None:
+        """Raise the error of a CAPA that was refused for now: what the server can do is not known then."""
+        error = response_error(self.host, "CAPA", self._capa_refused)
+        if error.response_code:
+            raise error
 
     def authenticate(self, mechanism: str, user: str, access_token: str, *, port: int, one_line: bool = False) -> None:
         """Sign in. The parameters and errors are those of Authentication.sign_in()."""
@@ -119,7 +129,7 @@ class Session:
         return self._authentication(mechanism, port).refusal(user, access_token)
 
     def _authentication(self, mechanism: str, port: int) -> Authentication:
-        return Authentication(self._wire, self.dialogue, mechanism, port)
+        return Authentication(self._wire, mechanism, port)
 
     def command(self, line: str) -> str:
         """Send a command and return the text after +OK."""
