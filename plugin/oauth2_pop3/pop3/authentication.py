@@ -8,7 +8,7 @@ from oauth2_pop3.errors import AuthenticationRejected, NetworkError, Pop3Error, 
 from oauth2_pop3.pop3 import sasl
 from oauth2_pop3.pop3.connection import Connection
 from oauth2_pop3.pop3.dialogue import Dialogue
-from oauth2_pop3.pop3.responses import response_code, text_of
+from oauth2_pop3.pop3.responses import is_success, response_code, text_of
 
 INITIAL_RESPONSE_LIMIT = 255
 """Octets of a whole command line with CRLF (RFC 2449 section 4), also of AUTH with an initial response (RFC 5034)."""
@@ -35,7 +35,7 @@ class Authentication:
         """
         initial = self._initial_response(user, access_token)
         response, challenge = self._exchange(initial, one_line=one_line)
-        if response.startswith(b"+OK"):
+        if is_success(response):
             if challenge is None:
                 return
             raise Pop3Error(f"the POP3 server {self._wire.host} first refused the token and then accepted it")
@@ -88,4 +88,4 @@ class Authentication:
 
 def _is_challenge(line: bytes) -> bool:
     """Whether it is a continuation (RFC 5034 section 4) and not a success."""
-    return line.startswith(b"+") and not line.startswith(b"+OK")
+    return line.startswith(b"+") and not is_success(line)

@@ -82,10 +82,10 @@ class Socket:
         while data:
             data = data[self._patiently(partial(self._socket.send, data), select.POLLOUT) :]
 
-    def at_once(self) -> bytes | None:
-        """An octet if one is there already, b"" at the end; None if it would have to be waited for."""
+    def at_once(self, most: int = 1) -> bytes | None:
+        """At most so many octets that are there already, b"" at the end; None if they would have to be waited for."""
         try:
-            return self._socket.recv(1)
+            return self._socket.recv(most)
         except (BlockingIOError, ssl.SSLWantReadError):
             return None
 

@@ -20,12 +20,14 @@ from getmailcore.utilities import address_no_brackets, localhostname
 from oauth2_pop3.accounts import access
 from oauth2_pop3.accounts.account import load_account
 from oauth2_pop3.errors import AuthenticationRejected, OAuth2Pop3Error, Pop3Error
+from oauth2_pop3.hosts.getmail6 import seen_names
 from oauth2_pop3.hosts.getmail6.errors import errors_of_getmail
 from oauth2_pop3.hosts.getmail6.message import message_from
 from oauth2_pop3.hosts.getmail6.options import Options, read_options
 from oauth2_pop3.hosts.getmail6.order import expected
 from oauth2_pop3.hosts.getmail6.progress import Progress
 from oauth2_pop3.pop3.maildrop import MaildropServer, open_maildrop
+from oauth2_pop3.pop3.outstanding import Id
 from oauth2_pop3.pop3.read_ahead import ReadAheadLimits
 from oauth2_pop3.pop3.retrieval import Retrieval
 from oauth2_pop3.pop3.session import Session
@@ -68,6 +70,8 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
         """Connect and sign in."""
         self.mailboxes = (None,)  # POP3 has only one
         self._progress = Progress(self.log, str(self.conf.get("username")))
+        self._names: dict[str, str] = {}  # msgids, as getmail knows messages, by unique-id
+        self._listed_ids: dict[Any, Id] = {}  # unique-ids, or numbers, by msgid
         with errors_of_getmail():
             self._options = read_options(self.conf)
             for name in self._options.superfluous:
@@ -87,8 +91,6 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
             lambda: self._open(server),
             read_ahead=ReadAheadLimits(self._options.read_ahead).for_provider(self._account.provider),
             unique_ids=self._options.unique_ids,
-            # getmail's seen-file has no slashes: they once had a meaning there.
-            identify=lambda unique_id: unique_id.replace("/", "-"),
             line_feeds=True,
             watch=lambda octets: self._progress.advance(self._retrieved, self._octets + octets),
             tell=self._tell,
@@ -125,10 +127,14 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
             messages, repeated = self._run.listing()
             for message in repeated:
                 self._duplicate(message.number, str(message.unique_id))
+            if self._options.unique_ids:
+                self._names = seen_names.names((str(message.unique_id) for message in messages), self.oldmail)
             for message in messages:
-                self.msgnum_by_msgid[message.unique_id] = message.number
-                self.msgid_by_msgnum[message.number] = message.unique_id
-                self.msgsizes[message.unique_id] = message.octets
+                msgid = self._names.get(str(message.unique_id), message.unique_id)
+                self._listed_ids[msgid] = message.unique_id
+                self.msgnum_by_msgid[msgid] = message.number
+                self.msgid_by_msgnum[message.number] = msgid
+                self.msgsizes[msgid] = message.octets
         self.sorted_msgnum_msgid = sorted(self.msgid_by_msgnum.items())
         self._forget_vanished()
         self._retrieved = self._octets = 0
@@ -141,7 +147,7 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
         counts = {"retrieved": self._retrieved, "octets": self._octets}
         with errors_of_getmail():
             order = expected(coming, self.oldmail, self.app_options, **counts)
-            self._run.expect(order)
+            self._run.expect([self._listed_ids[msgid] for msgid in order])
             octets = sum(self.msgsizes[msgid] for msgid in order)
             self._progress.expect(self._retrieved + len(order), self._octets + octets)
 
@@ -155,9 +161,12 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
 
     def _forget_vanished(self) -> None:
         """Drop entries of messages that left the server over 30 days ago, as getmail's own classes do."""
-        for unique_id, seen_at in list(self.oldmail.items()):
-            if unique_id not in self.msgsizes and self.timestamp - seen_at > 30 * 86400:
-                del self.oldmail[unique_id]
+        vanished = {name for name, seen_at in self.oldmail.items() if self.timestamp - seen_at > 30 * 86400}
+        vanished.difference_update(self.msgsizes)
+        if vanished:
+            vanished.difference_update(map(seen_names.short, self._names), map(seen_names.own, self._names))
+        for name in vanished:
+            del self.oldmail[name]
 
     def oldmail_exists(self, mailbox: None) -> bool:
         """Whether there is a seen-file. Without unique-ids, no message is recognised in the next session."""
@@ -174,7 +183,7 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
         number = self._getmsgnumbyid(msgid)
         try:
             with errors_of_getmail(refused=getmailRetrievalError):
-                message = message_from(self._run.fetch(msgid))
+                message = message_from(self._run.fetch(self._listed_ids[msgid]))
             if self._options.envelope_recipient:
                 message.recipient = self._recipient(message)
         except getmailRetrievalError:
@@ -185,12 +194,18 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
         self._progress.advance(self._retrieved, self._octets)
         return message
 
+    def delivered(self, msgid: Any) -> None:
+        """Remember a message, by its own name too if its short one is not enough."""
+        if own := seen_names.own(str(self._listed_ids[msgid])) if self._options.unique_ids else "":
+            self.oldmail.setdefault(own, self.timestamp)
+        super().delivered(msgid)
+
     def _getheaderbyid(self, msgid: Any) -> Any:
         with errors_of_getmail(refused=getmailRetrievalError):
-            return Message(fromstring=self._run.top(msgid) or b"\n").content()
+            return Message(fromstring=self._run.top(self._listed_ids[msgid]) or b"\n").content()
 
     def _flagmsgbyid(self, msgid: Any) -> bool:
-        self._run.delete(msgid)
+        self._run.delete(self._listed_ids[msgid])
         return True
 
     _delmsgbyid = _flagmsgbyid  # its name before getmail6 6.19
@@ -225,12 +240,11 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
     def abort(self) -> None:
         """End at once. Nothing is deleted on the server, but the seen-file is written.
 
-        getmail's own abort does not write it, and the next run delivers the same messages again. That is right only if
-        the responses no longer match the commands, so that something else may have been delivered.
+        getmail's own abort does not write it, and the next run delivers the same messages again.
         """
         self._progress.close()
         run, self.conn = self.conn, None
-        if self.mailbox_selected is not False and not (run and run.out_of_step):
+        if self.mailbox_selected is not False:
             self.write_oldmailfile(self.mailbox_selected)
         RetrieverSkeleton.abort(self)
         if run is not None:
