@@ -167,7 +167,12 @@ provider = "scripted"
     ) -> tuple[Completed, list[str]]:
         mpop = Mpop(home)
         lines = ["account a", "host localhost", f"port {port}", f"user {ADDRESS}", "auth user", "tls off"]
-        lines += [f'passwordeval "echo {password}"', f"timeout {options.get('timeout', '20')}", options.get("mpop", "keep off"), "{delivery}"]
+        lines += [
+            f'passwordeval "echo {password}"',
+            f"timeout {options.get('timeout', '20')}",
+            options.get("mpop", "keep off"),
+            "{delivery}",
+        ]
         mpop.configure("\n".join(lines) + "\n")
         results = [mpop.run() for _ in range(times)]
         return results[-1], [message.subject for message in mpop.messages()]

@@ -6,6 +6,7 @@ nothing. One block may hold many responses, and one response may fill many block
 
 from __future__ import annotations
 
+import math
 import re
 import socket
 import ssl
@@ -133,13 +134,14 @@ class Connection:
             raise NetworkError(f"the connection to {self.host} broke: {_reason(error)}") from error
         self._in_step = True
 
-    def line(self) -> bytes:
+    def line(self, *, within: float = math.inf) -> bytes:
         """Read the first line of a response and return it without its line end. Empty lines before it are skipped.
 
+        within: seconds the server may stay silent, if they are fewer than usual.
         Raises OutOfStep for a line without an end.
         """
         self._step()
-        pace, octets = Pace(self._socket.timeout), 0
+        pace, octets = Pace(min(within, self._socket.timeout)), 0
         while True:
             searched = self._start
             while (end := self._buffer.find(b"\n", searched, self._end)) < 0:
@@ -197,11 +199,8 @@ class Connection:
         return border - 1 if self._buffer[border - 1] == _CR else border
 
     def _hand_on(self, write: Callable[[bytes], object], before: int, end: int) -> int:
-        """Hand on what is unread up to `end`, but for the `before` octets that are not the response's own.
-
-        Only two dots are made one, as other clients do: some servers send a line with a single dot before its text.
-        """
-        piece = bytes(self._view[self._start : end]).replace(b"\n..", b"\n.")[before:]
+        """Hand on what is unread up to `end`, but for the `before` octets that are not the response's own."""
+        piece = bytes(self._view[self._start : end]).replace(b"\n.", b"\n")[before:]
         self._start = end
         if piece:
             write(piece)
@@ -216,9 +215,9 @@ class Connection:
             self._view[:waiting] = self._view[self._start : self._end]
             self._start, self._end = 0, waiting
         try:
-            octets = self._socket.receive_into(self._view[self._end :])
+            octets = self._socket.receive_into(self._view[self._end :], pace.seconds)
         except TimeoutError:
-            raise Silent(f"the POP3 server {self.host} was silent for {self._socket.timeout:.0f} seconds") from None
+            raise Silent(f"the POP3 server {self.host} was silent for {pace.seconds:.0f} seconds") from None
         except OSError as error:
             raise NetworkError(f"the connection to {self.host} broke: {_reason(error)}") from error
         if not octets:

@@ -18,7 +18,7 @@ from oauth2_pop3.errors import (
     OutOfStep,
     Pop3Error,
 )
-from oauth2_pop3.pop3.connection import COLLECTED_LIMIT, LINE_LIMIT, Connection
+from oauth2_pop3.pop3.connection import LINE_LIMIT, MULTILINE_LIMIT, Connection, Silent
 from oauth2_pop3.pop3.responses import is_refusal, is_success, response_code, text_of
 
 WINDOW = 256
@@ -27,19 +27,21 @@ WINDOW = 256
 They must fit into the buffers of the two systems even if the server does not read because it waits for us to read (RFC
 2449 section 6.6). Otherwise both would wait for ever."""
 
+_SOON = 5.0  # seconds within which a response comes after a stray line
+
 
 @dataclass(eq=False, slots=True)
 class Command:
     """A command line, and whether more lines follow if the response to it is +OK.
 
-    limit: octets of these lines.
+    limit: octets of these lines; 0 for as many as any message may have.
     skips: whether lines before the response that are no response are skipped. The caller must then find out, from the
     response itself, whether it is the right one, or it must not matter.
     """
 
     line: str
     multiline: bool = False
-    limit: int = COLLECTED_LIMIT
+    limit: int = 0
     skips: bool = False
 
 
@@ -84,7 +86,7 @@ class Dialogue:
                 self._throw_away()
             text = self.expect_ok(command.line, self._status())
             if command.multiline:
-                self._wire.stream(write or _ignore, command.limit)
+                self._wire.stream(write or _ignore, command.limit or MULTILINE_LIMIT)
         except OutOfStep:
             self._wire.close()
             raise
@@ -98,22 +100,32 @@ class Dialogue:
     def _throw_away(self) -> None:
         command = self._sent[0]
         if is_success(self._status()) and command.multiline:
-            self._wire.stream(_ignore, command.limit)
+            self._wire.stream(_ignore, command.limit or MULTILINE_LIMIT)
 
     def _status(self) -> bytes:
         """The first line of the response to the command that was sent first."""
         if not self._sent:
             raise OutOfStep(f"the POP3 server {self.host} was not asked for the response that is due")
-        command, skipped = self._sent.popleft(), 0
-        line = self._wire.line()
-        while not is_success(line) and not is_refusal(line):
-            skipped += len(line)
-            if not command.skips or skipped > LINE_LIMIT:
-                raise OutOfStep(f"the POP3 server {self.host} responded to {command.line} with {text_of(line)!r}")
-            line = self._wire.line()
+        command = self._sent.popleft()
+        line = self.first_line(command)
         # -ERR and the end of the connection end the session rather than refuse the command.
         if is_refusal(line) and command.line != "QUIT" and self._wire.has_ended():
             raise NetworkError(f"the POP3 server {self.host} ended the session: {text_of(line)}")
+        return line
+
+    def first_line(self, command: Command) -> bytes:
+        """Read the first line of the response to a command. Raises OutOfStep if it is neither +OK nor -ERR."""
+        stray = line = self._wire.line()
+        skipped = 0
+        while not is_success(line) and not is_refusal(line):
+            skipped += len(line)
+            try:
+                if command.skips and skipped <= LINE_LIMIT:
+                    line = self._wire.line(within=_SOON)
+                    continue
+            except Silent:
+                pass
+            raise OutOfStep(f"the POP3 server {self.host} responded to {command.line} with {text_of(stray)!r}")
         return line
 
     def exchange(self, commands: Sequence[Command]) -> Iterator[Command]:

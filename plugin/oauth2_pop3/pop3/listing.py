@@ -60,11 +60,10 @@ class Listing(Generic[Item]):
                     raise ValueError
                 self.found[at] = self._convert(text)
             except ValueError:
-                if line.strip():
-                    raise Pop3Error(
-                        f"the POP3 server {self._host} responded to {self._command} with {text_of(line)!r}",
-                        hint=self._hint,
-                    ) from None
+                raise Pop3Error(
+                    f"the POP3 server {self._host} responded to {self._command} with {text_of(line)!r}",
+                    hint=self._hint,
+                ) from None
 
 
 def octets_of(text: bytes) -> int:

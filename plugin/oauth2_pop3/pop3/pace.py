@@ -12,7 +12,7 @@ class Pace:
     """Notices a server that sends octet by octet: the timeout of a single read does not."""
 
     def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+        self.seconds = seconds
         self._began = time.monotonic()
         self._received = 0
 
@@ -20,7 +20,7 @@ class Pace:
         """Count what came; False if the last `seconds` brought less than LEAST_PER_TIMEOUT."""
         self._received += octets
         now = time.monotonic()
-        if now - self._began <= self._seconds:
+        if now - self._began <= self.seconds:
             return True
         enough = self._received >= LEAST_PER_TIMEOUT
         self._began, self._received = now, 0

@@ -30,7 +30,7 @@ class Reconnection:
 
     def attempt(self, error: OAuth2Pop3Error, begin: Callable[[], object]) -> None:
         """Begin anew, after `error`. Raises it, or the one that came after it, if there is no attempt left."""
-        waits = not isinstance(error, OutOfStep)  # we have ended that connection ourselves, and the server is well
+        waits = not isinstance(error, OutOfStep | Silent)  # these we have ended ourselves, or waited for already
         while True:
             self._silences += isinstance(error, Silent)
             if self.attempts >= len(self._pauses) or self._silences > _SILENCES:

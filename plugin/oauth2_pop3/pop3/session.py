@@ -14,7 +14,7 @@ from typing import Self
 
 from oauth2_pop3.errors import AuthenticationRejected, MaildropLocked, OutOfStep, Pop3Error
 from oauth2_pop3.pop3.authentication import Authentication
-from oauth2_pop3.pop3.connection import LINE_LIMIT, Connection
+from oauth2_pop3.pop3.connection import COLLECTED_LIMIT, LINE_LIMIT, Connection
 from oauth2_pop3.pop3.dialogue import Command, Dialogue
 from oauth2_pop3.pop3.listing import Listing, octets_of, unique_id_of
 from oauth2_pop3.pop3.responses import capabilities_of, is_refusal, is_success, text_of
@@ -114,8 +114,9 @@ class Session:
 
     def capa(self) -> dict[str, tuple[str, ...]]:
         """Ask for the capabilities (RFC 2449 section 5), by name in capitals; {} if the server does not know CAPA."""
+        command = Command("CAPA", multiline=True, limit=LINE_LIMIT, skips=True)
         self._wire.send(b"CAPA")
-        if not is_success(self._wire.line()):
+        if not is_success(self.dialogue.first_line(command)):
             return {}
         known = capabilities_of(self._wire.multiline(LINE_LIMIT))
         self.dialogue.pipelining = "PIPELINING" in known and not self._careful
@@ -173,14 +174,13 @@ class Session:
     def _count(self, text: str) -> tuple[int, int]:
         found = _STAT.match(text)
         if found is None:
-            self.close()
             raise OutOfStep(f"the POP3 server {self.host} responded to STAT with {text!r}")
         return int(found[1]), int(found[2])
 
     def sizes(self) -> dict[int, int]:
         """The octets of every message, by its number (LIST)."""
         listing = self._listing_of_sizes()
-        self._ask(Command("LIST", multiline=True, skips=self._careful), listing.write)
+        self._ask(self._collecting("LIST", skips=self._careful), listing.write)
         return listing.end()
 
     def listings(self) -> tuple[dict[int, int], dict[int, str]]:
@@ -188,7 +188,7 @@ class Session:
         sizes = self._listing_of_sizes()
         hint = "If its unique-ids cannot be used, set unique_ids = false."
         unique_ids = Listing("UIDL", self.host, unique_id_of, hint)
-        commands = [Command(line, multiline=True, skips=self._careful) for line in ("LIST", "UIDL")]
+        commands = [self._collecting(line, skips=self._careful) for line in ("LIST", "UIDL")]
         for command, write in zip(self.dialogue.exchange(commands), (sizes.write, unique_ids.write), strict=True):
             self.dialogue.response(command, write)
         return sizes.end(), unique_ids.end()
@@ -199,7 +199,7 @@ class Session:
     def top(self, number: int, lines: int = 0) -> bytes:
         """A message's header and the first lines of its body."""
         pieces: list[bytes] = []
-        self._ask(Command(f"TOP {number} {lines}", multiline=True), pieces.append)
+        self._ask(self._collecting(f"TOP {number} {lines}"), pieces.append)
         return b"".join(pieces)
 
     def delete(self, number: int) -> None:
@@ -233,6 +233,10 @@ class Session:
             self.dialogue.send(Command("QUIT"))
         finally:
             self.close()
+
+    @staticmethod
+    def _collecting(line: str, *, skips: bool = False) -> Command:
+        return Command(line, multiline=True, limit=COLLECTED_LIMIT, skips=skips)
 
     def _ask(self, command: Command, write: Callable[[bytes], object]) -> None:
         self.dialogue.send(command)

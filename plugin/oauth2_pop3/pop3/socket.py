@@ -73,9 +73,12 @@ class Socket:
         self._patiently(secured.do_handshake, select.POLLIN)
         return secured.getpeercert(binary_form=True) or b""
 
-    def receive_into(self, space: memoryview) -> int:
-        """Read what is there, and wait until something is; returns the number of octets, 0 at the end."""
-        return self._patiently(partial(self._socket.recv_into, space), select.POLLIN)
+    def receive_into(self, space: memoryview, seconds: float | None = None) -> int:
+        """Read what is there, and wait until something is; returns the number of octets, 0 at the end.
+
+        seconds: how long to wait, if not `timeout`.
+        """
+        return self._patiently(partial(self._socket.recv_into, space), select.POLLIN, seconds)
 
     def send(self, data: bytes) -> None:
         """Send all the data."""
@@ -103,9 +106,9 @@ class Socket:
         """Close the socket."""
         self._socket.close()
 
-    def _patiently(self, call: Callable[[], Result], event: int) -> Result:
+    def _patiently(self, call: Callable[[], Result], event: int, seconds: float | None = None) -> Result:
         """Call until it succeeds, and wait in between for the event, or for the other one if TLS needs that first."""
-        deadline = time.monotonic() + self.timeout
+        deadline = time.monotonic() + (self.timeout if seconds is None else seconds)
         while True:
             try:
                 return call()

@@ -226,15 +226,17 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
     def quit(self) -> None:
         """Write the seen-file, then delete and QUIT. If these fail, nothing is delivered twice."""
         self._progress.close()
-        RetrieverSkeleton.quit(self)
         run, self.conn = self.conn, None
+        self._forget_doubtful(run)
+        RetrieverSkeleton.quit(self)
         if run is None:
             return
         try:
             run.finish()
         except OAuth2Pop3Error as error:
             # getmail itself would not report an error here.
-            self.log.error(f"{self}: messages may not have been deleted: {error}\n")
+            what = "" if run.doubtful else "messages may not have been deleted: "
+            self.log.error(f"{self}: {what}{error}\n")
             raise getmailOperationError(str(error)) from None
 
     def abort(self) -> None:
@@ -244,11 +246,19 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
         """
         self._progress.close()
         run, self.conn = self.conn, None
+        self._forget_doubtful(run)
         if self.mailbox_selected is not False:
             self.write_oldmailfile(self.mailbox_selected)
         RetrieverSkeleton.abort(self)
         if run is not None:
             run.close()
+
+    def _forget_doubtful(self, run: Retrieval | None) -> None:
+        """Do not remember messages of which only the beginning was delivered: the next run would delete them."""
+        for unique_id in run.doubtful if run else ():
+            for name in (self._names.get(str(unique_id), unique_id), seen_names.own(str(unique_id))):
+                self.oldmail.pop(name, None)
+                self._RetrieverSkeleton__delivered.pop(name, None)  # getmail has no method for this
 
     @property
     def _run(self) -> Retrieval:
