@@ -43,11 +43,11 @@ class Deletion:
         for number, unique_id in numbers.items():
             try:
                 session.delete(number)
-            except (AuthenticationRejected, OutOfStep):
+            except AuthenticationRejected:
                 raise
             except (NetworkError, Pop3Error) as error:
                 self._failed[unique_id] = error
-                if isinstance(error, NetworkError):
+                if isinstance(error, NetworkError | OutOfStep):
                     self._marked.remove(unique_id)
                     raise
         return bool(numbers)

@@ -1,7 +1,8 @@
-"""Fetching messages in one session, in the order in which they will be asked for, and telling whether they are whole."""
+"""Fetching messages in one session, in the order in which they are wanted, and telling whether they are whole."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 
 from oauth2_pop3.errors import AuthenticationRejected, MessageRefused, OutOfStep, Pop3Error
@@ -12,6 +13,7 @@ from oauth2_pop3.pop3.session import Session
 from oauth2_pop3.pop3.spool import Spool
 
 _LEAST_PART = 0.9  # of the listed octets: what is shorter may be only the beginning, also where sizes are estimates
+_RESPONSE_TO_STAT = re.compile(rb"\n\+OK [0-9]+ [0-9]+")
 
 
 class Fetching:
@@ -84,10 +86,10 @@ class Fetching:
             outstanding.sizes_are_exact = exact is not False
             return True
         if not careful:
-            if spool.begins_like_a_response:
-                raise OutOfStep(f"the POP3 server {self._session.host} sent more than one response to one command")
-            if exact and outstanding:
+            if exact and outstanding and not spool.begins_like_a_response:
                 return False
+            if spool.begins_like_a_response or (outstanding and spool.contains(_RESPONSE_TO_STAT)):
+                raise OutOfStep(f"the POP3 server {self._session.host} sent a response in the middle of another one")
             if exact is False and not outstanding and spool.octets >= _LEAST_PART * octets:
                 self.unchecked = unique_id  # a STAT for each message would take up a round trip
                 return True

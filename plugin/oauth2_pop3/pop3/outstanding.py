@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -13,6 +13,10 @@ from oauth2_pop3.pop3.session import Session
 
 Id: TypeAlias = str | int
 """A message's unique-id; its number if unique-ids are not used."""
+
+
+SLACK = 64 << 20
+"""Octets that a message may have more than four times its listed size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,9 @@ class OutstandingMessages:
 
     def __len__(self) -> int:
         return len(self._asked)
+
+    def __iter__(self) -> Iterator[Id]:
+        return iter(self._asked)
 
     def __contains__(self, unique_id: Id) -> bool:
         return unique_id in self._asked
@@ -127,4 +134,4 @@ def _limit(octets: int) -> int:
     message. A message that is encoded for sending has at most three times the octets (quoted-printable). No message
     that a provider takes exceeds four times its listed size and 64 MiB more.
     """
-    return min(4 * octets + (64 << 20), MULTILINE_LIMIT)
+    return min(4 * octets + SLACK, MULTILINE_LIMIT)

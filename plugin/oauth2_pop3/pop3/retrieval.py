@@ -64,7 +64,7 @@ class Retrieval:
         self._deletion = Deletion()
         self._quit_counts = False
         self._is_odd = False  # whether the server was out of step in this run
-        self._careful = False  # whether the next message must come alone, and be checked
+        self._suspects: set[Id] = set()  # messages that must come alone: at one of them the last session was lost
         self._lost: OAuth2Pop3Error | None = None  # why the session cannot be used any more
         self.session = connect()
         self._fetching = Fetching(self.session, partial(Spool, line_feeds=line_feeds, watch=watch))
@@ -117,26 +117,25 @@ class Retrieval:
         self._quit_counts = True
         while True:
             self._go_on()
+            careful = self._is_odd or unique_id in self._suspects
             try:
-                spool = self._fetching.fetch(unique_id, self.read_ahead, careful=self._careful)
+                spool = self._fetching.fetch(unique_id, self.read_ahead, careful=careful)
             except (NetworkError, AuthenticationRejected, OutOfStep) as error:
+                suspects = {unique_id, *self._fetching.outstanding}
                 self._lose(error)
-                if self._careful and not isinstance(error, AuthenticationRejected):
-                    self._careful = self._is_odd
+                if isinstance(error, AuthenticationRejected):
+                    continue
+                if careful:
+                    self._suspects = set()
                     raise self._unreadable(unique_id, error) from error
-                self._careful = True
+                self._suspects = suspects
             except MessageRefused:
-                self._is_well()
+                self._reconnection.has_succeeded()
                 raise
             else:
-                self._is_well()
+                self._reconnection.has_succeeded()
+                self._is_odd |= self._fetching.was_odd
                 return spool
-
-    def _is_well(self) -> None:
-        """The server has responded as it should."""
-        self._reconnection.has_succeeded()
-        self._is_odd |= self._fetching.was_odd
-        self._careful = self._is_odd
 
     def _unreadable(self, unique_id: Id, error: OAuth2Pop3Error) -> MessageRefused:
         name = f"message {self._fetching.listed[unique_id].number}" + (
@@ -172,7 +171,7 @@ class Retrieval:
                 break
             except (NetworkError, AuthenticationRejected, OutOfStep) as error:
                 self._lose(error)
-                self._is_odd |= isinstance(error, Silent) or self._reconnection.attempts > 1
+                self._is_odd |= isinstance(error, Silent) or self._reconnection.attempts > 0
         self._deletion.report()
         for doubt in self.doubtful.values():
             raise doubt

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import mmap
+import re
 import tempfile
 from collections.abc import Callable
 from typing import IO
@@ -68,6 +70,15 @@ class Spool:
         if self._file is not None:
             self._file.seek(0)
         return self._file
+
+    def contains(self, pattern: re.Pattern[bytes]) -> bool:
+        """Whether the pattern is found anywhere in the message."""
+        file = self.file()
+        if file is None:
+            return pattern.search(b"".join(self._pieces)) is not None
+        file.flush()
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as octets:
+            return pattern.search(octets) is not None
 
     def content(self) -> bytes:
         """The whole message."""
