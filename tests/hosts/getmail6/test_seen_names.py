@@ -60,6 +60,16 @@ def test_what_cannot_be_told_is_delivered_rather_than_lost() -> None:
     assert file.delivered == ["a/b", "a-b"]
 
 
+def test_what_is_doubtful_and_what_has_vanished_is_forgotten() -> None:
+    listed = seen_names.ListedNames()
+    seen = {"gone": NOW - 40 * 86400, "new": NOW, "unique-id x y .": NOW - 40 * 86400, "e-f": NOW - 40 * 86400}
+    listed.take(["a/b", "c", "e/f"], seen)
+    seen |= {"a-b": NOW, seen_names.own("a/b"): NOW, "c": NOW}
+    listed.forget(["a/b"], seen)
+    listed.forget_vanished(seen, {"a-b", "c", "e-f"}, NOW)
+    assert set(seen) == {"new", "c", "e-f", seen_names.own("e/f")}
+
+
 @pytest.mark.parametrize("unique_ids", [("a/b", "a-b"), ("a-b", "a/b")])
 def test_no_mail_is_lost_with_delete_dup_msgids(
     unique_ids: tuple[str, str], product: Product, certificates: Certificates

@@ -20,14 +20,13 @@ from getmailcore.utilities import address_no_brackets, localhostname
 from oauth2_pop3.accounts import access
 from oauth2_pop3.accounts.account import load_account
 from oauth2_pop3.errors import AuthenticationRejected, OAuth2Pop3Error, Pop3Error
-from oauth2_pop3.hosts.getmail6 import seen_names
 from oauth2_pop3.hosts.getmail6.errors import errors_of_getmail
 from oauth2_pop3.hosts.getmail6.message import message_from
 from oauth2_pop3.hosts.getmail6.options import Options, read_options
 from oauth2_pop3.hosts.getmail6.order import expected
 from oauth2_pop3.hosts.getmail6.progress import Progress
+from oauth2_pop3.hosts.getmail6.seen_names import ListedNames
 from oauth2_pop3.pop3.maildrop import MaildropServer, open_maildrop
-from oauth2_pop3.pop3.outstanding import Id
 from oauth2_pop3.pop3.read_ahead import ReadAheadLimits
 from oauth2_pop3.pop3.retrieval import Retrieval
 from oauth2_pop3.pop3.session import Session
@@ -70,8 +69,7 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
         """Connect and sign in."""
         self.mailboxes = (None,)  # POP3 has only one
         self._progress = Progress(self.log, str(self.conf.get("username")))
-        self._names: dict[str, str] = {}  # msgids, as getmail knows messages, by unique-id
-        self._listed_ids: dict[Any, Id] = {}  # unique-ids, or numbers, by msgid
+        self._names = ListedNames()
         with errors_of_getmail():
             self._options = read_options(self.conf)
             for name in self._options.superfluous:
@@ -127,16 +125,14 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
             messages, repeated = self._run.listing()
             for message in repeated:
                 self._duplicate(message.number, str(message.unique_id))
-            if self._options.unique_ids:
-                self._names = seen_names.names((str(message.unique_id) for message in messages), self.oldmail)
+            self._names.take((message.unique_id for message in messages), self.oldmail)
             for message in messages:
-                msgid = self._names.get(str(message.unique_id), message.unique_id)
-                self._listed_ids[msgid] = message.unique_id
+                msgid = self._names.name(message.unique_id)
                 self.msgnum_by_msgid[msgid] = message.number
                 self.msgid_by_msgnum[message.number] = msgid
                 self.msgsizes[msgid] = message.octets
         self.sorted_msgnum_msgid = sorted(self.msgid_by_msgnum.items())
-        self._forget_vanished()
+        self._names.forget_vanished(self.oldmail, self.msgsizes, self.timestamp)
         self._retrieved = self._octets = 0
         self._expect(0)
         self.gotmsglist = True
@@ -147,7 +143,7 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
         counts = {"retrieved": self._retrieved, "octets": self._octets}
         with errors_of_getmail():
             order = expected(coming, self.oldmail, self.app_options, **counts)
-            self._run.expect([self._listed_ids[msgid] for msgid in order])
+            self._run.expect([self._names.unique_id(msgid) for msgid in order])
             octets = sum(self.msgsizes[msgid] for msgid in order)
             self._progress.expect(self._retrieved + len(order), self._octets + octets)
 
@@ -158,15 +154,6 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
                 hint="Set unique_ids = false, or set delete_dup_msgids = true to delete the second one.",
             )
         self._run.delete_number(number)
-
-    def _forget_vanished(self) -> None:
-        """Drop entries of messages that left the server over 30 days ago, as getmail's own classes do."""
-        vanished = {name for name, seen_at in self.oldmail.items() if self.timestamp - seen_at > 30 * 86400}
-        vanished.difference_update(self.msgsizes)
-        if vanished:
-            vanished.difference_update(map(seen_names.short, self._names), map(seen_names.own, self._names))
-        for name in vanished:
-            del self.oldmail[name]
 
     def oldmail_exists(self, mailbox: None) -> bool:
         """Whether there is a seen-file. Without unique-ids, no message is recognised in the next session."""
@@ -183,7 +170,7 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
         number = self._getmsgnumbyid(msgid)
         try:
             with errors_of_getmail(refused=getmailRetrievalError):
-                message = message_from(self._run.fetch(self._listed_ids[msgid]))
+                message = message_from(self._run.fetch(self._names.unique_id(msgid)))
             if self._options.envelope_recipient:
                 message.recipient = self._recipient(message)
         except getmailRetrievalError:
@@ -196,16 +183,16 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
 
     def delivered(self, msgid: Any) -> None:
         """Remember a message, by its own name too if its short one is not enough."""
-        if own := seen_names.own(str(self._listed_ids[msgid])) if self._options.unique_ids else "":
+        if own := self._names.own_name(msgid):
             self.oldmail.setdefault(own, self.timestamp)
         super().delivered(msgid)
 
     def _getheaderbyid(self, msgid: Any) -> Any:
         with errors_of_getmail(refused=getmailRetrievalError):
-            return Message(fromstring=self._run.top(self._listed_ids[msgid]) or b"\n").content()
+            return Message(fromstring=self._run.top(self._names.unique_id(msgid)) or b"\n").content()
 
     def _flagmsgbyid(self, msgid: Any) -> bool:
-        self._run.delete(self._listed_ids[msgid])
+        self._run.delete(self._names.unique_id(msgid))
         return True
 
     _delmsgbyid = _flagmsgbyid  # its name before getmail6 6.19
@@ -225,9 +212,7 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
 
     def quit(self) -> None:
         """Write the seen-file, then delete and QUIT. If these fail, nothing is delivered twice."""
-        self._progress.close()
-        run, self.conn = self.conn, None
-        self._forget_doubtful(run)
+        run = self._end()
         RetrieverSkeleton.quit(self)
         if run is None:
             return
@@ -240,25 +225,21 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
             raise getmailOperationError(str(error)) from None
 
     def abort(self) -> None:
-        """End at once. Nothing is deleted on the server, but the seen-file is written.
-
-        getmail's own abort does not write it, and the next run delivers the same messages again.
-        """
-        self._progress.close()
-        run, self.conn = self.conn, None
-        self._forget_doubtful(run)
+        """End at once. Nothing is deleted, but unlike in getmail's own types, what was delivered is written down."""
+        run = self._end()
         if self.mailbox_selected is not False:
             self.write_oldmailfile(self.mailbox_selected)
         RetrieverSkeleton.abort(self)
         if run is not None:
             run.close()
 
-    def _forget_doubtful(self, run: Retrieval | None) -> None:
-        """Do not remember messages of which only the beginning was delivered: the next run would delete them."""
-        for unique_id in run.doubtful if run else ():
-            for name in (self._names.get(str(unique_id), unique_id), seen_names.own(str(unique_id))):
-                self.oldmail.pop(name, None)
-                self._RetrieverSkeleton__delivered.pop(name, None)  # getmail has no method for this
+    def _end(self) -> Retrieval | None:
+        """The run, which is over. If only the beginning of a message was delivered, the next run must not delete it."""
+        self._progress.close()
+        run, self.conn = self.conn, None
+        if run is not None:  # getmail has no method to forget that it has delivered something
+            self._names.forget(run.doubtful, self.oldmail, self._RetrieverSkeleton__delivered)
+        return run
 
     @property
     def _run(self) -> Retrieval:

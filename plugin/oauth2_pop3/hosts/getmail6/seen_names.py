@@ -8,9 +8,58 @@ which of them it was. getmail's own types do not know that line and leave it alo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Container, Iterable, MutableMapping
+from typing import Any
+
+from oauth2_pop3.pop3.outstanding import Id
 
 _BEFORE, _AFTER = "unique-id ", " ."  # no unique-id has a blank (RFC 1939 section 7), so no name is mistaken for these
+
+
+_VANISHED = 30 * 86400  # seconds after which a message that left the server is forgotten, as by getmail's own types
+
+
+class ListedNames:
+    """The names of the messages in the maildrop. Without unique-ids, a message's number is its name."""
+
+    def __init__(self) -> None:
+        self._names: dict[Id, Id] = {}
+        self._ids: dict[Id, Id] = {}
+
+    def take(self, ids: Iterable[Id], seen: MutableMapping[str, int]) -> None:
+        """Name these messages. seen: see names()."""
+        listed = list(ids)
+        self._names = {number: number for number in listed}
+        self._names.update(names((unique_id for unique_id in listed if isinstance(unique_id, str)), seen))
+        self._ids = {name: unique_id for unique_id, name in self._names.items()}
+
+    def name(self, unique_id: Id) -> Id:
+        """The name of a message, which getmail calls msgid."""
+        return self._names[unique_id]
+
+    def unique_id(self, name: Id) -> Id:
+        """The message's unique-id as the server has it, or its number."""
+        return self._ids[name]
+
+    def own_name(self, name: Id) -> str:
+        """The name that no other message has; "" if the short one is enough."""
+        return own(str(self._ids[name]))
+
+    def forget(self, unique_ids: Iterable[Id], *remembered: MutableMapping[Any, Any]) -> None:
+        """Take these messages out of what is remembered by name."""
+        for unique_id in unique_ids:
+            for names_of_it in remembered:
+                names_of_it.pop(self._names[unique_id], None)
+                names_of_it.pop(own(str(unique_id)), None)
+
+    def forget_vanished(self, seen: MutableMapping[str, int], there: Container[Id], now: int) -> None:
+        """Forget messages that left the server long ago. there: the names of those that are in the maildrop."""
+        vanished = {name for name, seen_at in seen.items() if now - seen_at > _VANISHED and name not in there}
+        if vanished:
+            for unique_id in map(str, self._names):
+                vanished -= {short(unique_id), own(unique_id)}
+        for name in vanished:
+            del seen[name]
 
 
 def short(unique_id: str) -> str:
