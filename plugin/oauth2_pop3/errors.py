@@ -17,6 +17,7 @@
     ├── NetworkError                       75  a temporary problem: cron tries again
     └── Pop3Error                          76  the POP3 server refused, or its response is wrong
         ├── AuthenticationRejected         77  the token was refused
+        ├── MessageRefused                 76  one message cannot be had; the others can
         ├── OutOfStep                      76  the server's responses no longer match our commands
         └── MaildropLocked                 75  the maildrop is in use, or was opened too recently
 
@@ -153,6 +154,10 @@ class AuthenticationRejected(Pop3Error):
     """The POP3 server refused the token (RFC 7628 section 3.2.3; -ERR [AUTH] of RFC 3206)."""
 
     exit_code = 77
+
+
+class MessageRefused(Pop3Error):
+    """The POP3 server does not give out one message, or not in a way that can be read. The others may still come."""
 
 
 class OutOfStep(Pop3Error):

@@ -1,156 +1,141 @@
-"""connection.Connection: a TLS connection that fails, in the handshake and after it."""
+"""pop3.Connection reads what a simple reader reads that goes line by line, wherever the network cuts the octets."""
 
 from __future__ import annotations
 
-import contextlib
 import socket
-import ssl
-import struct
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from oauth2_pop3.errors import NetworkError, OAuth2Pop3Error, Pop3Error
-from oauth2_pop3.net import tls
-from oauth2_pop3.pop3.connection import Connection
-from servers.certificates import Certificates
+from oauth2_pop3.errors import NetworkError, OutOfStep
+from oauth2_pop3.pop3 import connection
+from oauth2_pop3.pop3.connection import Connection, Silent
+from oauth2_pop3.pop3.socket import Socket
 
-Act = Callable[[socket.socket], None]
-
-
-@contextmanager
-def acting(act: Act) -> Iterator[int]:
-    """A server that does this with its one connection; its port."""
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def serve() -> None:
-        with contextlib.suppress(OSError):
-            connection, _ = listener.accept()
-            connection.settimeout(60)
-            with connection:
-                act(connection)
-
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    try:
-        yield listener.getsockname()[1]
-    finally:
-        listener.close()
-        thread.join(60)
+OCTETS = [b"\r", b"\n", b".", b"a", b"\r\n", b"\n.", b"\r\n.", b"\r\n..", b".\r", b"x" * 50, b"+OK\r\n"]
 
 
-def says(octets: bytes) -> Act:
-    """Answer the ClientHello so, and wait for the client to go."""
+class Pieces(socket.socket):
+    """Brings its octets in pieces, as the network may cut them, and then closes."""
 
-    def act(connection: socket.socket) -> None:
-        connection.recv(65536)
-        connection.sendall(octets)
-        connection.shutdown(socket.SHUT_WR)
-        while connection.recv(65536):
-            pass
+    pieces: tuple[bytes, ...] = ()
 
-    return act
-
-
-def alert(description: int) -> Act:
-    """A fatal alert (RFC 8446 section 6)."""
-    return says(struct.pack("!BHHBB", 21, 0x0303, 2, 2, description))
+    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
+        piece, rest = (self.pieces[0][: len(buffer)], self.pieces[0][len(buffer) :]) if self.pieces else (b"", b"")
+        self.pieces = ((rest,) if rest else ()) + self.pieces[1:]
+        buffer[: len(piece)] = piece
+        return len(piece)
 
 
-def close(connection: socket.socket) -> None:
-    connection.recv(65536)
+@pytest.fixture
+def pieces() -> Iterator[Pieces]:
+    with socket.create_server(("127.0.0.1", 0)) as listener, Pieces() as client:
+        client.connect(listener.getsockname())
+        yield client
 
 
-def reset(connection: socket.socket) -> None:
-    connection.recv(65536)
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+@pytest.fixture
+def small_buffer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So small that a response is handed on in many pieces."""
+    for name, octets in {"_BUFFER": 96, "_ROOM": 32, "_PIECE": 64}.items():
+        monkeypatch.setattr(connection, name, octets)
 
 
-def silence(connection: socket.socket) -> None:
-    while connection.recv(65536):
-        pass
+def line_by_line(octets: bytes) -> tuple[bytes, bytes] | None:
+    """The content of a multi-line response, and what follows it; None if it does not end."""
+    content = b""
+    while b"\n" in octets:
+        line, octets = octets.split(b"\n", 1)
+        if line in (b".", b".\r"):
+            return content, octets
+        content += line.removeprefix(b".") + b"\n"
+    return None
 
 
-@pytest.mark.parametrize(
-    ("act", "kind", "words"),
-    [
-        (close, NetworkError, "closed the connection"),
-        (reset, NetworkError, "reset by peer"),
-        (silence, NetworkError, "did not respond in time"),
-        (alert(80), NetworkError, "internal error"),
-        (says(b"+OK ready\r\n"), Pop3Error, "is not TLS"),
-        (says(b"HTTP/1.1 400 Bad Request\r\n\r\n"), Pop3Error, "is not TLS"),
-        (alert(40), Pop3Error, "ciphers"),
-        (alert(70), Pop3Error, "TLS versions"),
-        (alert(112), Pop3Error, "does not know this name"),
-    ],
-)
-def test_a_handshake_that_fails(act: Act, kind: type[OAuth2Pop3Error], words: str) -> None:
-    with acting(act) as port:
-        connection = Connection.open("127.0.0.1", port, timeout=0.5 if act is silence else 60)
-        with contextlib.closing(connection), pytest.raises(OAuth2Pop3Error) as caught:
-            connection.start_tls(tls.client_context(), "pop.example.org", ())
-    assert type(caught.value) is kind
-    assert words in caught.value.message
-    assert "pop.example.org" in caught.value.message
-    assert "not trusted" not in str(caught.value)
-    assert bool(caught.value.hint) is (kind is Pop3Error), "what to do next"
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(parts=st.lists(st.sampled_from(OCTETS), max_size=40), cuts=st.lists(st.integers(1, 30), max_size=12))
+def test_it_reads_as_one_that_goes_line_by_line(
+    small_buffer: None, pieces: Pieces, parts: list[bytes], cuts: list[int]
+) -> None:
+    sent = b"".join(parts)
+    response = b"+OK\n" + sent + b"\n.\r\nnext\n"
+    cut = []
+    for size in cuts:
+        cut.append(response[:size])
+        response = response[size:]
+    pieces.pieces = tuple(filter(None, [*cut, response]))
+    wire = Connection(Socket(pieces, 5), "test")
+    assert wire.line() == b"+OK"
+    received: list[bytes] = []
+    octets = wire.stream(received.append, 1 << 20)
+    content, after = line_by_line(sent + b"\n.\r\nnext\n") or (b"", b"")
+    assert b"".join(received) == content
+    assert octets == len(content)
+    assert not [piece for piece in received[:-1] if piece.endswith(b"\r")]
+    for line in after.split(b"\n")[:-1]:
+        if len(line) > 60:
+            break  # more than the small buffer holds
+        if line.strip():
+            assert wire.line() == line.rstrip(b"\r")
 
 
-def secured(certificates: Certificates, then: Act, **settings: object) -> Act:
-    def act(connection: socket.socket) -> None:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificates.pem(), certificates.key())
-        for name, value in settings.items():
-            setattr(context, name, value)
-        # Python's close() does not send TLS's own end.
-        with contextlib.suppress(ssl.SSLError), context.wrap_socket(connection, server_side=True) as with_tls:
-            then(with_tls)
-
-    return act
+@pytest.mark.parametrize("end", [b".\n", b".\r\n", b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r\n.\r\n", b"a\n..\n.\n"])
+def test_a_dot_alone_on_a_line_ends_a_response_whatever_ends_the_lines(pieces: Pieces, end: bytes) -> None:
+    expected = line_by_line(end)
+    for size in range(1, 7):
+        octets = b"+OK\n" + end + b"+OK next\n"
+        pieces.pieces = tuple(octets[at : at + size] for at in range(0, len(octets), size))
+        wire = Connection(Socket(pieces, 5), "test")
+        wire.line()
+        assert (wire.multiline(1000), wire.line()) == (expected and expected[0], b"+OK next")
 
 
-def started(certificates: Certificates, port: int) -> Connection:
-    connection = Connection.open("127.0.0.1", port, timeout=60)
-    connection.start_tls(tls.client_context(ca_certs=str(certificates.ca_file)), "localhost", ())
-    return connection
+@pytest.mark.parametrize("body", [b"\r.\r", b"a\r.\ra\r\n", b"a.\r\n", b". \r\n", b".\r\r\n"])
+def test_no_other_dot_does(pieces: Pieces, body: bytes) -> None:
+    pieces.pieces = (b"+OK\r\n" + body,)
+    wire = Connection(Socket(pieces, 5), "test")
+    wire.line()
+    with pytest.raises(NetworkError, match="closed"):
+        wire.multiline(1000)
 
 
-def test_tls_that_ends_without_its_own_end(certificates: Certificates) -> None:
-    """No close_notify: the connection broke, or somebody cut it."""
-    with (
-        acting(secured(certificates, lambda connection: connection.sendall(b"+OK ready\r\n+OK"))) as port,
-        contextlib.closing(started(certificates, port)) as connection,
-    ):
-        assert connection.line() == b"+OK ready"
-        with pytest.raises(NetworkError, match="closed the connection|broke"):
-            connection.line()
+def test_empty_lines_before_a_response_are_skipped_but_not_for_ever(pieces: Pieces) -> None:
+    pieces.pieces = (b"\r\n\n \r", b"\n+OK\r\n", *[b"\r\n" * 1000] * 100)
+    wire = Connection(Socket(pieces, 5), "test")
+    assert wire.line() == b"+OK"
+    with pytest.raises(OutOfStep, match="nothing but empty lines"):
+        wire.line()
 
 
-def test_a_record_that_is_damaged(certificates: Certificates) -> None:
-    def damaged(with_tls: socket.socket) -> None:
-        with_tls.recv(1)
-        with socket.socket(fileno=socket.dup(with_tls.fileno())) as plain:
-            plain.sendall(struct.pack("!BHH", 23, 0x0303, 32) + bytes(32))
-
-    with (
-        acting(secured(certificates, damaged)) as port,
-        contextlib.closing(started(certificates, port)) as connection,
-    ):
-        connection.send(b"CAPA")
-        with pytest.raises(NetworkError, match="broke") as caught:
-            connection.line()
-    assert "_ssl.c" not in caught.value.message
+def test_a_line_without_an_end(pieces: Pieces) -> None:
+    pieces.pieces = (b"x" * 70_000,)
+    with pytest.raises(OutOfStep, match="without an end"):
+        Connection(Socket(pieces, 5), "test").line()
 
 
-def test_a_server_that_wants_the_clients_certificate(certificates: Certificates) -> None:
-    """With TLS 1.3 it says so only after the handshake. The next run would meet the same."""
-    with (
-        acting(secured(certificates, silence, verify_mode=ssl.CERT_REQUIRED)) as port,
-        contextlib.closing(started(certificates, port)) as connection,
-        pytest.raises(Pop3Error, match="certificate of the client") as caught,
-    ):
-        connection.line()
-    assert "certfile" in caught.value.hint
+def test_a_shorter_wait_than_usual() -> None:
+    near, far = socket.socketpair()
+    with far, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Socket, "peer", ("test", 1))
+        wire = Connection(Socket(near, 60), "test")
+        with pytest.raises(Silent):
+            wire.line(within=0.01)
+        wire.close()
+
+
+def test_what_comes_unasked_is_taken_without_waiting() -> None:
+    near, far = socket.socketpair()
+    with far, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Socket, "peer", ("test", 1))
+        wire = Connection(Socket(near, 5), "test")
+        assert wire.unasked() == b""
+        far.send(b"\r\n\r\n")
+        assert wire.unasked() == b""
+        far.send(b"one\r\ntwo\r\nhalf")
+        assert [wire.unasked() for _ in range(4)] == [b"one", b"two", b"half", b""]
+        far.send(b"-ERR idle\r\n")
+        assert wire.unasked() == b"-ERR idle"
+        wire.close()

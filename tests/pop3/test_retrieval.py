@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from oauth2_pop3.errors import NetworkError, OutOfStep, Pop3Error
+from oauth2_pop3.errors import AuthenticationRejected, MessageRefused, NetworkError, OutOfStep, Pop3Error
 from oauth2_pop3.pop3.read_ahead import ReadAheadLimits
 from oauth2_pop3.pop3.retrieval import Retrieval
 from oauth2_pop3.pop3.session import Session
@@ -24,6 +24,7 @@ SILENCE = b"-"
 class Server:
     """A POP3 server that can be told, command by command, to respond differently.
 
+    deletes_always: a DELE counts whatever `other` responds to it.
     other: given session (from 1) and command line, bytes to send instead; b"" closes the connection.
     """
 
@@ -34,6 +35,7 @@ class Server:
         self.most_unread = 0
         self.other: Callable[[int, str], bytes | None] = lambda session, line: None
         self.sizes_lie = False
+        self.deletes_always = False
         self.timeout = 30.0
         self._sessions = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -72,6 +74,8 @@ class Server:
                 command = line.decode()
                 self.commands.append(command)
                 response = self.other(session, command)
+                if self.deletes_always and command.startswith("DELE"):
+                    marked.add(int(command[5:]))
                 if response is None:
                     response = self._response(command, listed, marked)
                 if not response:
@@ -104,10 +108,19 @@ class Server:
 
 @contextmanager
 def served(
-    count: int = 20, capabilities: str = "PIPELINING", read_ahead: int = 8, *, timeout: float = 30, **options: object
+    count: int = 20,
+    capabilities: str = "PIPELINING",
+    read_ahead: int = 8,
+    *,
+    timeout: float = 30,
+    equal: bool = False,
+    **options: object,
 ) -> Iterator[tuple[Server, Retrieval, list[str]]]:
-    """A server with messages, a run, and the unique-ids."""
-    messages = {f"uid-{n}": b"Subject: %d\r\n\r\n" % n + b".dot\r\n" * n for n in range(1, count + 1)}
+    """A server with messages, a run, and the unique-ids. equal: all messages have the same size."""
+    texts = [b"Subject: %d\r\n\r\n" % n + b".dot\r\n" * n for n in range(1, count + 1)]
+    if equal:
+        texts = [b"Subject: %3d\r\n\r\n" % n for n in range(1, count + 1)]
+    messages = {f"uid-{n}": text for n, text in enumerate(texts, 1)}
     server = Server(messages, capabilities)
     server.timeout = timeout
     options.setdefault("pauses", (0, 0, 0))
@@ -264,14 +277,72 @@ def test_the_numbers_of_the_next_session_are_others() -> None:
         assert list(server.messages) == ["uid-1", *order[3:], "uid-new"]
 
 
-def test_a_connection_that_drops_again_and_again() -> None:
+def test_a_message_at_which_the_connection_always_drops_does_not_stop_the_others() -> None:
     with served(20) as (server, run, order):
         server.other = lambda session, line: b"" if line == "RETR 5" else None
-        for unique_id in order[:4]:
-            run.fetch(unique_id)
-        with pytest.raises(NetworkError):
-            run.fetch(order[4])
-        assert server._sessions == 4
+        for unique_id in order:
+            if unique_id == "uid-5":
+                with pytest.raises(MessageRefused, match=r"message 5 \(unique-id uid-5\).*closed the connection"):
+                    run.fetch(unique_id)
+            else:
+                assert run.fetch(unique_id).content() == server.messages[unique_id]
+                run.delete(unique_id)
+        run.finish()
+        assert list(server.messages) == ["uid-5"]
+        assert server._sessions == 3
+
+
+@pytest.mark.parametrize("response", [b"", b"junk\r\n", b"+OK\r\na\r\n.\r\nb\r\n.\r\n", b"x" * 70_000])
+def test_a_server_on_which_no_message_can_be_read_is_given_up_soon(response: bytes) -> None:
+    with served(20, timeout=0.5 if response == b"junk\r\n" else 30) as (server, run, order):
+        server.other = lambda session, line: response if line.startswith("RETR") else None
+        refused = []
+        with pytest.raises((NetworkError, OutOfStep)):
+            for unique_id in order:
+                try:
+                    run.fetch(unique_id)
+                except MessageRefused:
+                    refused.append(unique_id)
+        assert refused == order[: len(refused)]
+        assert server._sessions <= 4
+
+
+def test_a_server_that_responds_to_no_retr_costs_three_timeouts() -> None:
+    with served(20, timeout=0.2) as (server, run, order):
+        server.other = lambda session, line: SILENCE if line.startswith("RETR") else None
+        with pytest.raises(MessageRefused, match="silent"):
+            run.fetch(order[0])
+        with pytest.raises(NetworkError, match="silent"):
+            run.fetch(order[1])
+        assert server._sessions == 3
+
+
+def test_a_silent_listing_costs_one_timeout() -> None:
+    with served(20, timeout=0.2) as (server, run, _):
+        server.other = lambda session, line: SILENCE if line == "UIDL" else None
+        with pytest.raises(NetworkError, match="silent"):
+            run.listing()
+        assert server._sessions == 1
+
+
+# Regression: the connection drops in reading ahead, no other can be had, and the next message is looked for in the old
+# one: IndexError, pop from an empty deque.
+@pytest.mark.parametrize("capabilities", ["PIPELINING", "UIDL"])
+def test_a_sign_in_that_is_refused_after_the_connection_dropped(capabilities: str) -> None:
+    with served(20, capabilities) as (server, run, order):
+        server.other = lambda session, line: b"" if session == 1 and line == "RETR 3" else None
+
+        def refuse() -> Session:
+            raise AuthenticationRejected("no")
+
+        run._connect = refuse
+        refused = 0
+        for unique_id in order:
+            try:
+                run.fetch(unique_id)
+            except (AuthenticationRejected, NetworkError):
+                refused += 1
+        assert refused >= 18
 
 
 def test_without_unique_ids_nothing_is_tried_again() -> None:
@@ -291,32 +362,115 @@ def test_a_token_that_ends_in_the_session() -> None:
         assert server._sessions == 2
 
 
-@pytest.mark.parametrize("kind", ["one too many", "one left out"])
-def test_a_server_out_of_step_is_found_out(kind: str) -> None:
-    """No message is delivered in place of another."""
-    with served(20, timeout=0.5) as (server, run, order):
-        whole = b"+OK here\r\n" + stuff_dots(server.messages["uid-6"]) + b".\r\n"
+@pytest.mark.parametrize("sizes", ["different", "equal", "wrong"])
+@pytest.mark.parametrize("capabilities", ["PIPELINING", "UIDL"])
+@pytest.mark.parametrize(
+    "kind", ["one too many", "one left out", "one status too many", "stray", "unstuffed", "no end"]
+)
+def test_a_server_out_of_step_costs_one_message_at_most(kind: str, capabilities: str, sizes: str) -> None:
+    """No message is delivered in place of another, and none but the one that cannot be read is missing."""
+    timeout = 0.5 if kind in ("one left out", "no end") else 30
+    with served(20, capabilities, timeout=timeout, equal=sizes == "equal") as (server, run, order):
+        server.sizes_lie = sizes == "wrong"
+        run.expect([str(message.unique_id) for message in run.listing()[0]])
+        number = 16 if sizes == "equal" else 6  # not among the first eight, which are checked in any case
+        odd = f"uid-{number}"
+        whole = b"+OK here\r\n" + stuff_dots(server.messages[odd]) + b".\r\n"
+        response = {
+            "one too many": whole * 2,
+            "one left out": SILENCE,
+            "one status too many": b"+OK\r\n" + whole,
+            "stray": whole + b"stray\r\n",
+            "unstuffed": b"+OK here\r\nSubject: 6\r\n.\r\n+OK rest\r\n.\r\n",
+            "no end": whole[:-3],
+        }[kind]
+        server.other = lambda session, line: response if line == f"RETR {number}" else None
+        sent, fetched = dict(server.messages), {}
+        for unique_id in order:
+            try:
+                fetched[unique_id] = run.fetch(unique_id).content()
+                run.delete(unique_id)
+            except MessageRefused as error:
+                assert f"(unique-id {odd})" in str(error)
+        run.finish()
+        if kind == "one status too many":  # it is taken for the first line of the message, as others take it
+            assert fetched.pop(odd, b"").endswith(sent.pop(odd))
+        if sizes == "wrong" and kind in ("one too many", "stray"):
+            sent.pop(odd)  # where sizes do not tell, it may have been the message that was not stuffed
+            fetched.pop(odd, None)
+        if kind in ("one left out", "unstuffed", "no end"):
+            del sent[odd]
+        assert fetched == sent
+        assert set(server.messages) <= {odd}
+
+
+def test_what_came_too_early_to_be_whole_is_not_deleted() -> None:
+    """The rest of a message comes only with the response to the next command, and sizes do not tell."""
+    with served(8, "UIDL") as (server, run, order):
+        server.sizes_lie = True
+        run.expect([str(message.unique_id) for message in run.listing()[0]])
+        rest = b"rest\r\n.\r\n"
 
         def other(session: int, line: str) -> bytes | None:
-            if kind == "one too many":
-                return whole * 2 if line == "RETR 6" else None
-            if line == "RETR 7":  # nothing came for 6, and now it comes for 7
-                return b"+OK here\r\n" + stuff_dots(server.messages["uid-7"]) + b".\r\n"
-            return SILENCE if line == "RETR 6" else None
+            if line == "RETR 5":
+                return b"+OK\r\n" + b".dot\r\n" * 16 + b".\r\n" + (rest if session > 1 else b"")
+            if line == "RETR 6" and session == 1:
+                return rest
+            return None
 
         server.other = other
-        fetched: list[bytes] = []
-        with pytest.raises((OutOfStep, NetworkError)):
-            fetched.extend(run.fetch(unique_id).content() for unique_id in order)
-        assert run.out_of_step or kind == "one left out"
-        assert fetched == list(server.messages.values())[: len(fetched)]
+        for unique_id in order:
+            run.fetch(unique_id)
+            run.delete(unique_id)
+        with pytest.raises(OutOfStep, match=r"message 5 \(unique-id uid-5\)"):
+            run.finish()
+        assert list(run.doubtful) == list(server.messages) == ["uid-5"]
 
 
-def test_more_than_was_asked_for() -> None:
-    with served(5, "UIDL") as (server, run, order):
-        server.other = lambda session, line: b"+OK a\r\n.\r\n+OK b\r\n.\r\n" if line == "RETR 2" else None
-        with pytest.raises(OutOfStep, match="sent something that was not asked for|responded"):
-            [run.fetch(unique_id) for unique_id in order]
+def test_a_message_much_larger_than_its_listed_size_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("oauth2_pop3.pop3.outstanding.SLACK", 200_000)
+    with served(20) as (server, run, order):
+        endless = b"+OK\r\n" + b"line\r\n" * 100_000
+        server.other = lambda session, line: endless if line == "RETR 6" else None
+        for unique_id in order:
+            if unique_id == "uid-6":
+                with pytest.raises(MessageRefused, match=r"message 6 .* more than 2\d{5} octets"):
+                    run.fetch(unique_id)
+            else:
+                assert run.fetch(unique_id).content() == server.messages[unique_id]
+
+
+@pytest.mark.parametrize("capabilities", ["PIPELINING", "UIDL"])
+@pytest.mark.parametrize(
+    ("response", "left"),
+    [
+        (b"+OK\r\n+OK\r\n", []),
+        (b"+OK\r\nstray\r\n", []),
+        (b"\r\n+OK\r\n", []),
+        (b"junk\r\n", ["uid-3"]),
+        (SILENCE, ["uid-3"]),
+        (b"", ["uid-3"]),
+        (b"-ERR no\r\n", ["uid-3"]),
+        (b"-ERR [SYS/TEMP] later\r\n", ["uid-3"]),
+    ],
+)
+def test_a_deletion_out_of_step_keeps_no_other_from_being_deleted(
+    response: bytes, left: list[str], capabilities: str
+) -> None:
+    timeout = 0.5 if response in (SILENCE, b"junk\r\n") else 30
+    with served(8, capabilities, timeout=timeout) as (server, run, order):
+        if not left:
+            server.deletes_always = True
+        server.other = lambda session, line: response if line == "DELE 3" else None
+        for unique_id in order:
+            run.fetch(unique_id)
+            run.delete(unique_id)
+        if left:
+            with pytest.raises(Pop3Error, match="1 of 8 messages were not deleted"):
+                run.finish()
+        else:
+            run.finish()
+        assert list(server.messages) == left
 
 
 def test_what_could_not_be_deleted_is_told_and_the_rest_is_deleted() -> None:

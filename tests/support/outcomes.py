@@ -59,7 +59,8 @@ class Ways:
     def run(self, way: str, server: ScriptedPop3, *, times: int = 1, **options: str) -> Outcome:
         """Fetch from the server by one of WAYS, `times` times in a row; the last run's outcome.
 
-        options: "getmail": lines of getmail's [options], such as delete = true.
+        options: "getmail": lines of getmail's [options], such as delete = true. "retriever": lines of its [retriever].
+        "timeout": seconds that the server may be silent; by default 10.
         """
         self._sign_in(server)
         return self._run(way, server, times, options)
@@ -123,7 +124,8 @@ provider = "scripted"
     @staticmethod
     def _by_getmail(home: Path, retriever: str, times: int, options: dict[str, str]) -> tuple[Completed, list[str]]:
         getmail = Getmail(home)
-        getmail.configure(f"{retriever}timeout = 10\n{options.get('retriever', '')}", options.get("getmail", ""))
+        timeout = options.get("timeout", "10")
+        getmail.configure(f"{retriever}timeout = {timeout}\n{options.get('retriever', '')}", options.get("getmail", ""))
         results = [getmail.run() for _ in range(times)]
         return results[-1], getmail.subjects()
 
@@ -185,7 +187,12 @@ provider = "scripted"
     ) -> tuple[Completed, list[str]]:
         mpop = Mpop(home)
         lines = ["account a", "host localhost", f"port {port}", f"user {ADDRESS}", "auth user", "tls off"]
-        lines += [f'passwordeval "echo {password}"', "timeout 20", options.get("mpop", "keep off"), "{delivery}"]
+        lines += [
+            f'passwordeval "echo {password}"',
+            f"timeout {options.get('timeout', '20')}",
+            options.get("mpop", "keep off"),
+            "{delivery}",
+        ]
         mpop.configure("\n".join(lines) + "\n")
         results = [mpop.run() for _ in range(times)]
         return results[-1], [message.subject for message in mpop.messages()]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from oauth2_pop3.errors import AuthenticationRejected, NetworkError, Pop3Error, one_line
 from oauth2_pop3.pop3 import refusals, sasl
 from oauth2_pop3.pop3.connection import Connection
-from oauth2_pop3.pop3.responses import text_of
+from oauth2_pop3.pop3.responses import is_success, text_of
 
 INITIAL_RESPONSE_LIMIT = 255
 """Octets of a whole command line with CRLF (RFC 2449 section 4), also of AUTH with an initial response (RFC 5034)."""
@@ -33,7 +33,7 @@ class Authentication:
         """
         initial = self._initial_response(user, access_token)
         response, challenge = self._exchange(initial, one_line=one_line)
-        if response.startswith(b"+OK"):
+        if is_success(response):
             if challenge is None:
                 return
             raise Pop3Error(f"the POP3 server {self._wire.host} first refused the token and then accepted it")
@@ -93,4 +93,4 @@ class Authentication:
 
 def _is_challenge(line: bytes) -> bool:
     """Whether it is a continuation (RFC 5034 section 4) and not a success. hMailServer's "+ERR" is neither."""
-    return line.startswith(b"+") and not line.startswith((b"+OK", b"+ERR"))
+    return line.startswith(b"+") and not is_success(line) and not line.startswith(b"+ERR")

@@ -6,26 +6,35 @@ nothing. One block may hold many responses, and one response may fill many block
 
 from __future__ import annotations
 
+import math
+import re
 import socket
 import ssl
-import time
 from collections.abc import Callable
 
-from oauth2_pop3.errors import ConfigError, NetworkError, Pop3Error
+from oauth2_pop3.errors import ConfigError, NetworkError, OutOfStep, Pop3Error
 from oauth2_pop3.net import tls
+from oauth2_pop3.pop3.pace import Pace
 from oauth2_pop3.pop3.socket import Socket, Wait, wait
 
 LINE_LIMIT = 65536
 """Octets of a response line. RFC 2449 allows 512."""
 MULTILINE_LIMIT = 2 << 30
 """Octets of a multi-line response. No message is larger."""
+COLLECTED_LIMIT = 64 << 20
+"""Octets of a multi-line response that is not a message: the UIDL of 800,000 messages with the longest unique-ids."""
 
 _BUFFER = 262144
 _ROOM = 65536  # octets of free space at the end; if there is less, what is unread moves to the front
 _PIECE = _BUFFER - _ROOM  # octets of a response that are handed on before the rest has come
-_LEAST_PER_TIMEOUT = 1024  # octets in each `timeout` seconds; a slower server has stalled
-_END = b"\r\n.\r\n"
-_CR, _DOT = b"\r."
+_END = re.compile(rb"\n\.\r?\n")  # many servers and messages have LF for CRLF; other clients split lines at LF too
+_STUFFED = re.compile(rb"\n\.")
+_END_LENGTH = 4  # octets, at most
+_CR = 0x0D
+
+
+class Silent(NetworkError):
+    """The server has sent nothing for as long as it may stay silent."""
 
 
 class Connection:
@@ -72,18 +81,31 @@ class Connection:
         """Whether something has come that nobody has read yet."""
         return self._start < self._end
 
+    def unasked(self) -> bytes:
+        """Take a line that has come before anything was sent for it; b"" if there is none. Empty lines are skipped."""
+        while not self.has_ended() and self.has_more:
+            end = self._buffer.find(b"\n", self._start, self._end)
+            whole = end >= 0
+            line = bytes(self._view[self._start : end if whole else self._end]).strip()
+            if not whole and b"-ERR".startswith(line[:4]):
+                return self.line() if line else b""  # the rest of the server's last words is on its way
+            self._start = end + 1 if whole else self._end
+            if line:
+                return line
+        return b""
+
     def has_ended(self) -> bool:
         """Whether the server has closed the connection, as far as can be told without waiting."""
         if self.has_more:
             return False
         try:
-            octet = self._socket.at_once()
+            octets = self._socket.at_once(_PIECE)
         except OSError:
             return True
-        if octet:
-            self._buffer[:1] = octet
-            self._start, self._end = 0, 1
-        return octet == b""
+        if octets:
+            self._start, self._end = 0, len(octets)
+            self._view[: self._end] = octets
+        return octets == b""
 
     def start_tls(self, context: ssl.SSLContext, name: str, fingerprints: tuple[str, ...]) -> None:
         """Start TLS. The certificate must have the name and, if any are given, one of the SHA-256 fingerprints."""
@@ -110,24 +132,34 @@ class Connection:
             raise self._broken(error) from error
         self._in_step = True
 
-    def line(self) -> bytes:
-        """Read a line and return it without its line end."""
+    def line(self, *, within: float = math.inf) -> bytes:
+        """Read the first line of a response and return it without its line end. Empty lines before it are skipped.
+
+        within: seconds the server may stay silent, if they are fewer than usual.
+        Raises OutOfStep for a line without an end.
+        """
         self._step()
-        pace = _Pace(self._socket.timeout)
-        searched = self._start
-        while (end := self._buffer.find(b"\n", searched, self._end)) < 0:
-            waiting = self._end - self._start
-            if waiting > LINE_LIMIT:
-                raise Pop3Error(f"the POP3 server {self.host} sent a line without an end")
-            self._fill(pace)
-            searched = self._start + waiting
-        line = bytes(self._view[self._start : end]).rstrip(b"\r")
-        self._start = end + 1
+        pace, octets = Pace(min(within, self._socket.timeout)), 0
+        while True:
+            searched = self._start
+            while (end := self._buffer.find(b"\n", searched, self._end)) < 0:
+                waiting = self._end - self._start
+                if waiting > LINE_LIMIT:
+                    raise OutOfStep(f"the POP3 server {self.host} sent a line without an end")
+                self._fill(pace)
+                searched = self._start + waiting
+            line = bytes(self._view[self._start : end]).rstrip(b"\r")
+            octets += end + 1 - self._start
+            self._start = end + 1
+            if line and not line.isspace():
+                break
+            if octets > LINE_LIMIT:
+                raise OutOfStep(f"the POP3 server {self.host} sent nothing but empty lines")
         self._in_step = True
         return line
 
     def multiline(self, limit: int) -> bytes:
-        """Read the lines after +OK, up to the line with a single dot; returns them with CRLF, and dots unstuffed."""
+        """Read the lines after +OK, up to the line with a single dot; returns them with dots unstuffed."""
         pieces: list[bytes] = []
         self.stream(pieces.append, limit)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
@@ -135,49 +167,47 @@ class Connection:
     def stream(self, write: Callable[[bytes], object], limit: int) -> int:
         """Read a multi-line response as multiline() does, but give it to `write` in pieces. Returns its octets.
 
-        No piece ends between CR and LF. A response that is not large comes in one piece.
+        It follows the line that line() has read. No piece ends between CR and LF. A response that is not large comes
+        in one piece. Raises OutOfStep for more than `limit` octets.
         """
         self._step()
-        pace = _Pace(self._socket.timeout)
-        while self._end - self._start < 3:  # the shortest possible response is ".\r\n"
-            self._fill(pace)
-        if self._buffer.startswith(_END[2:], self._start, self._end):
-            self._start += 3
-            self._in_step = True
-            return 0
-        if self._buffer[self._start] == _DOT:
-            self._start += 1
-        octets, searched = 0, self._start
-        while (end := self._buffer.find(_END, searched, self._end)) < 0:
+        pace = Pace(self._socket.timeout)
+        self._start -= 1  # the LF of the line before: the response may be empty, or begin with a dot
+        octets, before, searched = 0, 1, self._start
+        while (end := _END.search(self._buffer, searched, self._end)) is None:
             waiting = self._end - self._start
             if octets + waiting > limit:
-                raise Pop3Error(f"the POP3 server {self.host} sent a response of more than {limit} octets")
+                raise OutOfStep(f"the POP3 server {self.host} sent a response of more than {limit} octets")
             if waiting >= _PIECE:
-                octets += self._hand_on(write, self._border())
-                waiting = self._end - self._start
-            searched = self._start + max(0, waiting - len(_END) + 1)
-            before = self._start
+                octets += self._hand_on(write, before, self._border())
+                before, waiting = 0, self._end - self._start
+            searched = max(0, waiting - _END_LENGTH + 1)
             self._fill(pace)
-            searched += self._start - before
-        octets += self._hand_on(write, end + 2)
-        self._start = end + len(_END)
+            searched += self._start
+        octets += self._hand_on(write, before, end.start() + 1)
+        self._start = end.end()
         self._in_step = True
         return octets
 
     def _border(self) -> int:
         """How far the buffer can be handed on: what may turn out to be the end, or a stuffed dot, stays."""
-        border = self._end - len(_END) + 1
-        if self._buffer[border - 1] == _CR:
-            return border - 1
-        return border - 2 if self._buffer[border - 2 : border] == b"\r\n" else border
+        border = self._buffer.rfind(b"\n", self._end - _END_LENGTH + 1, self._end)
+        if border < 0:
+            border = self._end
+        return border - 1 if self._buffer[border - 1] == _CR else border
 
-    def _hand_on(self, write: Callable[[bytes], object], end: int) -> int:
-        piece = bytes(self._view[self._start : end]).replace(b"\r\n.", b"\r\n")
+    def _hand_on(self, write: Callable[[bytes], object], before: int, end: int) -> int:
+        """Hand on what is unread up to `end`, but for the `before` octets that are not the response's own."""
+        piece = bytes(self._view[self._start : end])
+        if _STUFFED.search(piece):  # half the time of replacing nothing
+            piece = piece.replace(b"\n.", b"\n")
+        piece = piece[before:]
         self._start = end
-        write(piece)
+        if piece:
+            write(piece)
         return len(piece)
 
-    def _fill(self, pace: _Pace) -> None:
+    def _fill(self, pace: Pace) -> None:
         """Read a block into the buffer."""
         if self._start == self._end:
             self._start = self._end = 0
@@ -186,11 +216,9 @@ class Connection:
             self._view[:waiting] = self._view[self._start : self._end]
             self._start, self._end = 0, waiting
         try:
-            octets = self._socket.receive_into(self._view[self._end :])
+            octets = self._socket.receive_into(self._view[self._end :], pace.seconds)
         except TimeoutError:
-            raise NetworkError(
-                f"the POP3 server {self.host} was silent for {self._socket.timeout:.0f} seconds"
-            ) from None
+            raise Silent(f"the POP3 server {self.host} was silent for {pace.seconds:.0f} seconds") from None
         except OSError as error:
             raise self._broken(error) from error
         if not octets:
@@ -215,25 +243,6 @@ class Connection:
         if not self._in_step:
             raise NetworkError(f"the connection to {self.host} was left in the middle of a response")
         self._in_step = False
-
-
-class _Pace:
-    """Notices a server that sends octet by octet: the timeout of a single read does not."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._began = time.monotonic()
-        self._received = 0
-
-    def keeps_up(self, octets: int) -> bool:
-        """Count what came; False if the last `seconds` brought less than _LEAST_PER_TIMEOUT."""
-        self._received += octets
-        now = time.monotonic()
-        if now - self._began <= self._seconds:
-            return True
-        enough = self._received >= _LEAST_PER_TIMEOUT
-        self._began, self._received = now, 0
-        return enough
 
 
 def _reason(error: OSError) -> str:

@@ -7,6 +7,16 @@ import re
 from oauth2_pop3.errors import one_line
 
 
+def is_success(line: bytes) -> bool:
+    """Whether it is +OK. RFC 1939 wants capitals, but some servers write it otherwise, and other clients take it."""
+    return line[:3].upper() == b"+OK"
+
+
+def is_refusal(line: bytes) -> bool:
+    """Whether it is -ERR."""
+    return line[:4].upper() == b"-ERR"
+
+
 def response_code(line: bytes) -> str:
     """The code in brackets after -ERR, in capitals, without its lower levels and arguments; "" if there is none."""
     found = re.match(rb"[-+]ERR[\s:]*\[([^]\s]*)", line, re.IGNORECASE)
@@ -23,17 +33,3 @@ def capabilities_of(lines: bytes) -> dict[str, tuple[str, ...]]:
     """The capabilities that CAPA lists (RFC 2449 section 5): their names in capitals, and their arguments."""
     words = (line.split() for line in lines.decode("ascii", "replace").splitlines())
     return {name.upper(): tuple(arguments) for name, *arguments in filter(None, words)}
-
-
-def number_of(text: str, least: int = 1) -> int:
-    """A number as RFC 1939 writes it. Raises ValueError."""
-    if not (text.isascii() and text.isdecimal()) or int(text) < least:
-        raise ValueError(text)
-    return int(text)
-
-
-def unique_id_of(text: str) -> str:
-    """A unique-id. RFC 1939 section 7 allows 0x21 to 0x7E; other printable text is accepted. Raises ValueError."""
-    if not text or not text.isprintable():
-        raise ValueError(text)
-    return text

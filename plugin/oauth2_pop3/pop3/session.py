@@ -5,22 +5,23 @@ dialogue.py, one level down, matches responses to commands; connection.py, below
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
 
-from oauth2_pop3.errors import AuthenticationRejected, OutOfStep, Pop3Error
+from oauth2_pop3.errors import AuthenticationRejected, NetworkError, OutOfStep, Pop3Error
 from oauth2_pop3.pop3.authentication import Authentication
-from oauth2_pop3.pop3.connection import LINE_LIMIT, Connection
+from oauth2_pop3.pop3.connection import COLLECTED_LIMIT, LINE_LIMIT, Connection
 from oauth2_pop3.pop3.dialogue import Command, Dialogue
+from oauth2_pop3.pop3.listing import Listing, octets_of, unique_id_of
 from oauth2_pop3.pop3.refusals import response_error
-from oauth2_pop3.pop3.responses import capabilities_of, number_of, text_of, unique_id_of
+from oauth2_pop3.pop3.responses import capabilities_of, is_refusal, is_success, text_of
 from oauth2_pop3.pop3.socket import Wait, wait
 
-Item = TypeVar("Item")
-_LIST, _UIDL = Command("LIST", multiline=True), Command("UIDL", multiline=True)
+_STAT = re.compile("([0-9]{1,18}) +([0-9]{1,18})(?![^ ])")
 
 
 class Session:
@@ -38,6 +39,7 @@ class Session:
         self.dialogue = Dialogue(wire)
         self._wire = wire
         self._capa_refused = b""
+        self._careful = False
 
     @property
     def peer(self) -> tuple[str, int]:
@@ -71,7 +73,7 @@ class Session:
         try:
             if context is not None and not starttls:
                 wire.start_tls(context, name, fingerprints)
-            session.dialogue.expect_ok("the greeting", wire.line())
+            session.dialogue.expect_ok("the greeting", session._greeting(port))
             session.capabilities = session.capa()
             if context is not None and starttls:
                 if "STLS" not in session.capabilities:
@@ -104,14 +106,25 @@ class Session:
         """Hand over the socket, and what has come that nobody has read. This object cannot be used afterwards."""
         return self._wire.release()
 
+    def _greeting(self, port: int) -> bytes:
+        line = self._wire.line()
+        if not is_success(line) and not is_refusal(line):
+            raise Pop3Error(
+                f"the server at {self.host}:{port} does not speak POP3, its greeting is {text_of(line)!r}",
+                hint="Check server and port; POP3 with TLS usually has port 995.",
+            )
+        return line
+
     def capa(self) -> dict[str, tuple[str, ...]]:
         """Ask for the capabilities (RFC 2449 section 5), by name in capitals; {} if the server does not know CAPA."""
+        command = Command("CAPA", multiline=True, limit=LINE_LIMIT, skips=True)
         self._wire.send(b"CAPA")
-        if not (line := self._wire.line()).startswith(b"+OK"):
+        line = self.dialogue.first_line(command)
+        if not is_success(line):
             self._capa_refused = line
             return {}
         known = capabilities_of(self._wire.multiline(LINE_LIMIT))
-        self.dialogue.pipelining = "PIPELINING" in known
+        self.dialogue.pipelining = "PIPELINING" in known and not self._careful
         return known
 
     def _raise_what_passes(self) -> None:
@@ -131,37 +144,80 @@ class Session:
     def _authentication(self, mechanism: str, port: int) -> Authentication:
         return Authentication(self._wire, mechanism, port)
 
-    def command(self, line: str) -> str:
+    def take_care(self) -> None:
+        """For a server that gets out of step: from now on one command at a time, and stray lines are skipped.
+
+        They are skipped before responses that speak for themselves, or that cannot do any harm if they are mistaken.
+        """
+        self._careful = True
+        self.dialogue.pipelining = False
+
+    def retrieval(self, number: int, limit: int) -> Command:
+        """The command for a whole message. limit: octets that are read at most."""
+        return Command(f"RETR {number}", multiline=True, limit=limit, skips=self._careful)
+
+    def command(self, line: str, *, skips: bool = False) -> str:
         """Send a command and return the text after +OK."""
-        command = Command(line)
+        command = Command(line, skips=skips)
         self.dialogue.send(command)
         return self.dialogue.response(command)
 
     def stat(self) -> tuple[int, int]:
         """The number of messages, and their octets together."""
-        text = self.command("STAT")
+        return self._count(self.command("STAT"))
+
+    def check(self, sent: Command | None = None) -> None:
+        """Find out by a STAT whether the responses still match the commands. Raises OutOfStep.
+
+        sent: the STAT, if it was sent already. STAT has the one response that no other command and no message has.
+        """
+        command = sent or Command("STAT")
+        if sent is None:
+            self.dialogue.send(command)
         try:
-            count, octets = (number_of(word, least=0) for word in text.split()[:2])
-        except ValueError:
-            raise OutOfStep(f"the POP3 server {self.host} responded to STAT with {text!r}") from None
-        return count, octets
+            text = self.dialogue.response(command)
+        except (AuthenticationRejected, OutOfStep):
+            raise
+        except (Pop3Error, NetworkError) as error:
+            if isinstance(error, NetworkError) and not error.response_code:
+                raise
+            return  # refused, but that is a response to it
+        self._count(text)
+
+    def _count(self, text: str) -> tuple[int, int]:
+        found = _STAT.match(text)
+        if found is None:
+            raise OutOfStep(f"the POP3 server {self.host} responded to STAT with {text!r}")
+        return int(found[1]), int(found[2])
 
     def sizes(self) -> dict[int, int]:
         """The octets of every message, by its number (LIST)."""
-        return self._sizes(self._lines("LIST"))
+        listing = self._listing_of_sizes()
+        self._ask(self._collecting("LIST", skips=self._careful), listing.write)
+        return listing.end()
 
     def listings(self) -> tuple[dict[int, int], dict[int, str]]:
         """The octets (LIST) and the unique-ids (UIDL, RFC 1939 section 7) of every message, by its number."""
-        sizes, unique_ids = (self._read_lines(command) for command in self.dialogue.exchange([_LIST, _UIDL]))
-        return self._sizes(sizes), self._unique_ids(unique_ids)
+        sizes = self._listing_of_sizes()
+        hint = "If its unique-ids cannot be used, set unique_ids = false."
+        unique_ids = Listing("UIDL", self.host, unique_id_of, hint)
+        commands = [self._collecting(line, skips=self._careful) for line in ("LIST", "UIDL")]
+        for command, write in zip(self.dialogue.exchange(commands), (sizes.write, unique_ids.write), strict=True):
+            self.dialogue.response(command, write)
+        return sizes.end(), unique_ids.end()
+
+    def _listing_of_sizes(self) -> Listing[int]:
+        return Listing("LIST", self.host, octets_of)
 
     def top(self, number: int, lines: int = 0) -> bytes:
         """A message's header and the first lines of its body."""
-        return self._lines(f"TOP {number} {lines}")
+        pieces: list[bytes] = []
+        self._ask(self._collecting(f"TOP {number} {lines}"), pieces.append)
+        return b"".join(pieces)
 
     def delete(self, number: int) -> None:
         """Mark a message. Only quit() deletes it (RFC 1939 section 6)."""
-        self.command(f"DELE {number}")
+        self.command(f"DELE {number}", skips=self._careful)
 
     def delete_all(self, numbers: Iterable[int]) -> dict[int, Pop3Error]:
         """Mark messages, many at once if the server allows it. Returns the numbers it refused, and why."""
@@ -171,7 +227,7 @@ class Session:
         for number, command in zip(ordered, self.dialogue.exchange(commands), strict=True):
             try:
                 self.dialogue.response(command)
-            except AuthenticationRejected:
+            except (AuthenticationRejected, OutOfStep):
                 raise
             except Pop3Error as error:
                 refused[number] = error
@@ -180,7 +236,7 @@ class Session:
     def quit(self) -> None:
         """Delete what was marked, and close. Raises Pop3Error if the server could not delete all of it."""
         try:
-            self.command("QUIT")
+            self.command("QUIT", skips=True)
         finally:
             self.close()
 
@@ -191,33 +247,10 @@ class Session:
         finally:
             self.close()
 
-    # -- reading responses
+    @staticmethod
+    def _collecting(line: str, *, skips: bool = False) -> Command:
+        return Command(line, multiline=True, limit=COLLECTED_LIMIT, skips=skips)
 
-    def _lines(self, line: str) -> bytes:
-        command = Command(line, multiline=True)
+    def _ask(self, command: Command, write: Callable[[bytes], object]) -> None:
         self.dialogue.send(command)
-        return self._read_lines(command)
-
-    def _read_lines(self, command: Command) -> bytes:
-        pieces: list[bytes] = []
-        self.dialogue.response(command, pieces.append)
-        return b"".join(pieces)
-
-    def _sizes(self, lines: bytes) -> dict[int, int]:
-        return self._listing("LIST", lines, lambda text: number_of(text.split()[0], least=0))
-
-    def _unique_ids(self, lines: bytes) -> dict[int, str]:
-        return self._listing("UIDL", lines, unique_id_of)
-
-    def _listing(self, command: str, lines: bytes, convert: Callable[[str], Item]) -> dict[int, Item]:
-        found: dict[int, Item] = {}
-        for line in lines.splitlines():
-            try:
-                number, value = line.decode("utf-8", "backslashreplace").split(None, 1)
-                found[number_of(number)] = convert(value.strip())
-            except ValueError:
-                raise Pop3Error(
-                    f"the POP3 server {self.host} responded to {command} with {text_of(line)!r}",
-                    hint="If its unique-ids cannot be used, set unique_ids = false." if command == "UIDL" else "",
-                ) from None
-        return found
+        self.dialogue.response(command, write)

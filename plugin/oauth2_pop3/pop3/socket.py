@@ -73,19 +73,22 @@ class Socket:
         self._patiently(secured.do_handshake, select.POLLIN)
         return secured.getpeercert(binary_form=True) or b""
 
-    def receive_into(self, space: memoryview) -> int:
-        """Read what is there, and wait until something is; returns the number of octets, 0 at the end."""
-        return self._patiently(partial(self._socket.recv_into, space), select.POLLIN)
+    def receive_into(self, space: memoryview, seconds: float | None = None) -> int:
+        """Read what is there, and wait until something is; returns the number of octets, 0 at the end.
+
+        seconds: how long to wait, if not `timeout`.
+        """
+        return self._patiently(partial(self._socket.recv_into, space), select.POLLIN, seconds)
 
     def send(self, data: bytes) -> None:
         """Send all the data."""
         while data:
             data = data[self._patiently(partial(self._socket.send, data), select.POLLOUT) :]
 
-    def at_once(self) -> bytes | None:
-        """An octet if one is there already, b"" at the end; None if it would have to be waited for."""
+    def at_once(self, most: int = 1) -> bytes | None:
+        """At most so many octets that are there already, b"" at the end; None if they would have to be waited for."""
         try:
-            return self._socket.recv(1)
+            return self._socket.recv(most)
         except (BlockingIOError, ssl.SSLWantReadError):
             return None
 
@@ -103,9 +106,9 @@ class Socket:
         """Close the socket."""
         self._socket.close()
 
-    def _patiently(self, call: Callable[[], Result], event: int) -> Result:
+    def _patiently(self, call: Callable[[], Result], event: int, seconds: float | None = None) -> Result:
         """Call until it succeeds, and wait in between for the event, or for the other one if TLS needs that first."""
-        deadline = time.monotonic() + self.timeout
+        deadline = time.monotonic() + (self.timeout if seconds is None else seconds)
         while True:
             try:
                 return call()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import mmap
+import re
 import tempfile
 from collections.abc import Callable
 from typing import IO
 
 from oauth2_pop3.errors import OAuth2Pop3Error
+from oauth2_pop3.pop3.responses import is_refusal, is_success
 
 IN_MEMORY = 1 << 20
 """Octets of the largest message that is held in memory. A larger one is held only in a file."""
@@ -19,11 +22,13 @@ class Spool:
     watch: is called after each piece with the octets so far.
     octets: how many octets have come, as the server sent them.
     has_bare_cr: with line_feeds, whether there was a CR without LF.
+    begins_like_a_response: whether the first line is one with which a server responds. No message begins so.
     """
 
     def __init__(self, *, line_feeds: bool = False, watch: Callable[[int], object] | None = None) -> None:
         self.octets = 0
         self.has_bare_cr = False
+        self.begins_like_a_response = False
         self._line_feeds = line_feeds
         self._watch = watch or _ignore
         self._pieces: list[bytes] = []
@@ -31,6 +36,8 @@ class Spool:
 
     def write(self, piece: bytes) -> None:
         """Take a piece. Raises OAuth2Pop3Error if the disk has no room for it."""
+        if not self.octets:
+            self.begins_like_a_response = is_success(piece) or is_refusal(piece)
         self.octets += len(piece)
         self._watch(self.octets)
         if self._line_feeds:
@@ -63,6 +70,15 @@ class Spool:
         if self._file is not None:
             self._file.seek(0)
         return self._file
+
+    def contains(self, pattern: re.Pattern[bytes]) -> bool:
+        """Whether the pattern is found anywhere in the message."""
+        file = self.file()
+        if file is None:
+            return pattern.search(b"".join(self._pieces)) is not None
+        file.flush()
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as octets:
+            return pattern.search(octets) is not None
 
     def content(self) -> bytes:
         """The whole message."""

@@ -10,10 +10,8 @@ from getmailcore.exceptions import getmailCredentialError, getmailError, getmail
 from oauth2_pop3.errors import (
     AuthenticationRejected,
     AuthorizationRequired,
-    NetworkError,
+    MessageRefused,
     OAuth2Pop3Error,
-    OutOfStep,
-    Pop3Error,
     TokenNotFound,
     one_line,
 )
@@ -21,14 +19,12 @@ from oauth2_pop3.errors import (
 
 @contextlib.contextmanager
 def errors_of_getmail(refused: Callable[[str], Exception] = getmailOperationError) -> Iterator[None]:
-    """Raise getmail's errors, each with one line. refused: the one for a command that the server refuses with -ERR."""
+    """Raise getmail's errors, each with one line. refused: the one for a message that cannot be had."""
     try:
         yield
     except (AuthenticationRejected, AuthorizationRequired, TokenNotFound) as error:
         raise getmailCredentialError(str(error)) from None
-    except (NetworkError, OutOfStep) as error:
-        raise getmailOperationError(str(error)) from None
-    except Pop3Error as error:
+    except MessageRefused as error:
         raise refused(str(error)) from None
     except OAuth2Pop3Error as error:
         raise getmailOperationError(str(error)) from None

@@ -17,7 +17,7 @@ from oauth2_pop3.errors import ConfigError
 from oauth2_pop3.pop3.dialogue import WINDOW
 from oauth2_pop3.pop3.maildrop import MaildropServer
 from oauth2_pop3.pop3.read_ahead import ReadAheadLimits
-from oauth2_pop3.pop3.retrieval import PAUSES
+from oauth2_pop3.pop3.reconnection import PAUSES
 from oauth2_pop3.providers.provider import MECHANISMS, Provider
 
 _LONGEST_PAUSE = 3600

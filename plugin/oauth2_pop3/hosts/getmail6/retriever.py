@@ -25,6 +25,7 @@ from oauth2_pop3.hosts.getmail6.message import message_from
 from oauth2_pop3.hosts.getmail6.options import Options, read_options
 from oauth2_pop3.hosts.getmail6.order import expected
 from oauth2_pop3.hosts.getmail6.progress import Progress
+from oauth2_pop3.hosts.getmail6.seen_names import ListedNames
 from oauth2_pop3.pop3.maildrop import MaildropServer, open_maildrop
 from oauth2_pop3.pop3.read_ahead import ReadAheadLimits
 from oauth2_pop3.pop3.retrieval import Retrieval
@@ -68,6 +69,7 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
         """Connect and sign in."""
         self.mailboxes = (None,)  # POP3 has only one
         self._progress = Progress(self.log, str(self.conf.get("username")))
+        self._names = ListedNames()
         with errors_of_getmail():
             self._options = read_options(self.conf)
             for name in self._options.superfluous:
@@ -87,8 +89,6 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
             lambda: self._open(server),
             read_ahead=ReadAheadLimits(self._options.read_ahead).for_provider(self._account.provider),
             unique_ids=self._options.unique_ids,
-            # getmail's seen-file has no slashes: they once had a meaning there.
-            identify=lambda unique_id: unique_id.replace("/", "-"),
             line_feeds=True,
             watch=lambda octets: self._progress.advance(self._retrieved, self._octets + octets),
             tell=self._tell,
@@ -125,12 +125,14 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
             messages, repeated = self._run.listing()
             for message in repeated:
                 self._duplicate(message.number, str(message.unique_id))
+            self._names.take((message.unique_id for message in messages), self.oldmail)
             for message in messages:
-                self.msgnum_by_msgid[message.unique_id] = message.number
-                self.msgid_by_msgnum[message.number] = message.unique_id
-                self.msgsizes[message.unique_id] = message.octets
+                msgid = self._names.name(message.unique_id)
+                self.msgnum_by_msgid[msgid] = message.number
+                self.msgid_by_msgnum[message.number] = msgid
+                self.msgsizes[msgid] = message.octets
         self.sorted_msgnum_msgid = sorted(self.msgid_by_msgnum.items())
-        self._forget_vanished()
+        self._names.forget_vanished(self.oldmail, self.msgsizes, self.timestamp)
         self._retrieved = self._octets = 0
         self._expect(0)
         self.gotmsglist = True
@@ -141,7 +143,7 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
         counts = {"retrieved": self._retrieved, "octets": self._octets}
         with errors_of_getmail():
             order = expected(coming, self.oldmail, self.app_options, **counts)
-            self._run.expect(order)
+            self._run.expect([self._names.unique_id(msgid) for msgid in order])
             octets = sum(self.msgsizes[msgid] for msgid in order)
             self._progress.expect(self._retrieved + len(order), self._octets + octets)
 
@@ -152,12 +154,6 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
                 hint="Set unique_ids = false, or set delete_dup_msgids = true to delete the second one.",
             )
         self._run.delete_number(number)
-
-    def _forget_vanished(self) -> None:
-        """Drop entries of messages that left the server over 30 days ago, as getmail's own classes do."""
-        for unique_id, seen_at in list(self.oldmail.items()):
-            if unique_id not in self.msgsizes and self.timestamp - seen_at > 30 * 86400:
-                del self.oldmail[unique_id]
 
     def oldmail_exists(self, mailbox: None) -> bool:
         """Whether there is a seen-file. Without unique-ids, no message is recognised in the next session."""
@@ -174,7 +170,7 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
         number = self._getmsgnumbyid(msgid)
         try:
             with errors_of_getmail(refused=getmailRetrievalError):
-                message = message_from(self._run.fetch(msgid))
+                message = message_from(self._run.fetch(self._names.unique_id(msgid)))
             if self._options.envelope_recipient:
                 message.recipient = self._recipient(message)
         except getmailRetrievalError:
@@ -185,12 +181,18 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
         self._progress.advance(self._retrieved, self._octets)
         return message
 
+    def delivered(self, msgid: Any) -> None:
+        """Remember a message, by its own name too if its short one is not enough."""
+        if own := self._names.own_name(msgid):
+            self.oldmail.setdefault(own, self.timestamp)
+        super().delivered(msgid)
+
     def _getheaderbyid(self, msgid: Any) -> Any:
         with errors_of_getmail(refused=getmailRetrievalError):
-            return Message(fromstring=self._run.top(msgid) or b"\n").content()
+            return Message(fromstring=self._run.top(self._names.unique_id(msgid)) or b"\n").content()
 
     def _flagmsgbyid(self, msgid: Any) -> bool:
-        self._run.delete(msgid)
+        self._run.delete(self._names.unique_id(msgid))
         return True
 
     _delmsgbyid = _flagmsgbyid  # its name before getmail6 6.19
@@ -210,31 +212,34 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
 
     def quit(self) -> None:
         """Write the seen-file, then delete and QUIT. If these fail, nothing is delivered twice."""
-        self._progress.close()
+        run = self._end()
         RetrieverSkeleton.quit(self)
-        run, self.conn = self.conn, None
         if run is None:
             return
         try:
             run.finish()
         except OAuth2Pop3Error as error:
             # getmail itself would not report an error here.
-            self.log.error(f"{self}: messages may not have been deleted: {error}\n")
+            what = "" if run.doubtful else "messages may not have been deleted: "
+            self.log.error(f"{self}: {what}{error}\n")
             raise getmailOperationError(str(error)) from None
 
     def abort(self) -> None:
-        """End at once. Nothing is deleted on the server, but the seen-file is written.
-
-        getmail's own abort does not write it, and the next run delivers the same messages again. That is right only if
-        the responses no longer match the commands, so that something else may have been delivered.
-        """
-        self._progress.close()
-        run, self.conn = self.conn, None
-        if self.mailbox_selected is not False and not (run and run.out_of_step):
+        """End at once. Nothing is deleted, but unlike in getmail's own types, what was delivered is written down."""
+        run = self._end()
+        if self.mailbox_selected is not False:
             self.write_oldmailfile(self.mailbox_selected)
         RetrieverSkeleton.abort(self)
         if run is not None:
             run.close()
+
+    def _end(self) -> Retrieval | None:
+        """The run, which is over. If only the beginning of a message was delivered, the next run must not delete it."""
+        self._progress.close()
+        run, self.conn = self.conn, None
+        if run is not None:  # getmail has no method to forget that it has delivered something
+            self._names.forget(run.doubtful, self.oldmail, self._RetrieverSkeleton__delivered)
+        return run
 
     @property
     def _run(self) -> Retrieval:

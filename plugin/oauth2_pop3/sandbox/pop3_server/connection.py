@@ -135,5 +135,5 @@ class Pop3Connection(StreamRequestHandler):
 
 
 def stuff_dots(content: bytes) -> bytes:
-    """Double each dot that begins a line (RFC 1939 section 3)."""
-    return (b"\r\n" + content).replace(b"\r\n.", b"\r\n..")[2:]
+    """Double each dot that begins a line (RFC 1939 section 3), also after a bare LF: most clients split lines there."""
+    return (b"\n" + content).replace(b"\n.", b"\n..")[1:]
