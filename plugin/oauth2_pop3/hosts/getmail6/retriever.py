@@ -9,22 +9,24 @@ the next rc file. Only this folder uses getmailcore.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 from getmailcore._retrieverbases import POP3RetrieverBase, RetrieverSkeleton
 from getmailcore.baseclasses import ConfDirectory, ConfInstance, ConfItem, ConfPassword
 from getmailcore.exceptions import getmailOperationError, getmailRetrievalError
 from getmailcore.message import Message
-from getmailcore.utilities import address_no_brackets, localhostname
+from getmailcore.utilities import localhostname
 
 from oauth2_pop3.accounts import access
 from oauth2_pop3.accounts.account import load_account
 from oauth2_pop3.errors import AuthenticationRejected, OAuth2Pop3Error, Pop3Error
 from oauth2_pop3.hosts.getmail6.errors import errors_of_getmail
-from oauth2_pop3.hosts.getmail6.message import message_from
+from oauth2_pop3.hosts.getmail6.message import message_from, recipient_of
 from oauth2_pop3.hosts.getmail6.options import Options, read_options
 from oauth2_pop3.hosts.getmail6.order import expected
 from oauth2_pop3.hosts.getmail6.progress import Progress
+from oauth2_pop3.hosts.getmail6.seen_messages import SeenMessages
 from oauth2_pop3.pop3.maildrop import MaildropServer, open_maildrop
 from oauth2_pop3.pop3.read_ahead import ReadAheadLimits
 from oauth2_pop3.pop3.retrieval import Retrieval
@@ -42,6 +44,7 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
     """POP3 with OAuth 2.0. options.py lists the options."""
 
     received_from: str | None = None
+    _seen: SeenMessages | None = None  # stays None without unique-ids: no message is recognised in the next session
     received_with = "POP3-SSL"
     received_by = localhostname()
     _confitems: ClassVar[tuple[Any, ...]] = (
@@ -71,12 +74,14 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
         with errors_of_getmail():
             self._options = read_options(self.conf)
             for name in self._options.superfluous:
-                self.log.warning(f"{self}: {name} has no effect with type = oauth2-pop3; remove it from the file\n")
+                self._warn(f"{name} has no effect with type = oauth2-pop3; remove it from the file")
             self._account = load_account(self._options.account)
             server = self._options.maildrop_server(self._account.provider)
             # The name of the seen-file is made of these three. If they stay the same, getmail keeps using the file.
             self.conf.update(server=server.host, port=server.port, timeout=self._options.timeout)
             RetrieverSkeleton.initialize(self, options)
+            if self._options.unique_ids:
+                self._seen = SeenMessages(Path(self.oldmail_filename), options, self._warn)
             self.conn: Retrieval | None = self._retrieval(server)
             self.received_with = "POP3" if server.allow_insecure_loopback else "POP3-SSL"
             self.remoteaddr = "{}:{}".format(*self.conn.session.peer)
@@ -94,6 +99,9 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
             tell=self._tell,
             pauses=self._options.reconnect_pauses,
         )
+
+    def _warn(self, text: str) -> None:
+        self.log.warning(f"{self}: {text}\n")
 
     def _tell(self, text: str) -> None:
         self._progress.clear()  # a command of the user's may ask something before we are connected again
@@ -125,12 +133,13 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
             messages, repeated = self._run.listing()
             for message in repeated:
                 self._duplicate(message.number, str(message.unique_id))
+            if self._seen:
+                messages = self._seen.recall(self.oldmail, messages, self.timestamp, self._run.delete)
             for message in messages:
                 self.msgnum_by_msgid[message.unique_id] = message.number
                 self.msgid_by_msgnum[message.number] = message.unique_id
                 self.msgsizes[message.unique_id] = message.octets
         self.sorted_msgnum_msgid = sorted(self.msgid_by_msgnum.items())
-        self._forget_vanished()
         self._retrieved = self._octets = 0
         self._expect(0)
         self.gotmsglist = True
@@ -153,20 +162,23 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
             )
         self._run.delete_number(number)
 
-    def _forget_vanished(self) -> None:
-        """Drop entries of messages that left the server over 30 days ago, as getmail's own classes do."""
-        for unique_id, seen_at in list(self.oldmail.items()):
-            if unique_id not in self.msgsizes and self.timestamp - seen_at > 30 * 86400:
-                del self.oldmail[unique_id]
-
     def oldmail_exists(self, mailbox: None) -> bool:
-        """Whether there is a seen-file. Without unique-ids, no message is recognised in the next session."""
-        return self._options.unique_ids and bool(super().oldmail_exists(mailbox))
+        """Whether there is a seen-file to read."""
+        return self._seen is not None and bool(super().oldmail_exists(mailbox))
 
-    def write_oldmailfile(self, mailbox: None) -> None:
-        """Write the seen-file, unless there are no unique-ids."""
-        if self._options.unique_ids:
-            super().write_oldmailfile(mailbox)
+    def write_oldmailfile(self, mailbox: None) -> None:  # noqa: ARG002
+        """Write the seen-file."""
+        if self._seen:
+            self._seen.write(self.oldmail)
+
+    def delivered(self, msgid: Any) -> None:
+        """Write down at once that a message was delivered, or dropped by a filter."""
+        self.oldmail.setdefault(msgid, self.timestamp)
+        if self._seen:
+            with errors_of_getmail():
+                self._seen.delivered(msgid, self.timestamp, self.msgsizes[msgid])
+            if self.app_options.get("to_oldmail_on_each_mail"):
+                self._seen.write(self.oldmail)
 
     # -- one message
 
@@ -174,9 +186,11 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
         number = self._getmsgnumbyid(msgid)
         try:
             with errors_of_getmail(refused=getmailRetrievalError):
+                if self._seen:
+                    self._seen.expect_delivery()
                 message = message_from(self._run.fetch(msgid))
             if self._options.envelope_recipient:
-                message.recipient = self._recipient(message)
+                message.recipient = recipient_of(message, *self._options.envelope_field)
         except getmailRetrievalError:
             self._expect(number)  # getmail does not count it, so its limits may be reached later
             raise
@@ -195,17 +209,6 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
 
     _delmsgbyid = _flagmsgbyid  # its name before getmail6 6.19
 
-    def _recipient(self, message: Any) -> str:
-        """The envelope's recipient, from the header field in which the server records it (multidrop)."""
-        name, place = self._options.envelope_field
-        values = [value.strip() for field, value in message.headers() if field.lower() == name]
-        if place > len(values):
-            raise getmailRetrievalError(
-                f"the message has no field {self._options.envelope_recipient}, which would name its recipient; "
-                "it stays on the server"
-            )
-        return str(address_no_brackets(values[place - 1]))
-
     # -- the end
 
     def quit(self) -> None:
@@ -213,14 +216,18 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
         self._progress.close()
         RetrieverSkeleton.quit(self)
         run, self.conn = self.conn, None
-        if run is None:
-            return
         try:
-            run.finish()
+            if run:
+                run.finish()
+                if self._seen:
+                    self._seen.finish()
         except OAuth2Pop3Error as error:
             # getmail itself would not report an error here.
             self.log.error(f"{self}: messages may not have been deleted: {error}\n")
             raise getmailOperationError(str(error)) from None
+        finally:
+            if self._seen:
+                self._seen.close()
 
     def abort(self) -> None:
         """End at once. Nothing is deleted on the server, but the seen-file is written.

@@ -1,0 +1,165 @@
+"""What getmail has seen of a maildrop: its own seen-file, and beside it the journal of the run."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from oauth2_pop3.errors import StateError, StateLocked
+from oauth2_pop3.files.private_file import quoted
+from oauth2_pop3.hosts.getmail6.delivered_journal import Delivered, DeliveredJournal
+from oauth2_pop3.pop3.outstanding import Id, Listed
+
+VANISHED_AGE = 30 * 86400
+"""Seconds for which a message that has left the server stays in the seen-file, as with getmail's own types."""
+_UNFIT = frozenset("\0\r\n")
+"""What a unique-id in the seen-file cannot have: the rest of it would be read as another one."""
+
+
+class SeenMessages:
+    """The memory of one maildrop.
+
+    path: of the seen-file.
+    options: getmail's own.
+    warn: is called with a sentence when something cannot be written and the run goes on.
+    """
+
+    def __init__(self, path: Path, options: Mapping[str, Any], warn: Callable[[str], object]) -> None:
+        self._path = path
+        self._options = options
+        self._warn = warn
+        self._journal = DeliveredJournal(path.with_name(f"{path.name}.journal"))
+        self._seen_file_is_complete = True
+        self._gave_up = False
+
+    def recall(
+        self, seen: dict[str, int], messages: list[Listed], now: int, delete: Callable[[Id], object]
+    ) -> list[Listed]:
+        """Complete what is `seen`, and the seen-file, by what earlier runs delivered before they were killed.
+
+        Returns the messages for getmail. Those that such a run was going to delete are deleted, and not among them if
+        getmail would deliver them again, as it does with read_all. Raises StateError.
+
+        seen: what is in the seen-file. Entries of messages that left the server over 30 days ago are dropped, as
+        getmail's own classes do. now: seconds since the epoch.
+        """
+        records = self._journal.read()
+        missing = {record.unique_id: record.seen_at for record in records if record.unique_id not in seen}
+        if missing:
+            seen.update(missing)
+            self.write(seen)
+        there = {message.unique_id for message in messages}
+        for unique_id in [name for name, at in seen.items() if now - at > VANISHED_AGE and name not in there]:
+            del seen[unique_id]
+        if not self._options.get("read_all") or self._options.get("only_oldmail_file"):
+            return messages
+        owed = {(record.unique_id, record.octets) for record in records if record.octets is not None}
+        rest = []
+        for message in messages:
+            if (message.unique_id, message.octets) in owed and self._is_deleted(message.octets):
+                delete(message.unique_id)
+            else:
+                rest.append(message)
+        return rest
+
+    def expect_delivery(self) -> None:
+        """Make sure that the next delivery can be written down. Raises StateError: then nothing must be delivered."""
+        self._do(self._journal.open)
+
+    def delivered(self, unique_id: str, seen_at: int, octets: int) -> None:
+        """Write down that a message was delivered. Raises StateError: then nothing more must be delivered."""
+        self._seen_file_is_complete = False
+        record = Delivered(unique_id, seen_at, octets if self._is_deleted(octets) else None)
+        self._do(lambda: self._journal.append(record))
+
+    def _do(self, step: Callable[[], None]) -> None:
+        """Use the journal. If it cannot be written, only runs that delete what they deliver can do without."""
+        if self._gave_up:
+            return
+        try:
+            step()
+        except StateLocked:
+            raise
+        except StateError as error:
+            if not self._options.get("delete"):
+                raise
+            self._gave_up = True
+            self._journal.close()
+            self._warn(f"{error}; if this run is killed, the next one delivers the same messages again")
+
+    def _is_deleted(self, octets: int) -> bool:
+        """Whether getmail deletes a message of this size once it is delivered."""
+        return bool(self._options.get("delete")) or 0 < int(self._options.get("delete_bigger_than") or 0) < octets
+
+    def write(self, seen: Mapping[str, int]) -> None:
+        """Write the seen-file. If that fails, the journal stays, and the next run completes the file."""
+        self._seen_file_is_complete = False
+        try:
+            write_seen_file(self._path, seen)
+            self._seen_file_is_complete = True
+        except OSError as error:
+            directory = quoted(str(self._path.parent))
+            self._warn(
+                f"cannot write {self._path}: {error.strerror}. Check the free space and the permissions: "
+                f"df {directory}; ls -ld {directory}"
+            )
+
+    def finish(self) -> None:
+        """Remove the journal, because what it says is in the seen-file and has been deleted on the server."""
+        if not self._seen_file_is_complete:
+            return self.close()
+        try:
+            self._journal.remove()
+        except StateError as error:
+            self._warn(str(error))
+
+    def close(self) -> None:
+        """Leave the journal to the next run."""
+        self._journal.close()
+
+
+def write_seen_file(path: Path, seen: Mapping[str, int]) -> None:
+    """Replace getmail's seen-file in one rename, in getmail's own format and encoding. Raises OSError.
+
+    getmail's own code renames the new file also when it was interrupted in the middle of writing it: SIGTERM or
+    Ctrl-C could cost the memory of all messages.
+    """
+    target = Path(os.path.realpath(path))  # as getmail: a symbolic link stays one
+    _remove_leftovers(target)
+    temporary = Path(f"{target}.tmp.{os.getpid()}")
+    lines = (f"{unique_id}\0{seen_at}\n" for unique_id, seen_at in seen.items() if _UNFIT.isdisjoint(unique_id))
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        with open(descriptor, "w", errors="backslashreplace") as file:  # noqa: PTH123
+            file.write("".join(lines))
+            file.flush()
+            os.fsync(descriptor)
+        temporary.replace(target)
+    except BaseException:  # a signal too
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _remove_leftovers(target: Path) -> None:
+    """Remove what writers of the seen-file left behind when they were killed, or getmail's own types."""
+    for path in target.parent.glob(f"{glob.escape(target.name)}.tmp.*"):
+        number = path.name.rpartition(".")[2]
+        if number.isascii() and number.isdecimal() and not _is_another_process(int(number)):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def _is_another_process(number: int) -> bool:
+    if number == os.getpid():
+        return False
+    try:
+        os.kill(number, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # another user's
+        pass
+    return True
