@@ -32,7 +32,8 @@ class SeenMessages:
         self._path = path
         self._options = options
         self._warn = warn
-        self._journal = DeliveredJournal(path.with_name(f"{path.name}.journal"))
+        # No seen-file has such a name, and getmail takes no file whose name begins with a dot for an rc file.
+        self._journal = DeliveredJournal(path.with_name(f".{path.name}.journal"))
         self._seen_file_is_complete = True
         self._gave_up = False
 
