@@ -55,7 +55,7 @@ class DeliveredJournal:
         self._torn = False  # whether the last line may lack its end
 
     def read(self) -> list[Delivered]:
-        """What earlier runs have left behind. A line that was not written to its end is left out."""
+        """What earlier runs have left behind. What was not written to its end is left out."""
         found = read_regular(str(self._path), StateError, follow_links=False, limit=_LIMIT)
         if found is None:
             return []
@@ -176,8 +176,7 @@ class DeliveredJournal:
 
 
 def _records(content: bytes) -> Iterator[Delivered]:
-    *lines, _torn = content.split(b"\n")
-    for line in lines:
+    for line in content.split(b"\n"):
         try:
             unique_id, seen_at, octets = json.loads(line)
         except (ValueError, TypeError, RecursionError):

@@ -1,0 +1,146 @@
+"""Kills of a program that delivers mail, at random moments, and what they cost: messages lost, and messages doubled."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+_MESSAGE_ID = re.compile(rb"^Message-ID: *(\S+)", re.IGNORECASE | re.MULTILINE)
+
+
+class Host(Protocol):
+    """A program that is run again and again on one maildrop of a known number of messages."""
+
+    @property
+    def command(self) -> list[str]:
+        """What runs it once."""
+
+    @property
+    def delivered(self) -> Path:
+        """The directory in which each message becomes a file."""
+
+    def fill(self) -> int:
+        """Forget everything, fill the maildrop; return the number of messages."""
+
+    def remains(self) -> str:
+        """What is wrong after the last run besides the messages, or ""."""
+
+
+@dataclass
+class Tally:
+    """What the kills of one row did. most: the messages that one kill doubled, at most."""
+
+    name: str
+    kills: Counter[str] = field(default_factory=Counter)
+    rounds: int = 0
+    lost: int = 0
+    doubled: int = 0
+    most: int = 0
+    remains: list[str] = field(default_factory=list)
+
+    def row(self) -> str:
+        signals = " ".join(f"{name} {count}" for name, count in sorted(self.kills.items()))
+        wrong = "; ".join(sorted(set(self.remains))) or "-"
+        total = self.kills.total()
+        return f"| {self.name} | {total} ({signals}) | {self.lost} | {self.doubled} | {self.most} | {wrong} |"
+
+
+HEAD = """\
+| | kills | lost | doubled | doubled by one kill, at most | left behind |
+|---|---|---|---|---|---|"""
+
+
+def message_ids(directory: Path) -> Counter[bytes]:
+    """The Message-IDs of what was delivered, and how often each was."""
+    found: Counter[bytes] = Counter()
+    for path in directory.iterdir():
+        match = _MESSAGE_ID.search(path.read_bytes())
+        found[match[1] if match else path.name.encode()] += 1
+    return found
+
+
+def doubled(ids: Counter[bytes]) -> int:
+    return ids.total() - len(ids)
+
+
+def one_round(host: Host, tally: Tally, signals: Sequence[signal.Signals], kills: int) -> None:
+    """Fill the maildrop, kill the program up to this many times, and let it run to its end."""
+    number = host.fill()
+    tally.rounds += 1
+    before = Counter[bytes]()
+    for _ in range(kills):
+        which = random.choice(signals)
+        coming = random.randint(0, max(1, number - len(before)))
+        if run_and_kill(host.command, host.delivered, coming, which, group=random.random() < 0.3):
+            tally.kills[which.name.removeprefix("SIG")] += 1
+        before = _count(host, tally, before)
+    last = run_to_its_end(host.command)
+    ids = _count(host, tally, before)
+    tally.lost += number - len(ids)
+    tally.doubled += doubled(ids)
+    if remains := host.remains() or last:
+        tally.remains.append(remains)
+
+
+def _count(host: Host, tally: Tally, before: Counter[bytes]) -> Counter[bytes]:
+    ids = message_ids(host.delivered)
+    tally.most = max(tally.most, doubled(ids) - doubled(before))
+    return ids
+
+
+def run_and_kill(command: list[str], delivered: Path, more: int, which: signal.Signals, *, group: bool) -> bool:
+    """Start it, and send it a signal soon after it has delivered so many more messages.
+
+    Returns whether it was still running. group: the signal goes to its children too.
+    """
+    before = len(os.listdir(delivered))
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    while process.poll() is None and len(os.listdir(delivered)) < before + more:
+        time.sleep(0.001)
+    time.sleep(random.uniform(0, 0.02 if more else 0.4))
+    running = process.poll() is None
+    if running:
+        with suppress(ProcessLookupError):
+            (os.killpg if group else os.kill)(process.pid, which)
+    process.wait(120)
+    return running
+
+
+def run_to_its_end(command: list[str]) -> str:
+    """Return what it says if it fails, or ""."""
+    for _ in range(3):  # the session of the one that was killed may still have the maildrop
+        result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=180)
+        if result.returncode in (0, 1):  # fetchmail's 1: there was no new mail
+            return ""
+        time.sleep(1)
+    return f"exit code {result.returncode}: {(result.stderr or result.stdout).strip().splitlines()[-1:]}"
+
+
+def report(tallies: Iterable[Tally]) -> None:
+    print(HEAD)
+    for tally in tallies:
+        print(tally.row(), flush=True)
+
+
+def until_enough(tally: Tally, kills: int, step: Callable[[], None]) -> None:
+    """Repeat a step until there were so many kills; say on standard error how it goes."""
+    while tally.kills.total() < kills:
+        step()
+        print(tally.row(), file=sys.stderr, flush=True)
