@@ -17,14 +17,14 @@ if sys.path[:1] == [os.path.dirname(os.path.realpath(__file__))]:
 
 import argparse
 import random
-import signal
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from chaos.kills import Tally, one_round, report, until_enough
+from chaos.kills import Tally, one_round, report, send, until_enough
 from chaos.surroundings import Surroundings, surroundings
 from servers.faulty_path import FaultyPath
 from support.product import Getmail
@@ -45,6 +45,7 @@ class GetmailHost:
     getmail: Getmail
     address: str
     deletes: bool
+    signals: list[str]
 
     @property
     def command(self) -> list[str]:
@@ -60,6 +61,9 @@ class GetmailHost:
         self.around.dovecot.add_messages(self.address, MESSAGES, size=3000)
         return MESSAGES
 
+    def strike(self, process: subprocess.Popen[bytes]) -> str:
+        return send(process, self.signals)
+
     def remains(self) -> str:
         if (left := self.around.dovecot.count(self.address)) != (0 if self.deletes else MESSAGES):
             return f"{left} on the server"
@@ -68,11 +72,11 @@ class GetmailHost:
 
 
 def rows(
-    around: Surroundings, ports: dict[bool, int], kills: int, stock: int
+    around: Surroundings, ports: dict[bool, int], options: argparse.Namespace
 ) -> Iterator[tuple[Tally, int, GetmailHost]]:
     """Each row of the table, how many kills it is to have, and its getmail."""
     for ours in (True, False):
-        for mode, options in MODES.items():
+        for mode, lines in MODES.items():
             for pipelining in (True, False):
                 name = f"{'ours' if ours else 'stock'}, {mode}{'' if pipelining else ', no PIPELINING'}"
                 address = f"{name.replace(', ', '.').replace(' ', '-').lower()}@example.org"
@@ -84,9 +88,10 @@ def rows(
                 retriever = f"type = {kind}\nserver = localhost\nport = {ports[pipelining]}\nusername = {address}\n"
                 getmail.configure(retriever + password)
                 rc = getmail.directory / "getmailrc"
-                rc.write_text(rc.read_text().replace("read_all = false", options))
-                if count := kills if ours else stock if pipelining else 0:  # getmail's own types know no PIPELINING
-                    yield Tally(name), count, GetmailHost(around, getmail, address, "delete = true" in options)
+                rc.write_text(rc.read_text().replace("read_all = false", lines))
+                host = GetmailHost(around, getmail, address, "delete = true" in lines, options.signals)
+                if ours or pipelining:  # getmail's own types know no PIPELINING
+                    yield Tally(name), options.kills if ours else options.stock, host
 
 
 def main() -> None:
@@ -97,16 +102,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=None, metavar="N")
     options = parser.parse_args()
     random.seed(options.seed)
-    signals = [signal.Signals[f"SIG{name}"] for name in options.signals]
     tallies = []
     with surroundings() as around, ExitStack() as stack:
         path = stack.enter_context(FaultyPath(around.certificates, around.dovecot, pipelining=False))
         ports = {True: around.dovecot.pop3s_port, False: path.port}
-        plan = list(rows(around, ports, options.kills, options.stock))
+        plan = list(rows(around, ports, options))
         around.sign_in(*(host.address for tally, _, host in plan if tally.name.startswith("ours")))
         for tally, count, host in plan:
             tallies.append(tally)
-            until_enough(tally, count, partial(one_round, host, tally, signals, 4))
+            until_enough(tally, count, partial(one_round, host, tally, 4))
         report(tallies)
 
 

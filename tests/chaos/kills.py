@@ -33,6 +33,9 @@ class Host(Protocol):
     def fill(self) -> int:
         """Forget everything, fill the maildrop; return the number of messages."""
 
+    def strike(self, process: subprocess.Popen[bytes]) -> str:
+        """Kill it, or something that it depends on; return the word for that in the table."""
+
     def remains(self) -> str:
         """What is wrong after the last run besides the messages, or ""."""
 
@@ -53,12 +56,13 @@ class Tally:
         signals = " ".join(f"{name} {count}" for name, count in sorted(self.kills.items()))
         wrong = "; ".join(sorted(set(self.remains))) or "-"
         total = self.kills.total()
-        return f"| {self.name} | {total} ({signals}) | {self.lost} | {self.doubled} | {self.most} | {wrong} |"
+        mean = f"{self.doubled / total:.1f}" if total else "-"
+        return f"| {self.name} | {total} ({signals}) | {self.lost} | {self.doubled} | {mean} | {self.most} | {wrong} |"
 
 
 HEAD = """\
-| | kills | lost | doubled | doubled by one kill, at most | left behind |
-|---|---|---|---|---|---|"""
+| | kills | lost | doubled | by one kill | by one kill, at most | wrong at the end |
+|---|---|---|---|---|---|---|"""
 
 
 def message_ids(directory: Path) -> Counter[bytes]:
@@ -74,16 +78,14 @@ def doubled(ids: Counter[bytes]) -> int:
     return ids.total() - len(ids)
 
 
-def one_round(host: Host, tally: Tally, signals: Sequence[signal.Signals], kills: int) -> None:
+def one_round(host: Host, tally: Tally, kills: int) -> None:
     """Fill the maildrop, kill the program up to this many times, and let it run to its end."""
     number = host.fill()
     tally.rounds += 1
     before = Counter[bytes]()
     for _ in range(kills):
-        which = random.choice(signals)
-        coming = random.randint(0, max(1, number - len(before)))
-        if run_and_kill(host.command, host.delivered, coming, which, group=random.random() < 0.3):
-            tally.kills[which.name.removeprefix("SIG")] += 1
+        if word := run_and_kill(host, random.randint(0, max(1, number - len(before)))):
+            tally.kills[word] += 1
         before = _count(host, tally, before)
     last = run_to_its_end(host.command)
     ids = _count(host, tally, before)
@@ -99,28 +101,30 @@ def _count(host: Host, tally: Tally, before: Counter[bytes]) -> Counter[bytes]:
     return ids
 
 
-def run_and_kill(command: list[str], delivered: Path, more: int, which: signal.Signals, *, group: bool) -> bool:
-    """Start it, and send it a signal soon after it has delivered so many more messages.
-
-    Returns whether it was still running. group: the signal goes to its children too.
-    """
-    before = len(os.listdir(delivered))
+def run_and_kill(host: Host, more: int) -> str:
+    """Start it, and kill it soon after it has delivered so many more messages. Returns "" if it had ended by then."""
+    before = len(os.listdir(host.delivered))
     process = subprocess.Popen(
-        command,
+        host.command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    while process.poll() is None and len(os.listdir(delivered)) < before + more:
+    while process.poll() is None and len(os.listdir(host.delivered)) < before + more:
         time.sleep(0.001)
     time.sleep(random.uniform(0, 0.02 if more else 0.4))
-    running = process.poll() is None
-    if running:
-        with suppress(ProcessLookupError):
-            (os.killpg if group else os.kill)(process.pid, which)
+    word = host.strike(process) if process.poll() is None else ""
     process.wait(120)
-    return running
+    return word
+
+
+def send(process: subprocess.Popen[bytes], signals: Sequence[str]) -> str:
+    """Send it one of these signals, and now and then to its children too; return its name."""
+    name = random.choice(signals)
+    with suppress(ProcessLookupError):
+        (os.killpg if random.random() < 0.3 else os.kill)(process.pid, signal.Signals[f"SIG{name}"])
+    return name
 
 
 def run_to_its_end(command: list[str]) -> str:
