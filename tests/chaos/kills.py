@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-_MESSAGE_ID = re.compile(rb"^Message-ID: *(\S+)", re.IGNORECASE | re.MULTILINE)
+_MESSAGE_ID = re.compile(rb"^Message-ID: *(\S+)\r?\n", re.IGNORECASE | re.MULTILINE)
 
 
 class Host(Protocol):
@@ -42,7 +42,10 @@ class Host(Protocol):
 
 @dataclass
 class Tally:
-    """What the kills of one row did. most: the messages that one kill doubled, at most."""
+    """What the kills of one row did.
+
+    most: the messages that one kill doubled, at most. torn: files that do not even have a whole header.
+    """
 
     name: str
     kills: Counter[str] = field(default_factory=Counter)
@@ -50,11 +53,13 @@ class Tally:
     lost: int = 0
     doubled: int = 0
     most: int = 0
+    torn: int = 0
     remains: list[str] = field(default_factory=list)
 
     def row(self) -> str:
         signals = " ".join(f"{name} {count}" for name, count in sorted(self.kills.items()))
-        wrong = "; ".join(sorted(set(self.remains))) or "-"
+        torn = [f"{self.torn} torn"] if self.torn else []
+        wrong = "; ".join(torn + sorted(set(self.remains))) or "-"
         total = self.kills.total()
         mean = f"{self.doubled / total:.1f}" if total else "-"
         return f"| {self.name} | {total} ({signals}) | {self.lost} | {self.doubled} | {mean} | {self.most} | {wrong} |"
@@ -67,11 +72,8 @@ HEAD = """\
 
 def message_ids(directory: Path) -> Counter[bytes]:
     """The Message-IDs of what was delivered, and how often each was."""
-    found: Counter[bytes] = Counter()
-    for path in directory.iterdir():
-        match = _MESSAGE_ID.search(path.read_bytes())
-        found[match[1] if match else path.name.encode()] += 1
-    return found
+    matches = (_MESSAGE_ID.search(path.read_bytes()) for path in directory.iterdir())
+    return Counter(match[1] for match in matches if match)
 
 
 def doubled(ids: Counter[bytes]) -> int:
@@ -91,6 +93,7 @@ def one_round(host: Host, tally: Tally, kills: int) -> None:
     ids = _count(host, tally, before)
     tally.lost += number - len(ids)
     tally.doubled += doubled(ids)
+    tally.torn += len(os.listdir(host.delivered)) - ids.total()
     if remains := host.remains() or last:
         tally.remains.append(remains)
 
