@@ -109,25 +109,51 @@ def test_what_a_killed_run_has_not_delivered_the_next_one_fetches(
 
 
 def test_getmails_own_type_goes_on_after_a_run_that_was_killed(
-    getmail: Getmail, product: Product, authorization_server: AuthorizationServer, dovecot: Dovecot
+    any_getmail: Getmail, product: Product, authorization_server: AuthorizationServer, dovecot: Dovecot
 ) -> None:
     """The next start completes getmail's own file; even one that is killed at its first message."""
     product.use(authorization_server, dovecot)
     product.login(authorization_server, ADDRESS).check_returncode()
     dovecot.clear(ADDRESS)
     dovecot.add_messages(ADDRESS, MESSAGES, size=500)
-    delivery = Delivery(getmail)
+    delivery = Delivery(any_getmail)
     delivery.configure(dovecot.pop3s_port, "")
     for kill in ("4 after", "5 before"):  # the fifth message comes again: getmail did not know of it
         process = delivery.start(kill)
         process.communicate(timeout=180)
         assert process.returncode == -9
-    assert len(set(getmail.message_ids())) == 5
+    assert len(set(any_getmail.message_ids())) == 5
     stock = f"type = SimplePOP3SSLRetriever\npassword = {dovecot.password}"
     delivery.configure(dovecot.pop3s_port, "", stock)
     stdout, _ = delivery.start().communicate(timeout=180)
     assert f"{MESSAGES - 4} messages" in stdout
-    assert len(set(getmail.message_ids())) == MESSAGES
+    assert len(set(any_getmail.message_ids())) == MESSAGES
+
+
+def test_two_runs_at_once_deliver_each_message_once(
+    getmail: Getmail, product: Product, authorization_server: AuthorizationServer, dovecot: Dovecot
+) -> None:
+    """As when cron starts getmail again while it is still busy, and the server does not lock the maildrop."""
+    product.use(authorization_server, dovecot)
+    product.login(authorization_server, ADDRESS).check_returncode()
+    dovecot.clear(ADDRESS)
+    dovecot.add_messages(ADDRESS, MESSAGES, size=500)
+    delivery = Delivery(getmail)
+    delivery.configure(dovecot.pop3s_port, "delete = true")
+    delivery.wait.touch()
+    first = delivery.start()
+    until(lambda: len(getmail.message_ids()) == 1)
+    second = delivery.start()
+    stdout, stderr = second.communicate(timeout=180)
+    assert second.returncode == 127, stdout
+    assert "another run of getmail is delivering from this maildrop" in stderr
+    assert len(getmail.message_ids()) == 1
+    delivery.wait.unlink()
+    stdout, stderr = first.communicate(timeout=180)
+    assert (first.returncode, stderr) == (0, "")
+    assert len(getmail.message_ids()) == len(set(getmail.message_ids())) == MESSAGES
+    assert dovecot.count(ADDRESS) == 0
+    assert len(getmail.seen_files()) == 1
 
 
 def test_getmails_own_crash_costs_nothing(

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from oauth2_pop3.errors import StateError
+from oauth2_pop3.errors import StateError, StateLocked
 from oauth2_pop3.hosts.getmail6.seen_messages import VANISHED_AGE, SeenMessages, write_seen_file
 from oauth2_pop3.pop3.outstanding import Listed
 
@@ -35,6 +35,7 @@ class Run:
         self.warnings: list[str] = []
         self.deleted: list[object] = []
         self.memory = SeenMessages(path, options, self.warnings.append)
+        self.memory.exists()
         self.seen = seen_file(path)
         self.shown = [
             str(message.unique_id) for message in self.memory.recall(self.seen, listed, NOW, self.deleted.append)
@@ -139,6 +140,29 @@ def test_what_a_run_owes_stays_until_it_has_ended_well(path: Path) -> None:
     assert again.deleted == ["id1"]
     again.finish()
     assert Run(path, ALL).deleted == []
+
+
+def test_a_run_that_is_not_alone_delivers_nothing(path: Path) -> None:
+    """The other one has ended in the meantime, and this one does not know what it delivered."""
+    late = Run(path, KEEP)
+    early = Run(path, KEEP)
+    early.deliver(1, 2, 3)
+    early.finish()
+    with pytest.raises(StateLocked, match="another run of getmail"):
+        late.deliver(1)
+    late.finish()
+    assert set(seen_file(path)) == {"id1", "id2", "id3"}, "it has not taken away what it does not know"
+    assert set(Run(path, KEEP).seen) == {"id1", "id2", "id3"}
+
+
+def test_a_poll_with_nothing_new_writes_nothing(path: Path) -> None:
+    Run(path, KEEP).finish()
+    assert seen_file(path) == {}, "but the first one leaves a file, as with getmail's own types"
+    assert path.exists()
+    write_seen_file(path, {"id1": NOW})
+    before = path.stat()
+    Run(path, KEEP).finish()
+    assert path.stat() == before
 
 
 @pytest.fixture

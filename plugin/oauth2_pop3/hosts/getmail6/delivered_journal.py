@@ -74,13 +74,13 @@ class DeliveredJournal:
         self._torn = not content.endswith(b"\n")
         return list(_records(content))
 
-    def open(self) -> None:
-        """Make the journal, or take up the one that was read. Nothing happens if it is open.
+    def open(self) -> bool:
+        """Make the journal, or take up the one that was read. Returns False if it is open already.
 
         It belongs before the first delivery: if nothing can be written down, nothing should be delivered.
         """
         if self._descriptor >= 0:
-            return
+            return False
         try:
             if self._status is None:
                 self._create()
@@ -89,8 +89,9 @@ class DeliveredJournal:
         except OSError as error:
             self.close()
             if error.errno in (errno.EEXIST, errno.ENOENT) and self._path.parent.is_dir():
-                raise self._locked() from error  # made or removed since it was read
+                raise self.in_use() from error  # made or removed since it was read
             raise self._failed("write", error) from error
+        return True
 
     def append(self, delivered: Delivered) -> None:
         """Write down a message that was delivered, synced to the disk. Nothing happens if the journal is not open."""
@@ -124,6 +125,14 @@ class DeliveredJournal:
             os.close(self._descriptor)
             self._descriptor = -1
 
+    def in_use(self) -> StateLocked:
+        """Close it; return the error for a run that is not alone."""
+        self.close()
+        return StateLocked(
+            "another run of getmail is delivering from this maildrop",
+            hint=f"Try again when it has ended. To see which process it is, run: fuser {quoted(str(self._path))}",
+        )
+
     def _create(self) -> None:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         self._descriptor = os.open(self._path, flags, 0o600)
@@ -138,7 +147,7 @@ class DeliveredJournal:
         self._lock()
         now = os.fstat(self._descriptor)
         if (now.st_size, now.st_mtime_ns) != (read.st_size, read.st_mtime_ns):
-            raise self._locked()
+            raise self.in_use()
         if not self._has_header:
             os.ftruncate(self._descriptor, 0)
             self._write(HEADER)
@@ -149,7 +158,7 @@ class DeliveredJournal:
             fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno in (errno.EACCES, errno.EAGAIN):
-                raise self._locked() from error
+                raise self.in_use() from error
             # Any other error is a file system without locks: then it is as it is without us.
 
     def _write(self, content: bytes) -> None:
@@ -159,13 +168,6 @@ class DeliveredJournal:
             view = view[os.write(self._descriptor, view) :]
         os.fsync(self._descriptor)
         self._torn = False
-
-    def _locked(self) -> StateLocked:
-        self.close()
-        return StateLocked(
-            "another run of getmail is delivering from this maildrop",
-            hint=f"Try again when it has ended. To see which process it is, run: fuser {quoted(str(self._path))}",
-        )
 
     def _failed(self, verb: str, error: OSError) -> StateError:
         directory = quoted(self._directory)

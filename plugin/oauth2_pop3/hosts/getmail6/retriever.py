@@ -162,11 +162,11 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
             )
         self._run.delete_number(number)
 
-    def oldmail_exists(self, mailbox: None) -> bool:
+    def oldmail_exists(self, _mailbox: None) -> bool:
         """Whether there is a seen-file to read."""
-        return self._seen is not None and bool(super().oldmail_exists(mailbox))
+        return self._seen is not None and self._seen.exists()
 
-    def write_oldmailfile(self, mailbox: None) -> None:  # noqa: ARG002
+    def write_oldmailfile(self, _mailbox: None) -> None:
         """Write the seen-file."""
         if self._seen:
             self._seen.write(self.oldmail)

@@ -34,8 +34,15 @@ class SeenMessages:
         self._warn = warn
         # No seen-file has such a name, and getmail takes no file whose name begins with a dot for an rc file.
         self._journal = DeliveredJournal(path.with_name(f".{path.name}.journal"))
+        self._state: object = None  # of the seen-file, when this run has read or written it
+        self._written: dict[str, int] = {}  # what is in it
         self._seen_file_is_complete = True
         self._gave_up = False
+
+    def exists(self) -> bool:
+        """Whether there is a seen-file. getmail reads it just after it has asked."""
+        self._state = _state_of(self._path)
+        return self._state is not None
 
     def recall(
         self, seen: dict[str, int], messages: list[Listed], now: int, delete: Callable[[Id], object]
@@ -48,6 +55,7 @@ class SeenMessages:
         seen: what is in the seen-file. Entries of messages that left the server over 30 days ago are dropped, as
         getmail's own classes do. now: seconds since the epoch.
         """
+        self._written = dict(seen)
         records = self._journal.read()
         missing = {record.unique_id: record.seen_at for record in records if record.unique_id not in seen}
         if missing:
@@ -69,7 +77,11 @@ class SeenMessages:
 
     def expect_delivery(self) -> None:
         """Make sure that the next delivery can be written down. Raises StateError: then nothing must be delivered."""
-        self._do(self._journal.open)
+        self._do(self._open)
+
+    def _open(self) -> None:
+        if self._journal.open() and self._state != _state_of(self._path):
+            raise self._journal.in_use()  # a run that has ended since has delivered what this one would deliver
 
     def delivered(self, unique_id: str, seen_at: int, octets: int) -> None:
         """Write down that a message was delivered. Raises StateError: then nothing more must be delivered."""
@@ -97,10 +109,16 @@ class SeenMessages:
         return bool(self._options.get("delete")) or 0 < int(self._options.get("delete_bigger_than") or 0) < octets
 
     def write(self, seen: Mapping[str, int]) -> None:
-        """Write the seen-file. If that fails, the journal stays, and the next run completes the file."""
-        self._seen_file_is_complete = False
+        """Write the seen-file, unless it has all this already: another run may have added to it in the meantime.
+
+        If that fails, the journal stays, and the next run completes the file.
+        """
+        self._seen_file_is_complete = seen == self._written and self._path.exists()
+        if self._seen_file_is_complete:
+            return
         try:
             write_seen_file(self._path, seen)
+            self._state, self._written = _state_of(self._path), dict(seen)
             self._seen_file_is_complete = True
         except OSError as error:
             directory = quoted(str(self._path.parent))
@@ -121,6 +139,15 @@ class SeenMessages:
     def close(self) -> None:
         """Leave the journal to the next run."""
         self._journal.close()
+
+
+def _state_of(path: Path) -> tuple[int, int] | None:
+    """What changes when a file is replaced; None if there is none. On a network, not even its number may stay."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
 
 
 def write_seen_file(path: Path, seen: Mapping[str, int]) -> None:
