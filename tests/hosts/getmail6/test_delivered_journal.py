@@ -7,6 +7,7 @@ import os
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -166,6 +167,25 @@ def test_two_runs_at_once(path: Path) -> None:
     late.open()
     late.remove()
     assert not path.exists()
+
+
+def test_records_are_synced_once_a_second_and_never_before_a_later_message(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, synced = 100.0, []
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_size))
+    journal = DeliveredJournal(path)
+    journal.read()
+    journal.open()
+    synced.clear()
+    sizes = []
+    for _ in range(3):
+        for record in RECORDS:
+            journal.append(record)
+        sizes.append(path.stat().st_size)
+        now += 1.5
+    assert synced == sizes[:2]
 
 
 @pytest.mark.parametrize("call", ["write", "fsync"])

@@ -4,8 +4,10 @@ getmail itself writes its seen-file at the end of a run. The journal lies beside
 record is a line, a list in JSON: ``["unique-id", 1790000000, 2048]``. The third item is null if the run was going to
 leave the message on the server.
 
-A record is on the disk when `append` returns. It is synced by fsync and not by fdatasync, and the file is not filled
-beforehand: so the same commit of the file system takes along the name of the message that was delivered just before.
+A kill loses no record that was appended. A loss of power may lose those of the last second, whose messages then come
+twice: to sync each record would cost as much as getmail's own sync of each message. Nor may a record be on the disk
+before the message is, or the message could be lost. getmail syncs a message but not its name, which comes to the disk
+with the sync of the next message; so a record is synced when a later one is appended.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import errno
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -25,6 +28,8 @@ from oauth2_pop3.files.state_files import sync_directory
 HEADER = b"# oauth2-pop3: what getmail has delivered and not yet written into its oldmail file\n"
 _LIMIT = 1 << 30
 """Octets that are read; a record has about a hundred."""
+_SYNC_INTERVAL = 1.0
+"""Seconds."""
 
 
 class Delivered(NamedTuple):
@@ -53,6 +58,7 @@ class DeliveredJournal:
         self._status: os.stat_result | None = None  # of the file, when it was read
         self._has_header = False
         self._torn = False  # whether the last line may lack its end
+        self._synced_at = 0.0
 
     def read(self) -> list[Delivered]:
         """What earlier runs have left behind. What was not written to its end is left out."""
@@ -94,11 +100,13 @@ class DeliveredJournal:
         return True
 
     def append(self, delivered: Delivered) -> None:
-        """Write down a message that was delivered, synced to the disk. Nothing happens if the journal is not open."""
+        """Write down a message that was delivered. Nothing happens if the journal is not open."""
         if self._descriptor < 0:
             return
         line = json.dumps(delivered).encode() + b"\n"
         try:
+            if time.monotonic() - self._synced_at > _SYNC_INTERVAL:
+                self._sync()
             self._write(b"\n" + line if self._torn else line)
         except OSError as error:
             raise self._failed("write", error) from error
@@ -138,6 +146,7 @@ class DeliveredJournal:
         self._descriptor = os.open(self._path, flags, 0o600)
         self._lock()
         self._write(HEADER)
+        self._sync()
         sync_directory(self._directory)
 
     def _take_up(self, read: os.stat_result) -> None:
@@ -166,8 +175,11 @@ class DeliveredJournal:
         self._torn = True
         while view:
             view = view[os.write(self._descriptor, view) :]
-        os.fsync(self._descriptor)
         self._torn = False
+
+    def _sync(self) -> None:
+        os.fsync(self._descriptor)
+        self._synced_at = time.monotonic()
 
     def _failed(self, verb: str, error: OSError) -> StateError:
         directory = quoted(self._directory)
