@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from oauth2_pop3.errors import StateError, StateLocked
+from oauth2_pop3.hosts.getmail6 import delivered_journal
 from oauth2_pop3.hosts.getmail6.delivered_journal import HEADER, Delivered, DeliveredJournal
 
 RECORDS = [Delivered("a", 1790000000, None), Delivered("b c", 1790000001, 2048), Delivered("ü", 1790000002, 0)]
@@ -198,6 +199,13 @@ def test_a_disk_that_takes_nothing(call: str, path: Path, monkeypatch: pytest.Mo
         patch.setattr(os, call, full)
         journal.open()
     assert f"df {path.parent}" in caught.value.hint
+    emptied = DeliveredJournal(path)
+    emptied.read()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, full)
+        patch.setattr(delivered_journal, "sync_directory", lambda _: None)
+        emptied.remove()
+    assert not path.exists(), "nothing has to be written for that"
     written(path, RECORDS[:1])  # once there is room again
     journal = DeliveredJournal(path)
     journal.read()

@@ -92,6 +92,9 @@ class DeliveredJournal:
                 self._create()
             else:
                 self._take_up(self._status)
+                if not self._has_header:
+                    os.ftruncate(self._descriptor, 0)
+                    self._write(HEADER)
         except OSError as error:
             self.close()
             if error.errno in (errno.EEXIST, errno.ENOENT) and self._path.parent.is_dir():
@@ -157,9 +160,6 @@ class DeliveredJournal:
         now = os.fstat(self._descriptor)
         if (now.st_size, now.st_mtime_ns) != (read.st_size, read.st_mtime_ns):
             raise self.in_use()
-        if not self._has_header:
-            os.ftruncate(self._descriptor, 0)
-            self._write(HEADER)
 
     def _lock(self) -> None:
         """Lock it. This is fcntl(2)'s lock and not flock(2)'s: a child that delivers must not keep it after a kill."""
