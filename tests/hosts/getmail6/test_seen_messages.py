@@ -50,6 +50,11 @@ class Run:
     def finish(self) -> None:
         self.memory.write(self.seen)
         self.memory.finish()
+        self.memory.close()
+
+    def abort(self) -> None:
+        self.memory.write(self.seen)
+        self.memory.close()
 
 
 def seen_file(path: Path) -> dict[str, int]:
@@ -134,12 +139,20 @@ def test_what_a_run_owes_stays_until_it_has_ended_well(path: Path) -> None:
     """The connection may drop after the seen-file was written and before QUIT."""
     run = Run(path, ALL)
     run.deliver(1)
-    run.memory.write(run.seen)
-    run.memory.close()
+    run.abort()
+    Run(path, ALL).abort()
     again = Run(path, ALL)
     assert again.deleted == ["id1"]
     again.finish()
     assert Run(path, ALL).deleted == []
+
+
+@pytest.mark.parametrize("options", [KEEP, DELETE, {**KEEP, "read_all": True}])
+def test_an_error_leaves_no_journal_that_nobody_needs(options: Mapping[str, Any], path: Path) -> None:
+    run = Run(path, options)
+    run.deliver(1)
+    run.abort()
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_a_run_that_is_not_alone_delivers_nothing(path: Path) -> None:

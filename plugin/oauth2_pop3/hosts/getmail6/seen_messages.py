@@ -37,6 +37,7 @@ class SeenMessages:
         self._state: object = None  # of the seen-file, when this run has read or written it
         self._written: dict[str, int] = {}  # what is in it
         self._seen_file_is_complete = True
+        self._owes_deletions = False
         self._gave_up = False
 
     def exists(self) -> bool:
@@ -71,6 +72,7 @@ class SeenMessages:
         for message in messages:
             if (message.unique_id, message.octets) in owed and self._is_deleted(message.octets):
                 delete(message.unique_id)
+                self._owes_deletions = True
             else:
                 rest.append(message)
         return rest
@@ -86,6 +88,8 @@ class SeenMessages:
     def delivered(self, unique_id: str, seen_at: int, octets: int) -> None:
         """Write down that a message was delivered. Raises StateError: then nothing more must be delivered."""
         self._seen_file_is_complete = False
+        # Without read_all, getmail itself deletes what it finds in the seen-file.
+        self._owes_deletions |= bool(self._options.get("read_all")) and self._is_deleted(octets)
         record = Delivered(unique_id, seen_at, octets if self._is_deleted(octets) else None)
         self._do(lambda: self._journal.append(record))
 
@@ -128,17 +132,17 @@ class SeenMessages:
             )
 
     def finish(self) -> None:
-        """Remove the journal, because what it says is in the seen-file and has been deleted on the server."""
-        if not self._seen_file_is_complete:
-            return self.close()
+        """Note that what was to be deleted on the server has been deleted."""
+        self._owes_deletions = False
+
+    def close(self) -> None:
+        """Remove the journal, or leave it to the next run if that needs it."""
+        if self._owes_deletions or not self._seen_file_is_complete:
+            return self._journal.close()
         try:
             self._journal.remove()
         except StateError as error:
             self._warn(str(error))
-
-    def close(self) -> None:
-        """Leave the journal to the next run."""
-        self._journal.close()
 
 
 def _state_of(path: Path) -> tuple[int, int] | None:
