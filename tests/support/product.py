@@ -216,7 +216,7 @@ class Getmail:
 
     def forget(self) -> None:
         """Delete what was delivered, and the memory of it."""
-        for path in [*self.maildir.glob("*/*"), *self.directory.glob("oldmail-*")]:
+        for path in [*self.maildir.glob("*/*"), *self.directory.glob("*oldmail-*")]:
             path.unlink()
 
     def seen_files(self) -> list[str]:

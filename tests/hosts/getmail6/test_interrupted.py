@@ -37,13 +37,16 @@ class Delivery:
         self._script = getmail.maildir.parent / "deliver"
         self._script.write_text(DELIVERY.format(new=getmail.maildir / "new", wait=self.wait))
 
-    def configure(self, port: int, options: str) -> None:
-        self._getmail.configure(
-            f"type = oauth2-pop3\nserver = localhost\nport = {port}\nusername = {ADDRESS}\n",
-            f"to_oldmail_on_each_mail = true\n{options}\n",
+    def configure(self, port: int, options: str, retriever: str = "type = oauth2-pop3") -> None:
+        """Write the rc file. `read_all` in the options takes the place of what would be there."""
+        rc = self._getmail.configure(
+            f"{retriever}\nserver = localhost\nport = {port}\nusername = {ADDRESS}\n",
+            options,
             destination=f'type = MDA_external\npath = /bin/sh\narguments = ("{self._script}",)\n'
             "allow_root_commands = true\n",
         )
+        if "read_all" in options:
+            rc.write_text(rc.read_text().replace("read_all = false\n", "", 1))
 
     def start(self, kill: str = "") -> subprocess.Popen[str]:
         """Run getmail. kill: "3 before" or "3 after" the fourth message is delivered."""
@@ -60,8 +63,8 @@ class Delivery:
     ("pipelining", "retrieved_once", "moment", "options"),
     [
         (True, False, "before", "delete = true"),
-        (False, False, "after", "delete = true"),
-        (True, True, "before", ""),
+        (False, False, "after", "delete = true\nread_all = true"),
+        (True, True, "after", ""),
     ],
 )
 def test_what_a_killed_run_has_not_delivered_the_next_one_fetches(
@@ -102,6 +105,78 @@ def test_what_a_killed_run_has_not_delivered_the_next_one_fetches(
             assert len(set(fetched)) == MESSAGES, "a message is lost"
             assert len(fetched) == MESSAGES + (moment == "after"), "but for the one of which getmail did not know"
             assert dovecot.count(ADDRESS) == (0 if "delete" in options else MESSAGES), stdout
+            assert len(list(getmail.directory.iterdir())) == 2, "the rc file and the seen-file"
+
+
+def test_getmails_own_type_goes_on_after_a_run_that_was_killed(
+    any_getmail: Getmail, product: Product, authorization_server: AuthorizationServer, dovecot: Dovecot
+) -> None:
+    """The next start completes getmail's own file; even one that is killed at its first message."""
+    product.use(authorization_server, dovecot)
+    product.login(authorization_server, ADDRESS).check_returncode()
+    dovecot.clear(ADDRESS)
+    dovecot.add_messages(ADDRESS, MESSAGES, size=500)
+    delivery = Delivery(any_getmail)
+    delivery.configure(dovecot.pop3s_port, "")
+    for kill in ("4 after", "5 before"):  # the fifth message comes again: getmail did not know of it
+        process = delivery.start(kill)
+        process.communicate(timeout=180)
+        assert process.returncode == -9
+    assert len(set(any_getmail.message_ids())) == 5
+    stock = f"type = SimplePOP3SSLRetriever\npassword = {dovecot.password}"
+    delivery.configure(dovecot.pop3s_port, "", stock)
+    stdout, _ = delivery.start().communicate(timeout=180)
+    assert f"{MESSAGES - 4} messages" in stdout
+    assert len(set(any_getmail.message_ids())) == MESSAGES
+
+
+def test_two_runs_at_once_deliver_each_message_once(
+    getmail: Getmail, product: Product, authorization_server: AuthorizationServer, dovecot: Dovecot
+) -> None:
+    """As when cron starts getmail again while it is still busy, and the server does not lock the maildrop."""
+    product.use(authorization_server, dovecot)
+    product.login(authorization_server, ADDRESS).check_returncode()
+    dovecot.clear(ADDRESS)
+    dovecot.add_messages(ADDRESS, MESSAGES, size=500)
+    delivery = Delivery(getmail)
+    delivery.configure(dovecot.pop3s_port, "delete = true")
+    delivery.wait.touch()
+    first = delivery.start()
+    until(lambda: len(getmail.message_ids()) == 1)
+    second = delivery.start()
+    stdout, stderr = second.communicate(timeout=180)
+    assert second.returncode == 127, stdout
+    assert "another run of getmail is delivering from this maildrop" in stderr
+    assert len(getmail.message_ids()) == 1
+    delivery.wait.unlink()
+    stdout, stderr = first.communicate(timeout=180)
+    assert (first.returncode, stderr) == (0, "")
+    assert len(getmail.message_ids()) == len(set(getmail.message_ids())) == MESSAGES
+    assert dovecot.count(ADDRESS) == 0
+    assert len(getmail.seen_files()) == 1
+
+
+def test_getmails_own_crash_costs_nothing(
+    getmail: Getmail, product: Product, authorization_server: AuthorizationServer, dovecot: Dovecot
+) -> None:
+    """getmail ends, without a word to its retrievers, when it cannot write a message's sender into its log."""
+    product.use(authorization_server, dovecot)
+    product.login(authorization_server, ADDRESS).check_returncode()
+    dovecot.clear(ADDRESS)
+    for number in range(6):
+        sender = "b\xf6b@example.org" if number == 3 else "bob@example.org"
+        text = f"Return-Path: <{sender}>\r\nMessage-ID: <{number}@crash.example>\r\n\r\nx\r\n"
+        dovecot.deliver(ADDRESS, text.encode(), number)
+    getmail.oauth2(dovecot, ADDRESS, options=f"message_log = {getmail.directory / 'log'}")
+    command = [*getmail.command, "--getmaildir", str(getmail.directory)]
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    crashed = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=180)
+    assert crashed.returncode == 4, crashed.stdout + crashed.stderr
+    assert "UnicodeEncodeError" in crashed.stderr
+    assert len(getmail.message_ids()) == 4
+    rest = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=180)
+    assert rest.returncode == 0, rest.stderr
+    assert len(getmail.message_ids()) == len(set(getmail.message_ids())) == 6
 
 
 def test_an_access_token_that_ends_in_the_session(

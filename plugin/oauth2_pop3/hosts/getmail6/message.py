@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import IO, Any
 
-from getmailcore.exceptions import getmailDeliveryError
+from getmailcore.exceptions import getmailDeliveryError, getmailRetrievalError
 from getmailcore.message import Message
+from getmailcore.utilities import address_no_brackets
 
 from oauth2_pop3.pop3.spool import Spool
 
@@ -36,3 +37,16 @@ def message_from(spool: Spool) -> Any:
         return FiledMessage(file)
     content = spool.content()
     return Message(fromstring=content) if content else Message(fromlines=[b""])
+
+
+def recipient_of(message: Any, name: str, place: int) -> str:
+    """The envelope's recipient, from the header field in which the server records it (multidrop).
+
+    name: of the field, in small letters. place: which of several such fields, counted from 1.
+    """
+    values = [value.strip() for field, value in message.headers() if field.lower() == name]
+    if place > len(values):
+        raise getmailRetrievalError(
+            f"the message has no field {name}:{place}, which would name its recipient; it stays on the server"
+        )
+    return str(address_no_brackets(values[place - 1]))

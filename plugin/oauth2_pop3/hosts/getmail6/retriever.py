@@ -9,22 +9,24 @@ the next rc file. Only this folder uses getmailcore.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 from getmailcore._retrieverbases import POP3RetrieverBase, RetrieverSkeleton
 from getmailcore.baseclasses import ConfDirectory, ConfInstance, ConfItem, ConfPassword
 from getmailcore.exceptions import getmailOperationError, getmailRetrievalError
 from getmailcore.message import Message
-from getmailcore.utilities import address_no_brackets, localhostname
+from getmailcore.utilities import localhostname
 
 from oauth2_pop3.accounts import access
 from oauth2_pop3.accounts.account import load_account
 from oauth2_pop3.errors import AuthenticationRejected, OAuth2Pop3Error, Pop3Error
 from oauth2_pop3.hosts.getmail6.errors import errors_of_getmail
-from oauth2_pop3.hosts.getmail6.message import message_from
+from oauth2_pop3.hosts.getmail6.message import message_from, recipient_of
 from oauth2_pop3.hosts.getmail6.options import Options, read_options
 from oauth2_pop3.hosts.getmail6.order import expected
 from oauth2_pop3.hosts.getmail6.progress import Progress
+from oauth2_pop3.hosts.getmail6.seen_messages import SeenMessages
 from oauth2_pop3.hosts.getmail6.seen_names import ListedNames
 from oauth2_pop3.pop3.maildrop import MaildropServer, open_maildrop
 from oauth2_pop3.pop3.read_ahead import ReadAheadLimits
@@ -43,6 +45,7 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
     """POP3 with OAuth 2.0. options.py lists the options."""
 
     received_from: str | None = None
+    _seen: SeenMessages | None = None  # stays None without unique-ids: no message is recognised in the next session
     received_with = "POP3-SSL"
     received_by = localhostname()
     _confitems: ClassVar[tuple[Any, ...]] = (
@@ -73,12 +76,14 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
         with errors_of_getmail():
             self._options = read_options(self.conf)
             for name in self._options.superfluous:
-                self.log.warning(f"{self}: {name} has no effect with type = oauth2-pop3; remove it from the file\n")
+                self._warn(f"{name} has no effect with type = oauth2-pop3; remove it from the file")
             self._account = load_account(self._options.account)
             server = self._options.maildrop_server(self._account.provider)
             # The name of the seen-file is made of these three. If they stay the same, getmail keeps using the file.
             self.conf.update(server=server.host, port=server.port, timeout=self._options.timeout)
             RetrieverSkeleton.initialize(self, options)
+            if self._options.unique_ids:
+                self._seen = SeenMessages(Path(self.oldmail_filename), options, self._warn)
             self.conn: Retrieval | None = self._retrieval(server)
             self.received_with = "POP3" if server.allow_insecure_loopback else "POP3-SSL"
             self.remoteaddr = "{}:{}".format(*self.conn.session.peer)
@@ -94,6 +99,9 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
             tell=self._tell,
             pauses=self._options.reconnect_pauses,
         )
+
+    def _warn(self, text: str) -> None:
+        self.log.warning(f"{self}: {text}\n")
 
     def _tell(self, text: str) -> None:
         self._progress.clear()  # a command of the user's may ask something before we are connected again
@@ -125,7 +133,11 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
             messages, repeated = self._run.listing()
             for message in repeated:
                 self._duplicate(message.number, str(message.unique_id))
+            if self._seen:
+                self._seen.recall(self.oldmail)
             self._names.take((message.unique_id for message in messages), self.oldmail)
+            if self._seen:
+                messages = self._seen.without_owed(messages, self._names.name, self._run.delete)
             for message in messages:
                 msgid = self._names.name(message.unique_id)
                 self.msgnum_by_msgid[msgid] = message.number
@@ -155,14 +167,25 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
             )
         self._run.delete_number(number)
 
-    def oldmail_exists(self, mailbox: None) -> bool:
-        """Whether there is a seen-file. Without unique-ids, no message is recognised in the next session."""
-        return self._options.unique_ids and bool(super().oldmail_exists(mailbox))
+    def oldmail_exists(self, _mailbox: None) -> bool:
+        """Whether there is a seen-file to read."""
+        return self._seen is not None and self._seen.exists()
 
-    def write_oldmailfile(self, mailbox: None) -> None:
-        """Write the seen-file, unless there are no unique-ids."""
-        if self._options.unique_ids:
-            super().write_oldmailfile(mailbox)
+    def write_oldmailfile(self, _mailbox: None) -> None:
+        """Write the seen-file."""
+        if self._seen:
+            self._seen.write(self.oldmail)
+
+    def delivered(self, msgid: Any) -> None:
+        """Write down at once that a message was delivered, or dropped by a filter."""
+        names = self._names.in_seen_file(msgid)
+        for name in names:
+            self.oldmail.setdefault(name, self.timestamp)
+        if self._seen:
+            with errors_of_getmail():
+                self._seen.delivered(names, self.timestamp, self.msgsizes[msgid])
+            if self.app_options.get("to_oldmail_on_each_mail"):
+                self._seen.write(self.oldmail)
 
     # -- one message
 
@@ -170,9 +193,11 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
         number = self._getmsgnumbyid(msgid)
         try:
             with errors_of_getmail(refused=getmailRetrievalError):
+                if self._seen:
+                    self._seen.expect_delivery()
                 message = message_from(self._run.fetch(self._names.unique_id(msgid)))
             if self._options.envelope_recipient:
-                message.recipient = self._recipient(message)
+                message.recipient = recipient_of(message, *self._options.envelope_field)
         except getmailRetrievalError:
             self._expect(number)  # getmail does not count it, so its limits may be reached later
             raise
@@ -180,12 +205,6 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
         self._octets += self.msgsizes[msgid]
         self._progress.advance(self._retrieved, self._octets)
         return message
-
-    def delivered(self, msgid: Any) -> None:
-        """Remember a message, by its own name too if its short one is not enough."""
-        if own := self._names.own_name(msgid):
-            self.oldmail.setdefault(own, self.timestamp)
-        super().delivered(msgid)
 
     def _getheaderbyid(self, msgid: Any) -> Any:
         with errors_of_getmail(refused=getmailRetrievalError):
@@ -197,32 +216,25 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
 
     _delmsgbyid = _flagmsgbyid  # its name before getmail6 6.19
 
-    def _recipient(self, message: Any) -> str:
-        """The envelope's recipient, from the header field in which the server records it (multidrop)."""
-        name, place = self._options.envelope_field
-        values = [value.strip() for field, value in message.headers() if field.lower() == name]
-        if place > len(values):
-            raise getmailRetrievalError(
-                f"the message has no field {self._options.envelope_recipient}, which would name its recipient; "
-                "it stays on the server"
-            )
-        return str(address_no_brackets(values[place - 1]))
-
     # -- the end
 
     def quit(self) -> None:
         """Write the seen-file, then delete and QUIT. If these fail, nothing is delivered twice."""
         run = self._end()
         RetrieverSkeleton.quit(self)
-        if run is None:
-            return
         try:
-            run.finish()
+            if run:
+                run.finish()
+                if self._seen:
+                    self._seen.finish()
         except OAuth2Pop3Error as error:
             # getmail itself would not report an error here.
-            what = "" if run.doubtful else "messages may not have been deleted: "
+            what = "" if run and run.doubtful else "messages may not have been deleted: "
             self.log.error(f"{self}: {what}{error}\n")
             raise getmailOperationError(str(error)) from None
+        finally:
+            if self._seen:
+                self._seen.close()
 
     def abort(self) -> None:
         """End at once. Nothing is deleted, but unlike in getmail's own types, what was delivered is written down."""
@@ -237,8 +249,13 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
         """The run, which is over. If only the beginning of a message was delivered, the next run must not delete it."""
         self._progress.close()
         run, self.conn = self.conn, None
-        if run is not None:  # getmail has no method to forget that it has delivered something
-            self._names.forget(run.doubtful, self.oldmail, self._RetrieverSkeleton__delivered)
+        for unique_id in run.doubtful if run is not None else ():
+            names = self._names.in_seen_file(self._names.name(unique_id))
+            for name in names:
+                self.oldmail.pop(name, None)
+            if self._seen:
+                with errors_of_getmail():
+                    self._seen.retract(names)
         return run
 
     @property

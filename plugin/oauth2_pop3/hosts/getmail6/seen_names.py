@@ -41,16 +41,9 @@ class ListedNames:
         """The message's unique-id as the server has it, or its number."""
         return self._ids[name]
 
-    def own_name(self, name: Id) -> str:
-        """The name that no other message has; "" if the short one is enough."""
-        return own(str(self._ids[name]))
-
-    def forget(self, unique_ids: Iterable[Id], *remembered: MutableMapping[Any, Any]) -> None:
-        """Take these messages out of what is remembered by name."""
-        for unique_id in unique_ids:
-            for names_of_it in remembered:
-                names_of_it.pop(self._names[unique_id], None)
-                names_of_it.pop(own(str(unique_id)), None)
+    def in_seen_file(self, name: Id) -> list[Any]:
+        """All names by which the seen-file is to have a message: its own first, if its short one is not enough."""
+        return [*filter(None, [own(str(self._ids[name]))]), name]
 
     def forget_vanished(self, seen: MutableMapping[str, int], there: Container[Id], now: int) -> None:
         """Forget messages that left the server long ago. there: the names of those that are in the maildrop."""
