@@ -13,8 +13,9 @@ import pytest
 
 from oauth2_pop3.bridge import passwords, relay, session
 from oauth2_pop3.bridge.client import SIGN_IN_TIME, BridgeClient
+from oauth2_pop3.bridge.passthrough import Passthrough
 from oauth2_pop3.bridge.read_ahead_proxy import ReadAheadProxy
-from oauth2_pop3.bridge.relay import Passthrough, Relay
+from oauth2_pop3.bridge.relay import Relay
 from oauth2_pop3.bridge.session import Bridge
 from oauth2_pop3.errors import UsageError
 from oauth2_pop3.pop3.maildrop import MaildropServer
