@@ -36,7 +36,6 @@ ODD = (
 SIMPLE = ("STAT", "LIST", "UIDL", "NOOP", "RSET", "CAPA", "LAST", "STAT", "LIST", "RSET")
 NOT_KNOWN = b"-ERR it is not known, because messages were read ahead\r\n"
 STRAY = (b"", b"", b"\r\n", b"\n", b"hello\r\n", b"more\r\n.\r\n", b"\r\nmore\r\n\r\n.\r\n", b"+ \r\n")
-KEPT = 40 << 20  # octets that a proxy may hold
 
 
 def maildrop(numbers: random.Random) -> Maildrop:
@@ -89,12 +88,19 @@ def script(numbers: random.Random) -> list[str]:
 
 
 def the_same(numbers: random.Random) -> None:
-    """A client that sends what it likes gets what it would get without the proxy, and deletes the same messages."""
-    direct, lines = maildrop(numbers), script(numbers)
+    """A client that sends what it likes."""
+    compare(maildrop(numbers), script(numbers), numbers.choice((0, 1, 3, 50)), numbers)
+
+
+def compare(direct: Maildrop, lines: list[str], patience: int, numbers: random.Random) -> None:
+    """The client gets what it would get without the proxy, and deletes the same messages.
+
+    direct: the server, which has not been asked anything.
+    patience: how many pieces of responses come before the client sends the next line.
+    """
     direct.has_last &= all(line == "LAST" or line not in ODD for line in lines)  # it is passed on once we step aside
     server = replace(direct, marked=set(), deleted=set(), asked=[])
     conversation = Conversation(server, ReadAheadProxy([CAPABILITIES[0].split()[0]]), numbers)
-    patience = numbers.choice((0, 1, 3, 50))
     for line in lines:
         conversation.send(line.encode() + numbers.choice((b"\r\n", b"\r\n", b"\n")))
         if patience:
@@ -104,7 +110,7 @@ def the_same(numbers: random.Random) -> None:
     left = conversation.received
     for line in lines:
         expected = direct.responses(line.encode() + b"\r\n")
-        allowed = [expected, expected.replace(b"SASL XOAUTH2" + direct.end, b"")]
+        allowed = [expected, expected.replace(CAPABILITIES[0].encode() + direct.end, b"")]
         if line.startswith("LIST ") and expected.startswith(b"+OK"):  # early
             allowed.append(expected.rstrip() + b"\r\n")
         if line == "LAST" and expected.startswith(b"+OK"):
@@ -208,7 +214,7 @@ def no_worse(numbers: random.Random) -> None:
     for number, message in ours.got.items():
         whole = b"".join(line + b"\n" for line in lines_of(direct.bodies[number - 1]))
         assert whole.startswith(message), about
-    assert ours.told <= server.marked, about
+    assert ours.told <= server.marked or "RSET" in lines, about
     if ours.has_quit:
         assert server.deleted <= ours.told | ours.unsure, about
     if not changes:

@@ -124,7 +124,7 @@ class Maildrop:
 
     def _retrieve(self, verb: str, number: int, more: list[str]) -> list[bytes]:
         self._last = max(self._last, number)
-        if verb == "RETR" and self.capa.startswith("EXPIRE 0"):
+        if verb == "RETR" and self.capa.split(",")[0] == "EXPIRE 0":
             self._gone.add(number)
         most = self._number(more[0]) + 1 if more else None
         stuffed = [b"." * line.startswith(b".") + line for line in lines_of(self.bodies[number - 1])[:most]]

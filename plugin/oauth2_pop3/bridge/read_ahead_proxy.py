@@ -25,7 +25,7 @@ from oauth2_pop3.bridge.response_bounds import LINE_LIMIT, ResponseBounds
 from oauth2_pop3.pop3.read_ahead import ReadAheadLimits
 
 _COLLECTED_LIMIT = 2 << 20  # octets of a response that is looked into: LIST of 140,000 messages
-_UNREAD_LIMIT = 1 << 20  # octets that a client has not read, while it asks for more
+_UNREAD_LIMIT = 1 << 18  # octets that a client has not read, while it asks for more
 _LISTINGS = (b"LIST", b"UIDL", b"CAPA")  # multi-line without an argument
 _ONE_LINE = (b"STAT", b"NOOP", b"RSET")
 _OK, _ERR = b"+OK", b"-ERR"
