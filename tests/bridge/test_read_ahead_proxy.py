@@ -166,7 +166,7 @@ def test_many_messages_larger_than_list_says_are_let_go_too() -> None:
 
 
 def test_a_message_that_would_have_to_wait_for_another_response_is_not_kept_without_limit() -> None:
-    """RETR 2 is on its way when STAT goes to the server. The client wants what comes of it only after STAT's response."""
+    """RETR 2 is on its way when STAT goes to the server. The client wants it only after STAT's response."""
     server = Maildrop([b"m", b"m" * (40 << 20)], sizes={2: 1}, capa="PIPELINING")
     between = ReadAheadProxy()
     between.from_client(b"LIST\r\nRETR 1\r\n")
@@ -452,6 +452,25 @@ def test_a_dot_that_was_not_stuffed_ends_no_other_message(capa: str) -> None:
     assert conversation.ask("RETR 4") == message(4, b"4")
     assert conversation.ask("QUIT") == b"+OK\r\n"
     assert server.deleted == {2}
+
+
+def test_the_rest_of_a_message_comes_to_the_client_that_has_the_message() -> None:
+    """It must not delete the message for a part of it. Here the rest comes late: the client has fetched the message."""
+    conversation = Conversation(Maildrop([b"1", b"2"]), ReadAheadProxy())
+    between = conversation.between
+    conversation.ask("RETR 1")
+    conversation.ask("RETR 2")
+    between.from_server(b"more\r\n.\r\n")
+    assert between.for_client == b"more\r\n.\r\n"
+
+
+def test_the_rest_of_a_message_that_is_here_comes_when_the_client_fetches_it() -> None:
+    server = Maildrop([b"1", b"2", b"3"], around={"RETR 2": (b"", b"more\r\n.\r\n")})
+    conversation = Conversation(server, ReadAheadProxy())
+    conversation.ask("RETR 1")
+    assert server.asked[-1] == "RETR 2"
+    assert conversation.ask("DELE 1") == b"+OK marked\r\n"
+    assert conversation.ask("RETR 2") == message(2, b"2") + b"more\r\n.\r\n"
 
 
 def test_what_is_no_response_may_have_taken_the_place_of_one() -> None:

@@ -98,7 +98,8 @@ def compare(direct: Maildrop, lines: list[str], patience: int, numbers: random.R
     direct: the server, which has not been asked anything.
     patience: how many pieces of responses come before the client sends the next line.
     """
-    direct.has_last &= all(line == "LAST" or line not in ODD for line in lines)  # it is passed on once we step aside
+    steps_aside = {*ODD, "DELE 0", "RETR 0"} - {"LAST"}
+    direct.has_last &= steps_aside.isdisjoint(lines)  # then LAST is passed on as it is
     server = replace(direct, marked=set(), deleted=set(), asked=[])
     conversation = Conversation(server, ReadAheadProxy([CAPABILITIES[0].split()[0]]), numbers)
     for line in lines:
@@ -140,7 +141,7 @@ class Host:
     def run(self, lines: list[str]) -> None:
         """Raises EOFError if no response comes, and ValueError if it is none."""
         for line in lines:
-            verb, number = line.split()[0], int((line + " 0").split()[1])
+            verb, number = line.split()[0].upper(), int((line + " 0").split()[1])
             self.unsure = {number} if verb == "DELE" else set()
             response = self.ask(line)
             self.unsure = set()

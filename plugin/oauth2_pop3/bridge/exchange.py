@@ -18,6 +18,7 @@ class Exchange:
     blocks: the part of the response that was not passed on yet.
     octets: how many have come.
     complete: whether the whole response has come.
+    is_clients: whether the client gets the response, or has got it.
     unwanted: whether the response is thrown away as it comes.
     overtaken: whether the client sent a command after this one, which was read ahead. The response to that command
         comes later than this response, so nothing that has to wait for it may come of this one.
@@ -31,6 +32,7 @@ class Exchange:
     blocks: list[bytes] = field(default_factory=list)
     octets: int = 0
     complete: bool = False
+    is_clients: bool = False
     unwanted: bool = False
     overtaken: bool = False
 

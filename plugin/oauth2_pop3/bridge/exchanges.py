@@ -33,6 +33,7 @@ class Exchanges:
 
     def owe(self, exchange: Exchange) -> None:
         """Note that the client is to get this response in its turn."""
+        exchange.is_clients = True
         self._owed.append(exchange)
 
     @property
@@ -70,10 +71,6 @@ class Exchanges:
         """Whether the client waits for so many that it must wait before it asks for more."""
         return len(self._owed) >= _OWED_LIMIT
 
-    def is_owed(self, exchange: Exchange) -> bool:
-        """Whether the client is to get the response, or the rest of it."""
-        return exchange in self._owed
-
     def deliver(self, give: Callable[[bytes], object]) -> None:
         """Give the client what it is owed, in its order, as far as it has come."""
         while self._owed:
@@ -90,7 +87,7 @@ class Exchanges:
 
         None if they cannot: the server owes what the client does not wait for, or the client waits for something else.
         """
-        self._unsent = deque(exchange for exchange in self._unsent if exchange in self._owed)
+        self._unsent = deque(exchange for exchange in self._unsent if exchange.is_clients)
         if [*self._awaited, *self._unsent] != [*self._owed]:
             return None
         unsent = b"".join(exchange.command + b"\r\n" for exchange in self._unsent)

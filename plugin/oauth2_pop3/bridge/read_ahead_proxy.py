@@ -47,7 +47,7 @@ class ReadAheadProxy(Passthrough):
         self._ahead = MessagesAhead(limits)
         self._listings = Listings(hidden, self._heed)
         self._steps_aside = False  # everything is passed on as it is from now on
-        self._last_was_clients = True  # the server's last response
+        self._last: Exchange | None = None  # the server's last response
         self._is_out_of_step = False
 
     # -- the client
@@ -191,9 +191,10 @@ class ReadAheadProxy(Passthrough):
         """
         self._listings.stop()
         self._ahead.end()
-        if self._last_was_clients:
+        unsent = None
+        if self._last is None or self._last.is_clients:
             self.for_client += line
-        unsent = self._exchanges.hand_over() if self._last_was_clients else None
+            unsent = self._exchanges.hand_over()
         if unsent is None:
             self._is_out_of_step = True
         else:
@@ -216,17 +217,16 @@ class ReadAheadProxy(Passthrough):
         return self._is_out_of_step and self._exchanges.owes_client
 
     def _add(self, exchange: Exchange, data: bytes, *, is_end: bool) -> None:
-        is_owed = self._exchanges.is_owed(exchange)
         exchange.add(data)
         if exchange.collect is not None and exchange.octets > _COLLECTED_LIMIT:  # too large to look into
             self._ahead.end()
             exchange.collect = None
-            if not is_owed:
+            if not exchange.is_clients:
                 exchange.forget()
-        if not is_owed:
+        if not exchange.is_clients:
             self._ahead.watch(exchange)
         if is_end:
-            self._last_was_clients = is_owed
+            self._last = exchange
             self._exchanges.complete()
         self._exchanges.deliver(self.for_client.extend)
 
