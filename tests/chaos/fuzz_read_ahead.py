@@ -5,7 +5,8 @@
     python tests/chaos/fuzz_read_ahead.py [--inputs N] [--seconds S] [--seed X]
 
 Until N inputs were tried, or S seconds are over; 10,000 inputs if neither is given. It prints how many there were, the
-slowest one, and for each failure the seed: `--seed X --inputs 1` tries that one alone. The exit code is 1 if there were failures.
+slowest one, and for each failure the seed: `--seed X --inputs 1` tries that one alone. The exit code is 1 if there were
+failures.
 """
 
 from __future__ import annotations
