@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chaos import fuzz_read_ahead
@@ -29,6 +29,7 @@ LINES = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(
     bodies=st.lists(st.sampled_from(fuzz_read_ahead.BODIES), max_size=8),
     groups=st.lists(LINES, max_size=8),
@@ -138,6 +139,17 @@ def test_a_large_message_is_not_read_ahead() -> None:
     conversation.ask("RETR 1")
     assert "RETR 2" not in server.asked
     assert len(conversation.ask("RETR 2")) > 3 << 20
+
+
+def test_a_command_waits_for_no_more_than_two_megabytes_of_messages() -> None:
+    conversation = Conversation(Maildrop([b"m" * 900_000] * 40), ReadAheadProxy())
+    conversation.ask("RETR 1")
+    asked = 0
+    for number in range(2, 12):
+        conversation.between.from_client(b"RETR %d\r\n" % number)
+        asked = max(asked, bytes(conversation.between.for_server).count(b"RETR"))
+        conversation.settle()
+    assert asked == 2
 
 
 def test_a_message_larger_than_list_says_is_let_go_and_fetched_when_it_is_asked_for() -> None:
@@ -413,7 +425,8 @@ def test_a_last_word_of_the_server_is_not_taken_for_a_response(words: tuple[byte
     assert between.for_client == message(2, b"2")
 
 
-def test_one_response_too_many_makes_what_is_here_worthless() -> None:
+@pytest.mark.parametrize("cut", [1, 14, 15, None])
+def test_one_response_too_many_makes_what_is_here_worthless(cut: int | None) -> None:
     """RETR 2 and RETR 3 are on their way, and an -ERR comes before the response to RETR 2."""
     conversation = Conversation(Maildrop([b"1", b"2", b"3", b"4"]), ReadAheadProxy())
     between = conversation.between
@@ -423,7 +436,7 @@ def test_one_response_too_many_makes_what_is_here_worthless() -> None:
     assert bytes(between.for_server) == b"RETR 3\r\nRETR 4\r\n"
     between.for_server.clear()
     between.for_client.clear()
-    between.from_server(b"-ERR what?\r\n" + message(3, b"3") + message(4, b"4"))
+    between.from_server(b"-ERR what?\r\n" + message(3, b"3") + message(4, b"4")[:cut])
     between.from_client(b"RETR 4\r\n")
     assert b"3" not in between.for_client
     assert bytes(between.for_server) == b"RETR 4\r\n"
@@ -471,6 +484,19 @@ def test_the_rest_of_a_message_that_is_here_comes_when_the_client_fetches_it() -
     assert server.asked[-1] == "RETR 2"
     assert conversation.ask("DELE 1") == b"+OK marked\r\n"
     assert conversation.ask("RETR 2") == message(2, b"2") + b"more\r\n.\r\n"
+
+
+def test_a_client_that_gets_what_is_no_response_goes_on_as_it_would_without_us() -> None:
+    """fetchmail says QUIT, and deletes what it has fetched before."""
+    conversation = Conversation(Maildrop([b"1", b"2", b"3"]), ReadAheadProxy())
+    between = conversation.between
+    conversation.ask("DELE 1")
+    between.from_client(b"STAT\r\n")
+    between.for_server.clear()
+    between.from_server(b"ERROR\r\n")
+    assert between.for_client == b"ERROR\r\n"
+    assert conversation.ask("QUIT") == b"ERROR\r\n+OK\r\n"
+    assert conversation.server.deleted == {1}
 
 
 def test_what_is_no_response_may_have_taken_the_place_of_one() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from oauth2_pop3.bridge.response_bounds import LINE_LIMIT, ResponseBounds
@@ -38,6 +38,7 @@ def by_the_rule(data: bytes) -> list[bytes]:
     return found
 
 
+@settings(deadline=None)
 @given(octets=OCTETS, cuts=st.lists(st.integers(1, 12), max_size=12))
 @example(octets=[b"+OK\r\n", b".\r\n", b"+OK\n", b".\n", b"+OK\r\n"], cuts=[])
 @example(octets=[b"+OK\r\n", b"a\r.\r\n", b"b\n.\r", b"\r\n", b"..\r\n", b".\r\n"], cuts=[9, 1, 1, 1, 1, 1])

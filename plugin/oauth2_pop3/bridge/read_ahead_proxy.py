@@ -146,6 +146,8 @@ class ReadAheadProxy(Passthrough):
                 self._add(exchange, part.data, is_end=part.is_end)
         if self._passes_all_on:
             self.for_client += self._bounds.unfinished()
+        elif self._bounds.has_begun and self._exchanges.awaited is None:
+            self._ahead.end()  # it will be what _unasked() or _no_response() is for, but the client may be quicker
         self._go_on()
 
     @property

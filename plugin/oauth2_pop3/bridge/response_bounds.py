@@ -56,6 +56,11 @@ class ResponseBounds:
         self._in_lines = True
         self._begun = b"\n"  # there may be no lines at all: then the end comes at once
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether a part of a first line has come that is neither empty nor -ERR."""
+        return bool(self._line) and self._line[:1] not in b"-\r\n"
+
     def unfinished(self) -> bytes:
         """Take what has come of a first line."""
         line = bytes(self._line)
