@@ -59,9 +59,9 @@ class Fetching:
         self.dovecot.clear(ADDRESS)
         for number, size in enumerate(octets):
             self.dovecot.deliver(ADDRESS, message(number, ADDRESS, size), number)
-        self.count = len(octets)
+        self.octets, self.count = octets, len(octets)
 
-    def task(self, name: str, poll: str, user: str, *, mda: bool = False) -> Callable[[], float]:
+    def task(self, name: str, poll: str, user: str, *, mda: bool = False, keep: bool = True) -> Callable[[], float]:
         """Fetch everything, into one file or, with mda, by a process for each message, as most people have it."""
         rc, box, maildir = (self.directory / f"{kind}-{name}" for kind in ("rc", "batch", "maildir"))
         deliver = f'bsmtp "{box}"'
@@ -72,12 +72,16 @@ class Fetching:
             recipe.write_text(f'to "{maildir}"\n')
             recipe.chmod(0o600)
             deliver = f'mda "{programs.find("maildrop")} {recipe}"'
-        rc.write_text(f'poll localhost proto pop3 no dns {poll}\n  user "{ADDRESS}" there {user} keep {deliver}\n')
+        rc.write_text(
+            f'poll localhost proto pop3 no dns {poll}\n  user "{ADDRESS}" there {user} {"keep " * keep}{deliver}\n'
+        )
         rc.chmod(0o600)
         files = ["--pidfile", f"{rc}.pid", "--idfile", f"{rc}.ids", "--nosyslog"]
         command = [programs.find("fetchmail"), "-f", str(rc), *files]
 
         def run() -> float:
+            if not keep:
+                self.fill(self.octets)
             for path in (box, Path(f"{rc}.ids")):
                 path.unlink(missing_ok=True)
             before = len(os.listdir(maildir / "new")) if mda else 0
@@ -89,22 +93,22 @@ class Fetching:
 
         return run
 
-    def straight(self, *, port: int = 0, mda: bool = False) -> Callable[[], float]:
+    def straight(self, *, port: int = 0, mda: bool = False, keep: bool = True) -> Callable[[], float]:
         tls = f'ssl sslcertck sslcertfile "{self.server.ca_file}" password "{self.dovecot.password}"'
-        return self.task("straight", f"port {port or self.dovecot.pop3s_port} auth password", tls, mda=mda)
+        return self.task("straight", f"port {port or self.dovecot.pop3s_port} auth password", tls, mda=mda, keep=keep)
 
     def plain(self) -> Callable[[], float]:
         user = f"sslproto '' password \"{self.dovecot.password}\""
         return self.task("plain", f"port {self.dovecot.pop3_port} auth password", user)
 
-    def plugin(self, name: str, command: str, *, mda: bool = False) -> Callable[[], float]:
+    def plugin(self, name: str, command: str, *, mda: bool = False, keep: bool = True) -> Callable[[], float]:
         """By way of a command that is the connection."""
         user = f"sslproto '' password \"{self.dovecot.password}\""
-        return self.task(name, f'plugin "{command}" auth password', user, mda=mda)
+        return self.task(name, f'plugin "{command}" auth password', user, mda=mda, keep=keep)
 
-    def bridge(self, *, port: int = 0, mda: bool = False, before: str = "") -> Callable[[], float]:
+    def bridge(self, *, port: int = 0, mda: bool = False, keep: bool = True, before: str = "") -> Callable[[], float]:
         there = f"localhost {port or self.dovecot.pop3s_port} --ca-certs {self.server.ca_file}"
-        return self.plugin("bridge", f"{before}{self.product.command} bridge {there}", mda=mda)
+        return self.plugin("bridge", f"{before}{self.product.command} bridge {there}", mda=mda, keep=keep)
 
     def peak_of_bridge(self) -> float:
         peak = self.directory / "peak"
@@ -238,11 +242,14 @@ def measure(fetching: Fetching, directory: Path, rounds: int, messages: int) -> 
             tasks = {"bridge": fetching.bridge(mda=True), "straight": fetching.straight(mda=True)}
             found = interleaved(tasks, max(1, rounds // 2))
             line(f"{what}, maildrop delivers", found["bridge"], "fetchmail straight, TLS", found["straight"], 1.25)
-            for megabits in (50, 100):
+            for megabits, keep in ((50, True), (100, True), (100, False)):
                 with delayed(fetching.dovecot.pop3s_port, 0.02, megabits=megabits) as port:
-                    tasks = {"bridge": fetching.bridge(port=port), "straight": fetching.straight(port=port)}
+                    tasks = {
+                        "bridge": fetching.bridge(port=port, keep=keep),
+                        "straight": fetching.straight(port=port, keep=keep),
+                    }
                     found = interleaved(tasks, 1)
-                where = f"{what}, 20 ms, {megabits} Mbit/s"
+                where = f"{what}, 20 ms, {megabits} Mbit/s{'' if keep else ', deleted'}"
                 line(where, found["bridge"], "fetchmail straight, TLS", found["straight"], 1.25)
 
 

@@ -1,6 +1,7 @@
 """fetchmail and mpop do the same with OAuth 2.0 as with a password: each scenario is run both ways, and compared.
 
-fetchmail goes through the bridge; mpop signs in itself with what `oauth2-pop3 token` prints.
+fetchmail goes through the bridge; mpop signs in itself with what `oauth2-pop3 token` prints, or goes through the bridge
+too, which reads ahead for it.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import json
 import poplib
 import ssl
+import subprocess
 import tempfile
 import threading
 import time
@@ -23,6 +25,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from servers import dovecot as dovecot_module
+from servers import ports
 from servers.authorization_server import NATIVE_PUBLIC, NATIVE_SHORT, AuthorizationServer, Client
 from servers.certificates import Certificates
 from servers.dovecot import Dovecot
@@ -95,6 +98,9 @@ class Way:
         """The user as whom this way signs in."""
         return f"{self.name}.{user}"
 
+    def close(self) -> None:
+        """End what configure() has started."""
+
     def fill(self, user: str, numbers: range, size: int = 2000) -> None:
         """Put messages in; those of one number are the same for every way."""
         for number in numbers:
@@ -145,27 +151,49 @@ class FetchmailWay(Way):
 
 
 class MpopWay(Way):
-    """plain, xoauth2, oauthbearer."""
+    """plain, xoauth2, oauthbearer; listening: a bridge that does so, and reads ahead."""
+
+    _bridge: subprocess.Popen[str] | None = None
 
     def configure(self, port: int, user: str, *more: str, secret: str = "", timeout: int = 60) -> None:
         """more: lines. secret: instead of the right password, or the command that prints a token."""
         command = f"{self._around.product.command} token {self.user(user)}"
         given = secret or (command if self.oauth2 else f"echo {Dovecot.password}")
+        tls = ["tls on", "tls_starttls off", f"tls_trust_file {self._around.authorization_server.ca_file}"]
+        auth = self.name
+        if self.name == "listening":
+            port, given = self._listen(port, self.user(user))
+            auth, tls = "user", ["tls off"]
         lines = [
             "account ann",
             "host localhost",
             f"port {port}",
             f"user {self.user(user)}",
-            f"auth {self.name}",
+            f"auth {auth}",
             f'passwordeval "{given}"',
-            "tls on",
-            "tls_starttls off",
-            f"tls_trust_file {self._around.authorization_server.ca_file}",
+            *tls,
             f"timeout {timeout}",
             "{delivery}",
             *more,
         ]
         self.host.configure("\n".join(lines) + "\n")
+
+    def _listen(self, port: int, address: str) -> tuple[int, str]:
+        """Start a bridge to this port; returns its own, and the command that prints its password."""
+        self.close()
+        product, own = self._around.product, ports.free()
+        password = product.run("bridge-password", address, check=True).stdout.strip()
+        command = [product.command, "bridge", "localhost", str(port), "--listen", str(own)]
+        command += ["--ca-certs", str(self._around.authorization_server.ca_file)]
+        self._bridge = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        assert self._bridge.stderr is not None
+        assert "listening" in self._bridge.stderr.readline()
+        return own, f"echo {password}"
+
+    def close(self) -> None:
+        if self._bridge is not None:
+            self._bridge.kill()
+            self._bridge.communicate()
 
 
 Scenario = Callable[[Any, str], list[Outcome]]
@@ -191,7 +219,10 @@ class Compare:
             way = self.way(name, user)
             if way.oauth2:
                 self.around.sign_in(way.user(user))
-            outcomes = scenario(way, user)
+            try:
+                outcomes = scenario(way, user)
+            finally:
+                way.close()
             return name, outcomes, way.said
 
         with ThreadPoolExecutor(len(names)) as pool:
@@ -255,6 +286,11 @@ OF_MPOP = [
     Fault("RETR 1$", "stall", after=20_000),
     Fault("QUIT", "end"),
 ]
+REFUSED_TO_MPOP = [
+    Fault("RETR 3$", "-ERR It is gone"),
+    Fault("DELE 3$", "-ERR No"),
+    Fault("QUIT", "-ERR Not all could be deleted"),
+]
 EVERYTHING = [f"Message {number}" for number in range(1, 9)]
 
 
@@ -296,13 +332,16 @@ def before_sign_in(fault: Fault, compare: Compare, user: str) -> None:
 
 
 def after_sign_in(fault: Fault, compare: Compare, user: str) -> None:
-    """With reading ahead it comes at another moment: what counts then is that nothing is lost or fetched twice."""
+    """If the connection ends while messages are read ahead, that comes at another moment. A refusal does not."""
     scenario = meets(fault, compare.around)
-    _, second = compare(scenario, user, "straight", "bridged")
+    is_refusal = " " in fault.kind
+    _, second = compare(scenario, user, "straight", "bridged", *(["ahead"] if is_refusal else []))
     # What fetchmail had before the fault it neither asks for again nor deletes.
     assert {message.subject for message in second.delivered} == set(EVERYTHING)
+    if is_refusal:
+        return
     [(_, (first, second), _)] = compare.runs(scenario, user, "ahead")
-    assert first.exit_code != 0 or " " in fault.kind, "a message that is refused is left for another time"
+    assert first.exit_code != 0
     whole = max(message.octets for message in second.delivered)
     assert sorted(m.subject for m in second.delivered if m.octets == whole) == EVERYTHING, f"{first}, {second}"
 
@@ -320,6 +359,13 @@ def of_mpop(pipelining: str, fault: Fault, compare: Compare, user: str) -> None:
         assert first.exit_code != 0
         assert second.exit_code == 0
         assert sorted(message.subject for message in second.delivered) == EVERYTHING
+
+
+def of_mpop_and_bridge(pipelining: str, fault: Fault, compare: Compare, user: str) -> None:
+    scenario = meets(fault, compare.around, f"pipelining {pipelining}")
+    first, second = compare(scenario, user, "plain", "listening")
+    assert first.exit_code != 0
+    assert {message.subject for message in second.delivered} == set(EVERYTHING)
 
 
 # -- and without faults
@@ -420,7 +466,7 @@ def mpop_keeps_and_deletes(pipelining: str, compare: Compare, user: str) -> None
         way.configure(port, user, f"pipelining {pipelining}", "keep off")
         return [*outcomes, way.run(user), way.run(user)]
 
-    outcomes = compare(scenario, user, *MPOP)
+    outcomes = compare(scenario, user, *MPOP, "listening")
     assert [outcome.exit_code for outcome in outcomes] == [0] * 4
     assert [len(outcome.delivered) for outcome in outcomes] == [200, 200, 210, 210]
     assert [len(outcome.left[0]) for outcome in outcomes] == [200, 200, 0, 0]
@@ -459,6 +505,8 @@ def test_fetchmail_and_mpop_do_what_they_do_with_a_password(
         checks[f"fetchmail: {fault}"] = partial(meeting, fault)
     for pipelining in ("on", "off"):
         checks[f"mpop: pipelining {pipelining}"] = partial(mpop_keeps_and_deletes, pipelining)
+        for fault in REFUSED_TO_MPOP:
+            checks[f"mpop: pipelining {pipelining}, {fault}"] = partial(of_mpop_and_bridge, pipelining, fault)
         for fault in OF_MPOP:
             if fault.after or pipelining == "on":
                 checks[f"mpop: pipelining {pipelining}, {fault}"] = partial(of_mpop, pipelining, fault)

@@ -13,8 +13,9 @@ import pytest
 
 from oauth2_pop3.bridge import passwords, relay, session
 from oauth2_pop3.bridge.client import SIGN_IN_TIME, BridgeClient
+from oauth2_pop3.bridge.passthrough import Passthrough
 from oauth2_pop3.bridge.read_ahead_proxy import ReadAheadProxy
-from oauth2_pop3.bridge.relay import Passthrough, Relay
+from oauth2_pop3.bridge.relay import Relay
 from oauth2_pop3.bridge.session import Bridge
 from oauth2_pop3.errors import UsageError
 from oauth2_pop3.pop3.maildrop import MaildropServer
@@ -253,7 +254,7 @@ def read_ahead() -> Iterator[Relayed]:
         for line in asked:
             match line.split()[0]:
                 case b"LIST":
-                    server.sendall(b"+OK\r\n1 16\r\n2 16\r\n.\r\n")
+                    server.sendall(b"+OK\r\n1 16\r\n2 16\r\n3 16\r\n.\r\n")
                 case b"CAPA":
                     server.sendall(b"+OK\r\nPIPELINING\r\n.\r\n")
                 case b"RETR":
@@ -309,3 +310,23 @@ def test_a_client_that_does_not_read_is_waited_for_as_long_as_a_session_in_which
                 sent += server.send(b"x" * 65536)
         assert sent < 4 << 20, "no more than a block or two is kept"
         assert done.result(LONG) >= 0.5
+
+
+@pytest.mark.usefixtures("short_times")
+def test_a_server_that_may_owe_nothing_more_is_not_waited_for_as_long_as_others(
+    read_ahead: Relayed, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """RETR 3 was read ahead, and what comes is no response: STAT may be the next that gets one, or not."""
+    monkeypatch.setattr(relay, "OUT_OF_STEP", 0.5)
+    client, server, done = read_ahead
+    client.sendall(b"RETR 2\r\n")
+    came = b""
+    while not came.endswith(MESSAGE):
+        came += client.recv(1000)
+    assert server.recv(1000) == b"RETR 3\r\n"
+    client.sendall(b"STAT\r\n")
+    assert server.recv(1000) == b"STAT\r\n"
+    server.sendall(b"ERROR\r\n")
+    assert client.recv(1000) == b"ERROR\r\n"
+    assert done.result(LONG) < LONG / 2
+    assert "is no response" in capfd.readouterr().err

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
+from oauth2_pop3.bridge.passthrough import BLOCK, Passthrough
 from oauth2_pop3.bridge.report import report
 
 IDLE = 900.0
@@ -20,49 +21,10 @@ AFTER_QUIT = 60.0
 """Seconds that the server gets to delete what was marked, once the client has said QUIT and gone; and to close."""
 AFTER_SERVER = 60.0
 """Seconds that the client gets to ask for what was read ahead, once the server has closed: it may wait for the end."""
+OUT_OF_STEP = 30.0
+"""Seconds that the server may stay silent once it has sent what is no response: perhaps it owes nothing more."""
 AFTER_END = 5.0
 """Seconds that the server may stay silent before its last responses, once the client sends no more."""
-
-_BLOCK = 65536
-
-
-class Passthrough:
-    """A POP3 proxy that changes nothing: whatever comes from one end goes to the other unchanged.
-
-    A proxy does no input or output. The relay gives it what has come, and takes what is for each end.
-    """
-
-    def __init__(self) -> None:
-        self.for_client = bytearray()
-        self.for_server = bytearray()
-
-    def from_client(self, data: bytes) -> None:
-        """Take octets that the client sent."""
-        self.for_server += data
-
-    def from_server(self, data: bytes) -> None:
-        """Take octets that the server sent. Raises Pop3Error if they cannot be a response."""
-        self.for_client += data
-
-    @property
-    def can_do_without_server(self) -> bool:
-        """Whether the client may still ask for something that is here, although the server has closed."""
-        return False
-
-    @property
-    def owes_nothing(self) -> bool:
-        """Whether it is known that the client waits for no response."""
-        return False
-
-    @property
-    def takes_from_client(self) -> bool:
-        """Whether there is room for more from the client."""
-        return len(self.for_server) < _BLOCK
-
-    @property
-    def takes_from_server(self) -> bool:
-        """Whether there is room for more from the server."""
-        return len(self.for_client) < _BLOCK
 
 
 class Relay:
@@ -97,7 +59,7 @@ class Relay:
         # With TLS a read may have to wait until the socket can be written to, and the other way round.
         self._reading_waits_for = select.POLLIN
         self._writing_waits_for = select.POLLOUT
-        self._space = memoryview(bytearray(_BLOCK))
+        self._space = memoryview(bytearray(BLOCK))
 
     def run(self) -> None:
         """Pass octets on until either end is done, or nothing moves for too long. Raises what the proxy does."""
@@ -115,6 +77,8 @@ class Relay:
             if moved:
                 last = time.monotonic()
             elif not self._wait(last + self._patience() - time.monotonic()):
+                if self._proxy.is_out_of_step:
+                    report("the POP3 server has sent what is no response, and now it is silent")
                 return
 
     def _goes_on(self) -> bool:
@@ -133,6 +97,8 @@ class Relay:
             return IDLE
         if not self._server_sends:
             return AFTER_SERVER
+        if self._proxy.is_out_of_step:
+            return OUT_OF_STEP
         if self._client_sends:
             return AFTER_QUIT if self._has_quit() and self._proxy.owes_nothing else IDLE
         return AFTER_QUIT if self._has_quit() else AFTER_END
@@ -171,7 +137,7 @@ class Relay:
         # as long to read what was written to it in such pieces.
         size, came = 0, None
         try:
-            while size < _BLOCK and (came := self._at_server(partial(self._server.recv_into, self._space[size:]))):
+            while size < BLOCK and (came := self._at_server(partial(self._server.recv_into, self._space[size:]))):
                 size += came
         finally:
             if size:
@@ -183,7 +149,7 @@ class Relay:
         if not (self._server_sends and self._proxy.for_server):
             return False
         # What TLS could not send must be sent again as it was, so it stays in the buffer until it has been sent.
-        sent = self._at_server(lambda: self._server.send(self._proxy.for_server[:_BLOCK]), writes=True)
+        sent = self._at_server(lambda: self._server.send(self._proxy.for_server[:BLOCK]), writes=True)
         del self._proxy.for_server[: sent or 0]
         return bool(sent)
 
@@ -225,7 +191,7 @@ class Relay:
         if not waiting:
             return False
         try:
-            sent = os.write(self._write_to, waiting[:_BLOCK]) if self._client_reads else len(waiting)
+            sent = os.write(self._write_to, waiting[:BLOCK]) if self._client_reads else len(waiting)
         except BlockingIOError:
             return False
         except OSError:  # it has gone; what it has sent still goes to the server, QUIT above all
