@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
 from pathlib import Path
 
 if __package__ in (None, ""):
@@ -33,18 +32,10 @@ def main() -> int:
     names = options.target or ["all"]
     failed = False
     for name in TARGETS if "all" in names else names:
-        shared = Path("/dev/shm")  # in memory: some targets write files
-        with tempfile.TemporaryDirectory(dir=shared if shared.is_dir() else None) as directory:
-            before = _resident()
-            report = run(
-                TARGETS[name],
-                Path(directory),
-                seed=options.seed,
-                first=options.first,
-                inputs=options.inputs,
-                seconds=options.seconds,
-            )
-            growth = f"{(_resident() - before) / 1e6:+.0f} MB"
+        target = TARGETS[name]
+        before = _resident()
+        report = run(target, target.inputs(options.seed, options.first, options.inputs), seconds=options.seconds)
+        growth = f"{(_resident() - before) / 1e6:+.0f} MB"
         print("\n".join(lines(report, options.seed, growth)), flush=True)
         failed = failed or report.failed
     return int(failed)

@@ -226,7 +226,17 @@ _XML = f"""\
 </clientConfig>
 """.encode()
 _XML_WORDS = (
-    *(b"<!DOCTYPE x [<!ENTITY a 'b'>]>", b"&a;", b"&#0;", b"&#xD800;", b"<![CDATA[", b"]]>", b"<?x ?>", b"<!--", b"-->"),
+    *(
+        b"<!DOCTYPE x [<!ENTITY a 'b'>]>",
+        b"&a;",
+        b"&#0;",
+        b"&#xD800;",
+        b"<![CDATA[",
+        b"]]>",
+        b"<?x ?>",
+        b"<!--",
+        b"-->",
+    ),
     *(b"utf-16", b"utf-7", b"cp037", b"rot13", b"idna", b"<hostname>", b"</port>", b"%EMAILADDRESS%", b"xmlns='x'"),
 )
 _WIRES = (

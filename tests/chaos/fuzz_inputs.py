@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 SHORT: tuple[bytes, ...] = (
@@ -32,6 +33,48 @@ def long_word(rng: random.Random) -> bytes:
         closing = {b"[": b"]", b"{": b"}", b"(": b")", b"<a>": b"</a>", b'{"a":': b"}"}.get(unit, b"")
         return unit * (count // 2) + rng.choice((b"", b"1")) + closing * (count // 2)
     return rng.choice((b"", b"0x", b'"', b"-", b"#")) + unit * count
+
+
+ODD_JSON: tuple[str, ...] = (
+    *("null", "true", "0", "-1", "1.5", "1e400", "-Infinity", "NaN", "[]", "{}", "[null]", '""', '" "', '"\\u0000"'),
+    *('"\\ud800"', '"\\udcff"', '"a\\nb"', '"\\u001b]0;x\\u0007"', '"https://[[["', '"https://a:99999/"', '"//"'),
+    *('"inf"', '"1e400"', f'"{"9" * 5000}"', "9" * 4300, "9" * 4301, str(2**63), str(2**64), str(10**20), "1e308"),
+    *(f"{'[' * 990}{']' * 990}", f"{'[' * 10_000}{']' * 10_000}", '{"a":' * 950 + "1" + "}" * 950, f'"{"x" * 20_000}"'),
+)
+"""Values that stand where a JSON document should have something else."""
+
+
+def odd_inputs(seeds: Sequence[bytes], documents: Sequence[Any], words: Sequence[bytes]) -> Iterator[bytes]:
+    """Every odd word as a whole file, before, behind and in the middle of a good one, and as each value of it."""
+    long = (b"9" * 5000, b"[" * 10_000, b'{"a":' * 3000, b"a." * 4000, b"<a>" * 3000, b"\n" * 8000, b" " * 8000)
+    for word in (b"", *SHORT, *words, *long, b"\xff\xfe" + "a = 1".encode("utf-16-le")):
+        yield word
+        for seed in seeds[:1]:
+            yield word + seed
+            yield seed + word
+            yield seed[: len(seed) // 2] + word + seed[len(seed) // 2 :]
+    for seed in seeds[:1]:
+        for value in re.finditer(rb"[=:] *([^\s=:]+)", seed):
+            for word in (
+                b"1979-05-27",
+                b"1e400",
+                b"nan",
+                b"0x" + b"f" * 5000,
+                *long[:2],
+                b"[]",
+                b"{}",
+                b'"\\u0000"',
+                b'""',
+            ):
+                yield seed[: value.start(1)] + word + seed[value.end(1) :]
+    for document in documents[:2]:
+        for key in document:
+            for odd in ODD_JSON:
+                text = json.dumps({**document, key: _RAW}).replace(json.dumps(_RAW), odd)
+                yield text.encode()
+        yield b"\xef\xbb\xbf" + json.dumps(document).encode()
+        yield json.dumps(document).encode("utf-16")
+        yield json.dumps(document).replace("{", '{"a": 1, "a": 2, ', 1).encode()
 
 
 def spoiled(rng: random.Random, content: bytes, seeds: Sequence[bytes], words: Sequence[bytes]) -> bytes:

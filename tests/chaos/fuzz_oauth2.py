@@ -308,7 +308,12 @@ _HTTP_WORDS = (b"Host: [", b"Host: ", b"HTTP/9.9", b"HTTP/1.1", b"Expect: 100-co
 _URL_WORDS = (b"state=our-state", b"&code=", b"&error=", b"&iss=", b"?", b"&", b"=", b"#", b"%00", b"%ED%A0%80", b";")
 TARGETS = (
     Target("metadata", _answered(_metadata), documents=[METADATA], words=[b"issuer", b"jwks_uri"]),
-    Target("token_response", _answered(_token_response, SECRETS[1]), documents=_TOKEN_RESPONSES, words=[b"error", b"message"]),
+    Target(
+        "token_response",
+        _answered(_token_response, SECRETS[1]),
+        documents=_TOKEN_RESPONSES,
+        words=[b"error", b"message"],
+    ),
     Target("device_authorization", _answered(_device), documents=[_DEVICE], words=[b"verification_url", b"error"]),
     Target("device_poll", _answered(_device_poll, SECRETS[2]), documents=_TOKEN_RESPONSES, words=[b"error"]),
     Target("registration", _answered(_registration), documents=[_MADE], words=[b"error", b"error_description"]),

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import random
+import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from chaos.fuzz_inputs import json_text, spoiled
+from chaos.fuzz_inputs import json_text, odd_inputs, spoiled
 from oauth2_pop3.errors import OAuth2Pop3Error
 
 SLOW = 0.2
@@ -35,6 +37,10 @@ class Target:
     documents: Sequence[Any] = ()
     words: Sequence[bytes] = ()
 
+    def inputs(self, seed: int, first: int, count: int) -> Iterator[tuple[int, bytes]]:
+        """Inputs, each with its number."""
+        return ((number, self.input(seed, number)) for number in range(first, first + count))
+
     def input(self, seed: int, number: int) -> bytes:
         """Input number so-and-so of a seed: the same on every machine. The first ones are the seeds themselves."""
         seeds = self._all_seeds
@@ -46,12 +52,14 @@ class Target:
             return content if rng.random() < 0.8 else spoiled(rng, content, seeds, self.words)
         return spoiled(rng, rng.choice(seeds), seeds, self.words)
 
+    def odd_inputs(self) -> Iterator[bytes]:
+        """A table of what is known to be odd, in each place of a good input."""
+        return odd_inputs(self._all_seeds, self.documents, self.words)
+
     @property
     def _all_seeds(self) -> Sequence[bytes]:
         if not self.documents:
             return self.seeds
-        import json
-
         return [*self.seeds, *(json.dumps(document).encode() for document in self.documents)]
 
 
@@ -72,15 +80,12 @@ class Report:
         return bool(self.unexpected) or self.slowest > SLOW
 
 
-def run(
-    target: Target, directory: Path, *, seed: int = 0, first: int = 0, inputs: int, seconds: float = float("inf")
-) -> Report:
-    """Run a target on inputs first, first + 1 ..., as many as asked for, or until the seconds are over."""
+def run(target: Target, inputs: Iterable[tuple[int, bytes]], *, seconds: float = float("inf")) -> Report:
+    """Run a target on inputs, each with its number, until there are no more or the seconds are over."""
     report = Report(target.name)
     began = time.monotonic()
-    with target.make(directory) as parse:
-        for number in range(first, first + inputs):
-            content = target.input(seed, number)
+    with _directory() as directory, target.make(Path(directory)) as parse:
+        for number, content in inputs:
             taken = _tried(parse, content, number, report)
             if taken > SLOW:  # a pause of the garbage collector, a module that was loaded: it must be slow each time
                 taken = min(taken, *(_tried(parse, content, number, Report("")) for _ in range(2)))
@@ -91,6 +96,12 @@ def run(
                 break
     report.seconds = time.monotonic() - began
     return report
+
+
+def _directory() -> tempfile.TemporaryDirectory[str]:
+    """An empty directory, in memory if possible: some targets write files, and sync them."""
+    shared = Path("/dev/shm")
+    return tempfile.TemporaryDirectory(dir=shared if shared.is_dir() else None)
 
 
 def _tried(parse: Run, content: bytes, number: int, report: Report) -> float:

@@ -193,6 +193,8 @@ def _string(document: Mapping[str, object], key: str, default: str, path: Path) 
     value = document.get(key, default)
     if not isinstance(value, str):
         raise ConfigError(f"{path}: {key} must be a string")
+    if "\0" in value:
+        raise ConfigError(f"{path}: {key} must not contain a NUL")
     return value
 
 

@@ -23,7 +23,7 @@ _DEEPEST = 64
 """Tables and lists within each other. What is deeper has no meaning here, and ends the recursion of who reads it."""
 _LARGEST = 1 << 63
 """TOML 1.0 has integers of 64 bits. Python reads larger ones, and cannot always print them."""
-_LONG_KEY = re.compile(r"(?<![\w-])(?:[\w-]++[ \t]*+\.[ \t]*+){500}", re.ASCII)
+_LONG_KEY = re.compile(r"(?<![\w-])(?:(?:[\w-]++|\"[^\"\n]*+\"|'[^'\n]*+')[ \t]*+\.[ \t]*+){500}", re.ASCII)
 _LONG_INTEGER = re.compile(r"[0-9_]{4300}")
 
 

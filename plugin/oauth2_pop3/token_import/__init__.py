@@ -175,11 +175,9 @@ def account_of(imported: ImportedToken, settings: Mapping[str, str], config: Con
 
 def _provider(address: str, imported: ImportedToken, config: Config) -> str:
     """The provider: by the address's domain, by the server that gave the token, or by the domain's MX record."""
-    known = provider_registry.all_providers(config)
-    domain = domain_of(address)
-    by_domain = row_for_domain({name: {"domains": row.domains} for name, row in known.items()}, domain)
-    if by_domain:
+    if by_domain := row_for_domain(provider_registry.rows(config), domain_of(address)):
         return by_domain
+    known = provider_registry.all_providers(config)
     server = authority(imported.token_endpoint)
     by_server = [name for name, row in known.items() if server and server in _servers(row)]
     return by_server[0] if by_server else provider_registry.name_for(address, config)

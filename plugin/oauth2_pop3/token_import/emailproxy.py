@@ -84,7 +84,11 @@ def _decryption(section: configparser.SectionProxy, password: str) -> Callable[[
     except (binascii.Error, ValueError):
         raise ConfigError("its token_salt is damaged") from None
     fernets = [
-        Fernet(base64.urlsafe_b64encode(hashlib.pbkdf2_hmac("sha256", password.encode("utf-8", "surrogateescape"), salt, number)))
+        Fernet(
+            base64.urlsafe_b64encode(
+                hashlib.pbkdf2_hmac("sha256", password.encode("utf-8", "surrogateescape"), salt, number)
+            )
+        )
         for number in dict.fromkeys((rounds, _ROUNDS))
     ]
 

@@ -42,7 +42,15 @@ class ImportedToken:
 
         Tokens are ASCII (RFC 6749 appendix A).
         """
-        for key in ("address", "scope", "client_id", "client_secret", "token_endpoint", "refresh_token", "access_token"):
+        for key in (
+            "address",
+            "scope",
+            "client_id",
+            "client_secret",
+            "token_endpoint",
+            "refresh_token",
+            "access_token",
+        ):
             value: str = getattr(self, key)
             if not value.isprintable() or (key.endswith("_token") and not value.isascii()):
                 raise ConfigError(

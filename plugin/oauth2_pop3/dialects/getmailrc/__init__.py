@@ -13,7 +13,7 @@ from pathlib import Path
 
 from oauth2_pop3.dialects import Dialect, DialectAccount, DialectFile, SignIn, Translation, is_our_command
 from oauth2_pop3.dialects.getmailrc.syntax import TRUE, GetmailOption, check, parse
-from oauth2_pop3.dialects.source_text import Edit, SourceText, as_source, readable
+from oauth2_pop3.dialects.source_text import Edit, SourceText, as_source, port_number, readable
 
 _OUR_TYPE = "oauth2-pop3"
 _POP3 = re.compile(r"(Simple|BrokenUIDL|Multidrop)POP3(SSL)?Retriever")
@@ -55,7 +55,7 @@ class GetmailFile(DialectFile):
             span
             for options in sections.values()
             for name, option in options.items()
-            if "password" in name and not self._is_our_command(option)
+            if "pass" in name and not self._is_our_command(option)
             for span in option.values
             if span[0] < span[1]
         ]
@@ -87,14 +87,14 @@ class GetmailFile(DialectFile):
 
     def _port(self, *, tls_at_once: bool) -> int:
         port = self._get("port")
-        if port.isascii() and port.isdecimal():
-            return int(port)
-        return 995 if tls_at_once and not port else 110
+        if port:
+            return port_number(port)
+        return 995 if tls_at_once else 110
 
     @staticmethod
     def _is_our_command(option: GetmailOption | None) -> bool:
         command = _literal(option.value) if option else None
-        return isinstance(command, tuple) and is_our_command([str(word) for word in command], "token")
+        return isinstance(command, tuple) and is_our_command([w for w in command if isinstance(w, str)], "token")
 
     def _obstacle(self, kind: str) -> str:
         if not _POP3.fullmatch(kind):
@@ -115,7 +115,7 @@ class GetmailFile(DialectFile):
     def _obstacle_in_values(self) -> str:
         """Why our type could not read an option, or would read it in another way; "" if it can."""
         for name in _NUMBERS:
-            if (value := self._get(name)) and not (value.isascii() and value.isdecimal() and 0 < int(value) < 65536):
+            if (value := self._get(name)) and not port_number(value):
                 return f"{name} = {value}: write it as a number, and translate again."
         if (value := self._get("ssl_fingerprints")) and not _is_strings(value):
             return f"ssl_fingerprints = {value}: write it as ('...', '...'), and translate again."
@@ -234,7 +234,7 @@ def _literal(text: str) -> object:
     """The value of a Python literal; None if the text is none."""
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return None
 
 

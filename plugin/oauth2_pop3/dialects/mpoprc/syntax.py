@@ -34,6 +34,10 @@ _AUTH = (
     "xoauth2",
 )
 _BLANKS = " \t"
+_SWALLOWED = re.compile(r"(?:\A|\s)password\s")
+"""A command that mpop takes for a part of another one's argument, and that would be shown as such: as a user's name."""
+_FREE = frozenset({"eval", "password", "passwordeval", "filter", "delivery"})
+"""Commands whose argument may have any words in it."""
 
 
 class Statement(NamedTuple):
@@ -174,10 +178,17 @@ def _check(source: SourceText, statement: Statement) -> None:
     if rule is None:
         raise source.error(
             statement.start,
-            f"mpop has no command {readable(statement.command)[:40]}",
-            directive=statement.command,
+            f"mpop has no command {_shown(statement.command)}",
+            directive=_shown(statement.command),
         )
     expected, takes = rule
+    if statement.command not in _FREE and _SWALLOWED.search(statement.argument):
+        raise source.error(
+            statement.raw[0],
+            f"there is a password in the line of {statement.command}",
+            directive=statement.command,
+            hint="Write it on a line of its own.",
+        )
     if not takes(statement.argument):
         argument = readable(statement.argument)[:60]
         raise source.error(
@@ -185,6 +196,12 @@ def _check(source: SourceText, statement: Statement) -> None:
             f"{statement.command} {argument!r}: {expected} is expected",
             directive=statement.command,
         )
+
+
+def _shown(command: str) -> str:
+    """An unknown command for a message, without what may be a password: `password=...`, with no blank behind it."""
+    name, word, rest = readable(command)[:40].partition("pass")
+    return f"{name}{word}..." if rest else f"{name}{word}"
 
 
 def integer(text: str) -> int:
