@@ -129,7 +129,8 @@ def _verification(_: Path) -> Iterator[Run]:
             keys = ("pop3_host", "pop3_port", "starttls", "issuer", "scope", "username", "client_id")
             named = {key: values[key] for key in keys if type(values.get(key)) is type(_FINDING[key])}
             endpoints = {key: str(values[key])[:300] for key in _ENDPOINTS if isinstance(values.get(key), str)}
-            finding = Finding(**{"source": "x", "trust": "", **_FINDING, **named, **endpoints})
+            merged: dict[str, Any] = {"source": "x", "trust": "", **_FINDING, **named, **endpoints}
+            finding = Finding(**merged)
             return verification.Verifier(ADDRESS, DOMAIN, config, rows, "").provider(finding)
 
         def parse(content: bytes) -> None:

@@ -22,7 +22,14 @@ from oauth2_pop3.oauth2.registration import kept_file
 from oauth2_pop3.oauth2.token import Token
 from oauth2_pop3.providers import mx
 from oauth2_pop3.providers.provider import Provider
-from oauth2_pop3.token_import import emailproxy, formats, sasl_xoauth2
+from oauth2_pop3.token_import import (
+    emailproxy,
+    fetchmail_oauth2,
+    formats,
+    getmail_gmail_xoauth_tokens,
+    mutt_oauth2,
+    sasl_xoauth2,
+)
 
 ADDRESS = "you@example.org"
 CONFIG = b"""\
@@ -331,12 +338,12 @@ TARGETS = (
     Target("config", _config, [CONFIG, b"", b"\xef\xbb\xbf" + CONFIG], words=KEYS),
     Target("config_written", _written_config, [CONFIG, b'[accounts]\n"a@b".provider = "x"\n'], words=KEYS),
     Target("token_file", _token_file, documents=[_TOKEN], words=[b"version"]),
-    Target("import_getmail", _import_of(formats.getmail_gmail_xoauth_tokens), documents=[_GETMAIL]),
-    Target("import_mutt", _import_of(formats.mutt_oauth2), documents=_MUTT),
+    Target("import_getmail", _import_of(getmail_gmail_xoauth_tokens), documents=[_GETMAIL]),
+    Target("import_mutt", _import_of(mutt_oauth2), documents=_MUTT),
     Target("import_sasl", _import_of(sasl_xoauth2), documents=[_SASL]),
     Target(
         "import_fetchmail",
-        _import_of(formats.fetchmail_oauth2),
+        _import_of(fetchmail_oauth2),
         [_FETCHMAIL],
         words=[b"max_age_sec=", b"fifo", b"/dev/zero", b"refresh_token_file=", b"token_url=", b"access"],
     ),

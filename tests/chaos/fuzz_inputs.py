@@ -11,7 +11,7 @@ from typing import Any
 SHORT: tuple[bytes, ...] = (
     *(b"\0", b"\r", b"\n", b"\r\n", b"\t", b"\x0b", b"\x1b]0;x\x07", b"\x7f", b"\x85", b" ", b"  "),
     *(b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf", b"\xc3\x28", b"\xed\xa0\x80", b"\xf4\x90\x80\x80"),
-    *(b"\\ud800", b"\\u0000", b"\\udfff\\ud800", "\u202e".encode(), "\u0660".encode(), "ſ".encode()),
+    *(b"\\ud800", b"\\u0000", b"\\udfff\\ud800", "\u202e".encode(), "\u0660".encode(), "\u017f".encode()),
     *(b"0", b"-1", b"-0", b"1e400", b"-1e400", b"1e-400", b"inf", b"nan", b"NaN", b"Infinity", b"-Infinity"),
     *(b"2147483648", b"4294967296", b"9223372036854775808", b"18446744073709551616", b"99999999999999999999999"),
     *(b"65536", b"0x7fffffff", b"1_000", b"1.5", b"1979-05-27T07:32:00Z", b"07:32:00", b"9999-12-31", b"0001-01-01"),

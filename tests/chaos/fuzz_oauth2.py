@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -13,7 +12,6 @@ from typing import Any
 from unittest.mock import patch
 from urllib.parse import unquote_plus
 
-from chaos.fuzz_files import home
 from chaos.fuzz_target import Run, Target
 from oauth2_pop3.accounts.account import Account
 from oauth2_pop3.accounts.checks import another_identity, check_refresh_token, check_scope

@@ -139,5 +139,6 @@ def lines(report: Report, seed: int, growth: str) -> Iterator[str]:
     for kind, (times, number, content, text) in report.unexpected.items():
         yield f"  UNEXPECTED {kind}, {times} times, and again with: {again} {number}"
         shown = repr(content)
-        yield f"    input of {len(content)} octets: {shown if len(shown) < 600 else shown[:300] + ' ... ' + shown[-300:]}"
+        shown = shown if len(shown) < 600 else f"{shown[:300]} ... {shown[-300:]}"
+        yield f"    input of {len(content)} octets: {shown}"
         yield from (f"    {line}" for line in text.rstrip().splitlines()[-14:])

@@ -14,7 +14,7 @@ MASK = "********"
 """What is shown instead of a secret."""
 
 _PASSWORD = re.compile(r"(?<!\w)(?:(?!pass)\w)*+pass\w*+(?:[ \t=:]++(?=[^\r\n])|(?=[\"']))", re.IGNORECASE)
-"""It is looked for from the beginning of a word: from each `pass` in a long word, it would take the square of its time."""
+"""It is looked for at the beginning of a word: at each `pass` in a long word, it would take the square of the time."""
 _COMMENT = re.compile(r"^[ \t]*;|(?:^|[\s;:,])#", re.MULTILINE)
 _COMMENT_LINE = re.compile(rf"(?:{_COMMENT.pattern})[^\r\n]*+", re.MULTILINE)
 

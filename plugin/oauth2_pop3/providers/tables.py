@@ -24,6 +24,7 @@ _DEEPEST = 64
 _LARGEST = 1 << 63
 """TOML 1.0 has integers of 64 bits. Python reads larger ones, and cannot always print them."""
 _LONG_KEY = re.compile(r"(?<![\w-])(?:(?:[\w-]++|\"[^\"\n]*+\"|'[^'\n]*+')[ \t]*+\.[ \t]*+){500}", re.ASCII)
+_QUOTE = "Put it between quotes, if it is a name or a secret and not a number."
 _LONG_INTEGER = re.compile(r"[0-9_]{4300}")
 
 
@@ -70,13 +71,13 @@ def parse_toml(text: str, file: str) -> dict[str, object]:
     of thousands of parts.
     """
     if found := _LONG_KEY.search(text):
-        raise _error_at(text, found, file, "the key has too many parts")
+        raise _error_at(text, found, file, "the key has too many parts", "Put a name that has dots between quotes.")
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{file} is not valid TOML: {error}") from error
     except ValueError as error:
-        raise _error_at(text, _LONG_INTEGER.search(text), file, "the number has too many digits") from error
+        raise _error_at(text, _LONG_INTEGER.search(text), file, "the number has too many digits", _QUOTE) from error
     except RecursionError:
         raise _too_deep(file) from None
     values: list[tuple[tuple[str, ...], object]] = [((), document)]
@@ -90,17 +91,19 @@ def parse_toml(text: str, file: str) -> dict[str, object]:
         elif isinstance(value, int) and not -_LARGEST <= value < _LARGEST:
             *table, key = path
             where = TableLocation(file, text, ".".join(table)).place(key) if table else file
-            raise ConfigError(f"{where}: {key} is too large a number")
+            raise ConfigError(f"{where}: {key} is too large a number", hint=_QUOTE)
     return document
 
 
-def _error_at(text: str, found: re.Match[str] | None, file: str, message: str) -> ConfigError:
+def _error_at(text: str, found: re.Match[str] | None, file: str, message: str, hint: str) -> ConfigError:
     where = f"{file}:{text.count(chr(10), 0, found.start()) + 1}" if found else file
-    return ConfigError(f"{where}: {message}")
+    return ConfigError(f"{where}: {message}", hint=hint)
 
 
 def _too_deep(file: str) -> ConfigError:
-    return ConfigError(f"{file}: lists or tables are nested in each other more than {_DEEPEST} times")
+    return ConfigError(
+        f"{file}: lists or tables are nested in each other more than {_DEEPEST} times", hint="Is a bracket missing?"
+    )
 
 
 def build(
