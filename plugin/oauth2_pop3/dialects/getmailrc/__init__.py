@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import ssl
 from collections.abc import Collection, Mapping
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from oauth2_pop3.dialects import Dialect, DialectAccount, DialectFile, SignIn, Translation, is_our_command
 from oauth2_pop3.dialects.getmailrc.syntax import TRUE, GetmailOption, check, parse
+from oauth2_pop3.dialects.getmailrc.values import is_strings, literal, passwords_within
 from oauth2_pop3.dialects.source_text import Edit, SourceText, as_source, port_number, readable
 
 _OUR_TYPE = "oauth2-pop3"
@@ -59,6 +59,7 @@ class GetmailFile(DialectFile):
             for span in option.values
             if span[0] < span[1]
         ]
+        self.secrets += passwords_within(source, sections)
 
     @staticmethod
     def _text_of(options: Mapping[str, GetmailOption], name: str) -> str:
@@ -93,7 +94,7 @@ class GetmailFile(DialectFile):
 
     @staticmethod
     def _is_our_command(option: GetmailOption | None) -> bool:
-        command = _literal(option.value) if option else None
+        command = literal(option.value) if option else None
         return isinstance(command, tuple) and is_our_command([w for w in command if isinstance(w, str)], "token")
 
     def _obstacle(self, kind: str) -> str:
@@ -117,7 +118,7 @@ class GetmailFile(DialectFile):
         for name in _NUMBERS:
             if (value := self._get(name)) and not port_number(value):
                 return f"{name} = {value}: write it as a number, and translate again."
-        if (value := self._get("ssl_fingerprints")) and not _is_strings(value):
+        if (value := self._get("ssl_fingerprints")) and not is_strings(value):
             return f"ssl_fingerprints = {value}: write it as ('...', '...'), and translate again."
         for name in _FILES:
             if "$" in self._get(name):
@@ -222,20 +223,6 @@ def _protocol(kind: str) -> str:
     if "IMAP" in kind:
         return "imap"
     return "pop3" if kind == _OUR_TYPE or _POP3.fullmatch(kind) or "SDPS" in kind else kind
-
-
-def _is_strings(text: str) -> bool:
-    """Tell whether our type can read it: our type evaluates nothing."""
-    strings = _literal(text)
-    return isinstance(strings, tuple | list) and all(isinstance(item, str) for item in strings)
-
-
-def _literal(text: str) -> object:
-    """The value of a Python literal; None if the text is none."""
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        return None
 
 
 def _system_ca() -> str:

@@ -7,10 +7,11 @@ from functools import cached_property
 from pathlib import PurePath
 
 from oauth2_pop3.dialects import Dialect, DialectAccount, DialectFile, SignIn, Translation
+from oauth2_pop3.dialects.mpoprc.commands import integer
 from oauth2_pop3.dialects.mpoprc.edits import rewritten
 from oauth2_pop3.dialects.mpoprc.installed import DEBIAN_12, Version, installed_version
 from oauth2_pop3.dialects.mpoprc.settings import SIGN_IN, Values, needed, shown, uses_our_helper, wanted
-from oauth2_pop3.dialects.mpoprc.syntax import Section, Statement, integer, parse
+from oauth2_pop3.dialects.mpoprc.syntax import Section, Statement, parse
 from oauth2_pop3.dialects.source_text import MASK, Edit, SourceText, readable
 
 
