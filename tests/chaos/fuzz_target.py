@@ -130,7 +130,8 @@ def lines(report: Report, seed: int, growth: str) -> Iterator[str]:
     count = sum(number for number, *_ in report.unexpected.values())
     pace = report.seconds / max(1, report.inputs) * 1e6
     yield (
-        f"{report.target}: {report.inputs:,} inputs, {count} unexpected, slowest {report.slowest * 1000:.1f} ms, "
+        f"{report.target}: {report.inputs:,} inputs, {count} unexpected, slowest {report.slowest * 1000:.1f} ms "
+        f"(--first {report.slowest_input}), "
         f"{growth}, {report.seconds:.0f} s ({pace:.0f} us each)"
     )
     again = f"--target {report.target} --seed {seed} --inputs 1 --first"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import cached_property
+from itertools import pairwise
 from pathlib import PurePath
 
 from oauth2_pop3.dialects import Dialect, DialectAccount, DialectFile, SignIn, Translation, is_our_command
@@ -22,7 +23,7 @@ from oauth2_pop3.dialects.fetchmailrc.bridge_command import (
 from oauth2_pop3.dialects.fetchmailrc.edits import PASSWORD, Editor
 from oauth2_pop3.dialects.fetchmailrc.records import Record, port, records
 from oauth2_pop3.dialects.fetchmailrc.syntax import FetchmailOption, Parser
-from oauth2_pop3.dialects.fetchmailrc.vocabulary import SECRETS
+from oauth2_pop3.dialects.fetchmailrc.vocabulary import PASSWORD_WORDS, SECRETS
 from oauth2_pop3.dialects.source_text import Edit, SourceText, readable
 
 _POP3 = ("pop3", "apop", "rpop", "kpop", "sdps")
@@ -67,6 +68,12 @@ class FetchmailFile(DialectFile):
             (option.values[-1].start, option.values[-1].end)
             for option in options
             if option.name in SECRETS and option.values[-1].value != PASSWORD
+        ]
+        # `is password hush`: a name is missing, and fetchmail takes all of it for names
+        self.secrets += [
+            (word.start, word.end)
+            for before, word in pairwise(self._words)
+            if word.kind == before.kind == "string" and before.value in PASSWORD_WORDS
         ]
 
     def _account(self, record: Record) -> DialectAccount:

@@ -13,6 +13,7 @@ from oauth2_pop3.dialects.fetchmailrc.vocabulary import (
     NEGATABLE_OF_A_SERVER,
     OPTIONS_OF_A_SERVER,
     OPTIONS_OF_A_USER,
+    PASSWORD_WORDS,
     SECRETS,
     TAKES_ONE,
     TAKES_SEVERAL,
@@ -228,7 +229,8 @@ class Parser:
 
     def _shown(self, word: Word) -> str:
         """A word for a message, unless it may be the rest of a password that has a space or a quotation mark in it."""
-        before = [earlier.kind for earlier in self.words[max(0, self._at - 2) : self._at]]
-        if word.kind in ("string", "number") and before[:1] and before[0] in SECRETS:
+        before = self.words[max(0, self._at - 2) : self._at]
+        behind_password = before and (before[0].kind in SECRETS or before[-1].value in PASSWORD_WORDS)
+        if behind_password and word.kind in ("string", "number"):
             return "the word after the password"
         return repr(readable(self.source.text[word.start : word.end])[:40])

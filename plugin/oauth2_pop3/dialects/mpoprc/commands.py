@@ -30,8 +30,19 @@ _FREE = frozenset({"eval", "password", "passwordeval", "filter", "delivery"})
 """Commands whose argument may have any words in it."""
 
 
+def refuse_swallowed_password(source: SourceText, command: str, argument: str, at: int) -> None:
+    """Raise DialectError if the argument of a command, which begins at an offset, has the command `password` in it."""
+    if command not in _FREE and _SWALLOWED.search(argument):
+        raise source.error(
+            at,
+            f"there is a password in the line of {_shown(command)}",
+            directive=_shown(command),
+            hint="Write it on a line of its own.",
+        )
+
+
 def check(source: SourceText, command: str, argument: str, start: int, at: int) -> None:
-    """Refuse what mpop would refuse, and a password in the argument of another command. No message shows a password.
+    """Refuse what mpop would refuse. mpop accepts any password, so no message shows one.
 
     start, at: where the line begins, and the argument in it. Raises DialectError.
     """
@@ -43,13 +54,6 @@ def check(source: SourceText, command: str, argument: str, start: int, at: int) 
             directive=_shown(command),
         )
     expected, takes = rule
-    if command not in _FREE and _SWALLOWED.search(argument):
-        raise source.error(
-            at,
-            f"there is a password in the line of {command}",
-            directive=command,
-            hint="Write it on a line of its own.",
-        )
     if not takes(argument):
         shown = readable(argument)[:60]
         raise source.error(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
-from oauth2_pop3.dialects.mpoprc.commands import check
+from oauth2_pop3.dialects.mpoprc.commands import check, refuse_swallowed_password
 from oauth2_pop3.dialects.source_text import SourceText, readable
 
 LINE_LIMIT = 500
@@ -69,6 +69,7 @@ def parse(source: SourceText) -> list[Section]:
     defaults: dict[str, Statement] = {}
     for statement in _statements(source):
         at, command = statement.raw[0], statement.command
+        refuse_swallowed_password(source, command, statement.argument, at)
         if command == "defaults":
             if statement.argument:
                 raise source.error(at, "defaults takes no argument", directive=command)
