@@ -27,7 +27,25 @@ def long_word(rng: random.Random) -> bytes:
     """A word that is long in one way or another: digits, nesting, blanks, repetitions."""
     count = rng.choice((50, 300, 995, 1500, 4301, 5000, 10_000))
     unit: bytes = rng.choice(
-        (b"9", b"[", b"{", b"(", b'{"a":', b"[1,", b"a.", b"<a>", b" ", b"\n", b"\r\n", b"\t", b"a", b"-", b"\\", b"'")
+        (
+            b"9",
+            b"[",
+            b"{",
+            b"(",
+            b'{"a":',
+            b"[1,",
+            b"a.",
+            b"<a>",
+            b" ",
+            b"\n",
+            b"\r\n",
+            b"\t",
+            b"a",
+            b"-",
+            b"\\",
+            b"'",
+            b"pass",
+        )
     )
     if rng.random() < 0.3:
         closing = {b"[": b"]", b"{": b"}", b"(": b")", b"<a>": b"</a>", b'{"a":': b"}"}.get(unit, b"")

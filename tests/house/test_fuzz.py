@@ -19,7 +19,7 @@ from oauth2_pop3.errors import ConfigError
 INPUTS = 650
 """For each target; 20,000 together."""
 
-MENDED_ELSEWHERE = {"retry_after", "loopback_request", "pop3_session", "pop3_retrieval"}
+MENDED_ELSEWHERE = {"id_token", "retry_after", "loopback_request", "pop3_retrieval"}
 each_target = pytest.mark.parametrize(
     "target",
     [

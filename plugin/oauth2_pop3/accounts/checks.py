@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import binascii
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -146,6 +147,6 @@ def _claims(id_token: object) -> dict[str, object]:
     payload = id_token.split(".")[1]
     try:
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    except (ValueError, RecursionError):  # binascii.Error is a ValueError
+    except (binascii.Error, ValueError):
         return {}
     return claims if isinstance(claims, dict) else {}
