@@ -23,30 +23,17 @@ SHORT: tuple[bytes, ...] = (
 """Words that are put in, or put in the place of something."""
 
 
+_UNITS: tuple[bytes, ...] = (
+    *(b"9", b"[", b"{", b"(", b'{"a":', b"[1,", b"a.", b"<a>", b" ", b"\n", b"\r\n", b"\t", b"a", b"-", b"\\", b"'"),
+    *(b"pass", b"pass x\n"),
+)
+"""What a long word repeats."""
+
+
 def long_word(rng: random.Random) -> bytes:
     """A word that is long in one way or another: digits, nesting, blanks, repetitions."""
     count = rng.choice((50, 300, 995, 1500, 4301, 5000, 10_000))
-    unit: bytes = rng.choice(
-        (
-            b"9",
-            b"[",
-            b"{",
-            b"(",
-            b'{"a":',
-            b"[1,",
-            b"a.",
-            b"<a>",
-            b" ",
-            b"\n",
-            b"\r\n",
-            b"\t",
-            b"a",
-            b"-",
-            b"\\",
-            b"'",
-            b"pass",
-        )
-    )
+    unit = rng.choice(_UNITS)
     if rng.random() < 0.3:
         closing = {b"[": b"]", b"{": b"}", b"(": b")", b"<a>": b"</a>", b'{"a":': b"}"}.get(unit, b"")
         return unit * (count // 2) + rng.choice((b"", b"1")) + closing * (count // 2)

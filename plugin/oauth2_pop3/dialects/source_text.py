@@ -15,6 +15,7 @@ MASK = "********"
 
 _PASSWORD = re.compile(r"(?<!\w)(?:(?!pass)\w)*+pass\w*+(?:[ \t=:]++(?=[^\r\n])|(?=[\"']))", re.IGNORECASE)
 """It is looked for at the beginning of a word: at each `pass` in a long word, it would take the square of the time."""
+_SWALLOWED_PASSWORD = re.compile(r"\b(pass(?:w\w*+)?[\s=:\"']++)\S.*", re.IGNORECASE | re.DOTALL)
 _COMMENT = re.compile(r"^[ \t]*;|(?:^|[\s;:,])#", re.MULTILINE)
 _COMMENT_LINE = re.compile(rf"(?:{_COMMENT.pattern})[^\r\n]*+", re.MULTILINE)
 
@@ -144,6 +145,14 @@ def port_number(text: str) -> int:
     """A port from 1 to 65535; 0 for any other text, such as one of more digits than Python reads."""
     number = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
     return number if number < 65536 else 0
+
+
+def without_password(text: str) -> str:
+    """A name or a value of a file, for a message: without a password that it has swallowed.
+
+    In a file where a quotation mark or a line end is missing, `password` and what follows are a part of another value.
+    """
+    return _SWALLOWED_PASSWORD.sub(rf"\1{MASK}", readable(text))
 
 
 def as_source(text: str) -> str:

@@ -59,7 +59,6 @@ def words(source: SourceText) -> Iterator[Word]:
             yield Word("=", "=", start, end)
             state = "name"
         elif kind == "quoted":
-            _refuse_swallowed_password(source, start, end)
             yield Word("string", unescaped(text[start + 1 : end - 1]), start, end)
             state = ""
         elif state == "name":
@@ -76,21 +75,6 @@ def words(source: SourceText) -> Iterator[Word]:
             elif known.kind:
                 kind, value, state = _named(word, known, state)
                 yield Word(kind, value, start, end)
-
-
-def _refuse_swallowed_password(source: SourceText, start: int, end: int) -> None:
-    """Raise DialectError at a string that has swallowed a password.
-
-    fetchmail takes it. But with a quotation mark missing, what should be within quotation marks is outside of them from
-    here on, and a password would be shown as the name of a user.
-    """
-    text = source.text[start:end]
-    if "\n" in text and "pass" in text.lower():
-        raise source.error(
-            start,
-            "this string goes on over the next lines, and there is a password in it",
-            hint="Close its quotation mark; or write \\n for a line end within a string.",
-        )
 
 
 def _tokens(text: str) -> Iterator[tuple[str, int, int]]:

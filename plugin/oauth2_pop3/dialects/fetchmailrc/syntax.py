@@ -228,9 +228,14 @@ class Parser:
         )
 
     def _shown(self, word: Word) -> str:
-        """A word for a message, unless it may be the rest of a password that has a space or a quotation mark in it."""
+        """A word for a message, unless it may be the rest of a password that has a space or a quotation mark in it.
+
+        Behind a quotation mark that is missing, what should be within quotation marks is outside of them.
+        """
         before = self.words[max(0, self._at - 2) : self._at]
         behind_password = before and (before[0].kind in SECRETS or before[-1].value in PASSWORD_WORDS)
         if behind_password and word.kind in ("string", "number"):
             return "the word after the password"
+        if word.kind == "string" and any("\n" in earlier.value for earlier in self.words[: self._at]):
+            return "a word; is a quotation mark missing further up?"
         return repr(readable(self.source.text[word.start : word.end])[:40])

@@ -13,7 +13,7 @@ from pathlib import Path
 from oauth2_pop3.dialects import Dialect, DialectAccount, DialectFile, SignIn, Translation, is_our_command
 from oauth2_pop3.dialects.getmailrc.syntax import TRUE, GetmailOption, check, parse
 from oauth2_pop3.dialects.getmailrc.values import is_strings, literal, passwords_within
-from oauth2_pop3.dialects.source_text import Edit, SourceText, as_source, port_number, readable
+from oauth2_pop3.dialects.source_text import Edit, SourceText, as_source, port_number, readable, without_password
 
 _OUR_TYPE = "oauth2-pop3"
 _POP3 = re.compile(r"(Simple|BrokenUIDL|Multidrop)POP3(SSL)?Retriever")
@@ -79,9 +79,9 @@ class GetmailFile(DialectFile):
             line=self.source.line(self._options["type"].lines[0][0]),
             name="retriever",
             protocol=_protocol(kind),
-            server=self._get("server"),
+            server=without_password(self._text_of(self._options, "server")),
             port=self._port(tls_at_once="SSL" in kind or (ours and not self._is_on("starttls"))),
-            username=self._get("username"),
+            username=without_password(self._text_of(self._options, "username")),
             uses_oauth2_pop3=ours or by_helper,
             obstacle="" if ours else self._obstacle(kind),
         )

@@ -48,8 +48,6 @@ _FALSE = ("false", "no", "off", "0")
 
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|$)")
 _HEADER = re.compile(r"\[(.+)\]", re.DOTALL)
-_SWALLOWED = re.compile(r"pass\w*\s*[=:]", re.IGNORECASE)
-"""A password that getmail takes for the rest of another option, and that would be shown as such: as a user's name."""
 _OPTION = re.compile(r"([^=:]*)[=:]\s*(.*)$", re.DOTALL | re.ASCII)
 
 
@@ -98,13 +96,6 @@ def parse(source: SourceText) -> Sections:
         first = start + len(line) - len(line.lstrip(SPACE))
         here = first - start
         if option is not None and here > indent:
-            if _SWALLOWED.match(bare) and "pass" not in option.name:
-                raise source.error(
-                    first,
-                    f"a password is indented more than {readable(option.name)[:40]}, and so continues its value",
-                    directive=option.name,
-                    hint="Write every option at the beginning of its line.",
-                )
             option.lines.append((start, end))
             option.values.append((first, first + len(bare)))
             option.parts.append(bare)

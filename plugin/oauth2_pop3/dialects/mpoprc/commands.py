@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from oauth2_pop3.dialects.source_text import SourceText, readable
+from oauth2_pop3.dialects.source_text import SourceText, readable, without_password
 
 _AUTH = (
     "scram-sha-256-plus",
@@ -30,15 +30,9 @@ _FREE = frozenset({"eval", "password", "passwordeval", "filter", "delivery"})
 """Commands whose argument may have any words in it."""
 
 
-def refuse_swallowed_password(source: SourceText, command: str, argument: str, at: int) -> None:
-    """Raise DialectError if the argument of a command, which begins at an offset, has the command `password` in it."""
-    if command not in _FREE and _SWALLOWED.search(argument):
-        raise source.error(
-            at,
-            f"there is a password in the line of {_shown(command)}",
-            directive=_shown(command),
-            hint="Write it on a line of its own.",
-        )
+def has_swallowed_password(command: str, argument: str) -> bool:
+    """Whether there is the command `password` in the argument of another one, where a line end is missing."""
+    return command not in _FREE and _SWALLOWED.search(argument) is not None
 
 
 def check(source: SourceText, command: str, argument: str, start: int, at: int) -> None:
@@ -55,7 +49,7 @@ def check(source: SourceText, command: str, argument: str, start: int, at: int) 
         )
     expected, takes = rule
     if not takes(argument):
-        shown = readable(argument)[:60]
+        shown = without_password(argument)[:60]
         raise source.error(
             at,
             f"{command} {shown!r}: {expected} is expected",

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
-from oauth2_pop3.dialects.mpoprc.commands import check, refuse_swallowed_password
-from oauth2_pop3.dialects.source_text import SourceText, readable
+from oauth2_pop3.dialects.mpoprc.commands import check
+from oauth2_pop3.dialects.source_text import SourceText, without_password
 
 LINE_LIMIT = 500
 """mpop refuses a line of this many octets, its end not counted (LINEBUFSIZE is 501)."""
@@ -69,7 +69,6 @@ def parse(source: SourceText) -> list[Section]:
     defaults: dict[str, Statement] = {}
     for statement in _statements(source):
         at, command = statement.raw[0], statement.command
-        refuse_swallowed_password(source, command, statement.argument, at)
         if command == "defaults":
             if statement.argument:
                 raise source.error(at, "defaults takes no argument", directive=command)
@@ -141,12 +140,14 @@ def _account(source: SourceText, statement: Statement, known: dict[str, Section]
         if not trimmed(parent):
             raise source.error(at, "the name of an account is expected here", directive="account")
         if found is None:
-            raise source.error(at, f"the account {readable(trimmed(parent))} is not defined yet", directive="account")
+            raise source.error(
+                at, f"the account {without_password(trimmed(parent))} is not defined yet", directive="account"
+            )
         section.parents.append(found)
     if not name:
         raise source.error(at, "the name of an account is expected here", directive="account")
     if "," in name:
         raise source.error(at, "the name of an account must not have a comma in it", directive="account")
     if name in known:
-        raise source.error(at, f"the account {readable(name)} is defined already", directive="account")
+        raise source.error(at, f"the account {without_password(name)} is defined already", directive="account")
     return section
