@@ -19,14 +19,16 @@ from oauth2_pop3.translation.translate import Translator
 
 PASSWORD = re.compile(rb"hush[0-9a-f]{8}")
 """The passwords of the seeds: a mark by which they are found wherever they come out."""
-_SET = re.compile(
-    rb"^(?:[^\n#;\"'=]*\s)?pass(?:word)?\b[ \t]*[=:]?[ \t]*[\"']?(hush[0-9a-f]{8})(?=[\"'\s,])", re.MULTILINE
-)
+_SET = re.compile(rb"(?:^|[ \t])pass(?:word)?[ \t]*+[=:]?[ \t]*+[\"']?(hush[0-9a-f]{8})(?=[\"'\s,])", re.MULTILINE)
 
 
 def _secrets(content: bytes) -> set[bytes]:
     """The passwords that any reader would take for one: set as such, and not written anywhere else."""
-    return {mark for mark in _SET.findall(content) if content.count(mark) == 1}
+    found = (
+        (match[1], content[content.rfind(b"\n", 0, match.start()) + 1 : match.start()])
+        for match in _SET.finditer(content)
+    )
+    return {mark for mark, before in found if content.count(mark) == 1 and not set(before) & set(b"#;\"'=")}
 
 
 def _of(dialect: str) -> Callable[[Path], AbstractContextManager[Run]]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from oauth2_pop3.dialects.getmailrc.syntax import Sections
 from oauth2_pop3.dialects.source_text import SourceText
 
-_PASSWORD = re.compile(r"pass\w*+\s*[=:]\s*", re.IGNORECASE)
+_PASSWORD = re.compile(r"(?<!\w)(?:(?!pass)\w)*+pass\w*+\s*+[=:]\s*+", re.IGNORECASE)
 
 
 def passwords_within(source: SourceText, sections: Sections) -> Iterator[tuple[int, int]]:
