@@ -119,6 +119,7 @@ SWALLOWED = {
         "poll pop.gmail.com proto pop3 ssl user 'a@gmail.com password \"hush\"\n' password hush\n",
         "poll pop.gmail.com proto pop3 ssl user a@gmail.com is password hush password hush\n",
         "poll pop.gmail.com proto pop3 user password hush\n",
+        "poll pop.gmail.com proto pop3 ssl user a@gmail.com is 'you here\n poll b user c password 'hush' here\n",
     ],
     "getmailrc": [
         GETMAILRC.replace("\npassword", "\n  password"),

@@ -105,7 +105,7 @@ class FetchmailFile(DialectFile):
     def _swallowed_password(self) -> int:
         """The line of a string that goes on over a line with a password: a quotation mark is missing; 0 for none."""
         for word in self._words:
-            if "\n" in word.value and without_password(word.value) != readable(word.value):
+            if "\n" in word.value and "pass" in word.value.lower():
                 return self.source.line(word.start)
         return 0
 
