@@ -119,7 +119,8 @@ SWALLOWED = {
         "poll pop.gmail.com proto pop3 ssl user 'a@gmail.com password \"hush\"\n' password hush\n",
         "poll pop.gmail.com proto pop3 ssl user a@gmail.com is password hush password hush\n",
         "poll pop.gmail.com proto pop3 user password hush\n",
-        "poll pop.gmail.com proto pop3 ssl user a@gmail.com is 'you here\n poll b user c password 'hush' here\n",
+        "defaults proto pop3 ssl\npoll pop.gmail.com\n user 'a@gmail.com' there is 'you\n keep\n"
+        "poll b.example\n user c, password 'hush', is me here, no keep\n",
     ],
     "getmailrc": [
         GETMAILRC.replace("\npassword", "\n  password"),
