@@ -119,8 +119,10 @@ SWALLOWED = {
         "poll pop.gmail.com proto pop3 ssl user 'a@gmail.com password \"hush\"\n' password hush\n",
         "poll pop.gmail.com proto pop3 ssl user a@gmail.com is password hush password hush\n",
         "poll pop.gmail.com proto pop3 user password hush\n",
-        "defaults proto pop3 ssl\npoll pop.gmail.com\n user 'a@gmail.com' there is 'you\n keep\n"
-        "poll b.example\n user c, password 'hush', is me here, no keep\n",
+        (
+            "defaults proto pop3 ssl\npoll pop.gmail.com\n user 'a@gmail.com' there is 'you\n keep\n"
+            "poll b.example\n user c, password 'hush', is me here, no keep\n"
+        ),
     ],
     "getmailrc": [
         GETMAILRC.replace("\npassword", "\n  password"),
