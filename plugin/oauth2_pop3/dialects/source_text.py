@@ -155,6 +155,12 @@ def without_password(text: str) -> str:
     return _SWALLOWED_PASSWORD.sub(rf"\1{MASK}", readable(text))
 
 
+def word_shown(text: str) -> str:
+    """A word that the host does not know, for a message, without a password that follows `password` with no blank."""
+    before, word, rest = readable(text)[:40].partition("pass")
+    return f"{before}{word}..." if rest else f"{before}{word}"
+
+
 def as_source(text: str) -> str:
     """A string as the text of an Edit, so that it is UTF-8 in the file; a file's name keeps octets that are not."""
     return text.encode("utf-8", "surrogateescape").decode("iso-8859-1")

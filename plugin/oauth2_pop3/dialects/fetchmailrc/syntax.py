@@ -18,7 +18,7 @@ from oauth2_pop3.dialects.fetchmailrc.vocabulary import (
     TAKES_ONE,
     TAKES_SEVERAL,
 )
-from oauth2_pop3.dialects.source_text import SourceText, readable
+from oauth2_pop3.dialects.source_text import SourceText, readable, word_shown
 
 
 @dataclass(eq=False, slots=True)
@@ -238,4 +238,5 @@ class Parser:
             return "the word after the password"
         if word.kind == "string" and any("\n" in earlier.value for earlier in self.words[: self._at]):
             return "a word; is a quotation mark missing further up?"
-        return repr(readable(self.source.text[word.start : word.end])[:40])
+        text = self.source.text[word.start : word.end]
+        return repr(word_shown(text) if word.kind == "string" else readable(text)[:40])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from oauth2_pop3.dialects.source_text import SourceText, readable, without_password
+from oauth2_pop3.dialects.source_text import SourceText, without_password, word_shown
 
 _AUTH = (
     "scram-sha-256-plus",
@@ -44,8 +44,8 @@ def check(source: SourceText, command: str, argument: str, start: int, at: int) 
     if rule is None:
         raise source.error(
             start,
-            f"mpop has no command {_shown(command)}",
-            directive=_shown(command),
+            f"mpop has no command {word_shown(command)}",
+            directive=word_shown(command),
         )
     expected, takes = rule
     if not takes(argument):
@@ -55,12 +55,6 @@ def check(source: SourceText, command: str, argument: str, start: int, at: int) 
             f"{command} {shown!r}: {expected} is expected",
             directive=command,
         )
-
-
-def _shown(command: str) -> str:
-    """An unknown command for a message, without what may be a password: `password=...`, with no blank behind it."""
-    name, word, rest = readable(command)[:40].partition("pass")
-    return f"{name}{word}..." if rest else f"{name}{word}"
 
 
 def integer(text: str) -> int:
