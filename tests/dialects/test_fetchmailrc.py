@@ -229,12 +229,25 @@ def test_what_fetchmail_cannot_hand_to_a_plugin() -> None:
     for odd in (
         SignIn(address="ann@gmail.com", command="/My Files/oauth2-pop3"),
         SignIn(address="ann@gmail.com", ca_certs="/x%p"),
+        SignIn(address="an%hn@gmail.com"),
+        SignIn(address="an n@gmail.com"),
     ):
         translation = file.translate({0: odd})
         assert not translation.edits
         assert "symbolic link" in translation.remarks[0][0]
     beside = FetchmailFile(SourceText("/My Files/rc", b"poll pop.gmail.com proto pop3 user a ssl sslcertfile ca.pem"))
     assert "absolute path without white space" in beside.accounts[0].obstacle
+
+
+@pytest.mark.parametrize("home", ["łukasz", "jürgen", os.fsdecode(b"j\xfcrgen")])
+def test_letters_outside_ascii_in_what_fetchmail_runs(home: str) -> None:
+    file = read((CORPUS / "plain.rc").read_bytes())
+    command = f"/home/{home}/oauth2-pop3"
+    sign_in = SignIn(address="ü@gmail.com", command=command, ca_certs=f"/home/{home}/ca.pem")
+    result = file.source.edited(file.translate({0: sign_in}).edits)
+    plugin = f"{command} bridge %h 995 --account ü@gmail.com --ca-certs /home/{home}/ca.pem"
+    assert os.fsencode(plugin) in result
+    assert read(result).accounts[0].uses_oauth2_pop3
 
 
 def test_a_path_that_is_no_utf_8_keeps_its_octets() -> None:

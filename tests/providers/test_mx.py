@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +31,13 @@ def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[dns.resolver.Resolver]
     with NameServer(mx=RECORDS) as server:
         monkeypatch.setattr(dns.resolver, "Resolver", lambda: server.resolver)
         yield server.resolver
+
+
+def test_a_resolv_conf_that_makes_no_sense(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = dns.resolver.Resolver
+    monkeypatch.setattr(dns.resolver, "Resolver", lambda: real(io.StringIO("nameserver [[[\n")))
+    with pytest.raises(NetworkError, match=r"the MX record of a.example cannot be looked up: nameserver \[\[\["):
+        mail_exchanges("a.example")
 
 
 @pytest.mark.parametrize(

@@ -105,8 +105,10 @@ def load_account(address: str, config: Config | None = None) -> Account:
         raise TokenNotFound(f"nobody has signed in as {address} yet", hint=f"Run: oauth2-pop3 login {address}")
     if "account" in row:
         return replace(load_account(_person(address, row["account"], config), config), mailbox=address)
-    name = row.get("provider")
-    if not isinstance(name, str) or not name:
+    name = row.get("provider", "")
+    if not isinstance(name, str):
+        raise config.location("accounts", address).error("provider", "provider must be a string")
+    if not name:
         name = provider_registry.name_for(address, config)
     return make_account(address, name, config)
 

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import os
 import stat
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +24,7 @@ from pathlib import Path
 from oauth2_pop3.errors import ConfigError, StateError
 from oauth2_pop3.files import state_files
 from oauth2_pop3.files.private_file import read_regular, require_mode, require_owner
-from oauth2_pop3.providers.tables import TableLocation
+from oauth2_pop3.providers.tables import TableLocation, parse_toml
 
 _TOP_LEVEL = ("accounts", "notify_command", "notify_every", "providers", "token_store")
 DEFAULT_TOKEN_STORE = "file"
@@ -65,17 +64,22 @@ class Config:
         if found is None:
             return cls(path)
         text, status = found
-        try:
-            document = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise ConfigError(f"{path} is not valid TOML: {error}") from error
+        config = cls.from_text(text, path)
+        if config._has_secret():
+            require_mode(str(path), status, ConfigError, 0o077, holds="a client_secret")
+        return config
+
+    @classmethod
+    def from_text(cls, text: str, path: Path) -> Config:
+        """What a text says. path: the file's that holds it. Raises ConfigError."""
+        document = parse_toml(text, str(path))
         unknown = sorted(document.keys() - set(_TOP_LEVEL))
         if unknown:
             raise ConfigError(
                 f"{path} has an unknown key {unknown[0]}",
                 hint=f"The keys at the top level are {', '.join(_TOP_LEVEL)}.",
             )
-        config = cls(
+        return cls(
             path,
             text,
             providers=_tables(document, "providers", path),
@@ -84,9 +88,6 @@ class Config:
             notify_command=_string(document, "notify_command", "", path),
             notify_every=_seconds(document, "notify_every", DEFAULT_NOTIFY_EVERY, path),
         )
-        if config._has_secret():
-            require_mode(str(path), status, ConfigError, 0o077, holds="a client_secret")
-        return config
 
     def location(self, kind: str, name: str) -> TableLocation:
         """Return the place of a provider's or an account's table, for messages."""
@@ -125,7 +126,7 @@ class Config:
                 _save_table(path, kind, name, values)
             except StateError as error:
                 raise ConfigError(error.message, hint=error.hint) from error
-            except (OSError, ValueError, KeyError) as error:  # tomlkit raises ValueError and KeyError
+            except (OSError, ValueError, KeyError, RecursionError) as error:  # the last three are tomlkit's
                 reason = error.strerror if isinstance(error, OSError) else error
                 raise ConfigError(f"cannot write {path}: {reason}") from error
 
@@ -142,8 +143,8 @@ def _read(path: Path) -> tuple[str, os.stat_result] | None:
     require_owner(str(path), status, ConfigError, or_root=True)
     require_mode(str(path), status, ConfigError, 0o002)
     try:
-        # CRLF and CR become LF, as in a file that is opened as text
-        return content.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n"), status
+        # CRLF and CR become LF, as in a file that is opened as text. Some editors begin a file with a byte order mark.
+        return content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n"), status
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not UTF-8 text", hint="TOML files are written in UTF-8.") from error
 
@@ -192,6 +193,8 @@ def _string(document: Mapping[str, object], key: str, default: str, path: Path) 
     value = document.get(key, default)
     if not isinstance(value, str):
         raise ConfigError(f"{path}: {key} must be a string")
+    if "\0" in value:
+        raise ConfigError(f"{path}: {key} must not contain a NUL")
     return value
 
 

@@ -6,7 +6,7 @@ import json
 import time
 from dataclasses import dataclass
 
-from oauth2_pop3.access_token_cache import file_name
+from oauth2_pop3.access_token_cache import LATEST, file_name
 from oauth2_pop3.errors import OAuth2Pop3Error, one_line
 from oauth2_pop3.files import state_files
 
@@ -36,9 +36,10 @@ def last_fault(key: str) -> Fault | None:
         if content is None:
             return None
         record = json.loads(content)
-        return Fault(int(record["at"]), one_line(str(record["message"])), int(record["exit_code"]))
+        fault = Fault(int(record["at"]), one_line(str(record["message"])), int(record["exit_code"]))
     except (ValueError, TypeError, KeyError, OverflowError, OAuth2Pop3Error, RecursionError):
         return None
+    return fault if 0 <= fault.at < LATEST else None  # a calendar must be able to hold it
 
 
 def forget(key: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import sys
 
-from oauth2_pop3.errors import OAuth2Pop3Error, UsageError
+from oauth2_pop3.errors import OAuth2Pop3Error, UsageError, one_line
 
 TYPE_CHECKING = False  # typing's own costs as much as half a start of Python
 if TYPE_CHECKING:
@@ -162,7 +162,8 @@ def print_findings(findings: Iterable[AccountResult]) -> None:
 
 
 def _prefix(about: str, error: OAuth2Pop3Error) -> str:
-    """What to put before an error about this address: nothing if its message names it."""
+    """What to put before an error about this address: nothing if its message names it. A file may have given it."""
+    about = one_line(about)
     return f"{about}: " if about and about not in error.message else ""
 
 

@@ -13,7 +13,9 @@ from oauth2_pop3.errors import DialectError
 MASK = "********"
 """What is shown instead of a secret."""
 
-_PASSWORD = re.compile(r"pass\w*+(?:[ \t=:]++(?=[^\r\n])|(?=[\"']))", re.IGNORECASE)
+_PASSWORD = re.compile(r"(?<!\w)(?:(?!pass)\w)*+pass\w*+(?:[ \t=:]++(?=[^\r\n])|(?=[\"']))", re.IGNORECASE)
+"""It is looked for at the beginning of a word: at each `pass` in a long word, it would take the square of the time."""
+_SWALLOWED_PASSWORD = re.compile(r"\b(pass(?:w\w*+)?[\s=:\"']++)\S.*", re.IGNORECASE | re.DOTALL)
 _COMMENT = re.compile(r"^[ \t]*;|(?:^|[\s;:,])#", re.MULTILINE)
 _COMMENT_LINE = re.compile(rf"(?:{_COMMENT.pattern})[^\r\n]*+", re.MULTILINE)
 
@@ -97,12 +99,16 @@ def commented_passwords(text: str, known: Iterable[str] = ()) -> Iterator[tuple[
     """
     yield from _called_passwords(text)
     passwords = frozenset(known)
-    lengths = sorted({len(password) for password in passwords})
+    beginning = min((3, *map(len, passwords)))
+    lengths: dict[str, set[int]] = {}
+    for password in passwords:
+        lengths.setdefault(password[:beginning], set()).add(len(password))
     for comment in _COMMENT_LINE.finditer(text) if passwords else ():
-        for length in lengths:
-            for start in range(comment.start(), comment.end() - length + 1):
-                if text[start : start + length] in passwords and _is_whole_word(text, start, start + length):
-                    yield start, start + length
+        for start in range(comment.start(), comment.end() - beginning + 1):
+            for length in lengths.get(text[start : start + beginning], ()):
+                end = start + length
+                if end <= comment.end() and text[start:end] in passwords and _is_whole_word(text, start, end):
+                    yield start, end
 
 
 def _is_whole_word(text: str, start: int, end: int) -> bool:
@@ -135,6 +141,26 @@ def readable(text: str) -> str:
         return text
 
 
+def port_number(text: str) -> int:
+    """A port from 1 to 65535; 0 for any other text, such as one of more digits than Python reads."""
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
+    return number if number < 65536 else 0
+
+
+def without_password(text: str) -> str:
+    """A name or a value of a file, for a message: without a password that it has swallowed.
+
+    In a file where a quotation mark or a line end is missing, `password` and what follows are a part of another value.
+    """
+    return _SWALLOWED_PASSWORD.sub(rf"\1{MASK}", readable(text))
+
+
+def word_shown(text: str) -> str:
+    """A word that the host does not know, for a message, without a password that follows `password` with no blank."""
+    before, word, rest = readable(text)[:40].partition("pass")
+    return f"{before}{word}..." if rest else f"{before}{word}"
+
+
 def as_source(text: str) -> str:
-    """A string as the text of an Edit, so that it is UTF-8 in the file."""
-    return text.encode().decode("iso-8859-1")
+    """A string as the text of an Edit, so that it is UTF-8 in the file; a file's name keeps octets that are not."""
+    return text.encode("utf-8", "surrogateescape").decode("iso-8859-1")

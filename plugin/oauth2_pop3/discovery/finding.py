@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 from oauth2_pop3.errors import ConfigError, OAuthError, one_line
-from oauth2_pop3.providers.provider import Provider
+from oauth2_pop3.providers.provider import Provider, authority
 
 _LABEL = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
 _HOST_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
@@ -54,8 +53,9 @@ class Finding:
             raise OAuthError(f"{self.source} names the POP3 port {self.pop3_port}, which is not a port")
         for key in ("issuer", "authorization_endpoint", "token_endpoint"):
             url = getattr(self, key)
-            # RFC 8414 section 2: an issuer has neither query nor fragment. Only https is ever followed.
-            if url and (not url.startswith("https://") or "#" in url or (key == "issuer" and "?" in url)):
+            usable = url.startswith("https://") and authority(url)  # only https is ever followed
+            # RFC 8414 section 2: an issuer has neither query nor fragment.
+            if url and (not usable or "#" in url or (key == "issuer" and "?" in url)):
                 raise OAuthError(f"{self.source} names the {key} {one_line(url, 100)!r}, which is not an https:// URL")
         for key in ("scope", "username", "note", "issuer", "authorization_endpoint", "token_endpoint", "client_id"):
             if len(text := getattr(self, key)) > _TEXT_LIMIT or not text.isprintable():
@@ -115,12 +115,3 @@ def ascii_domain(domain: str) -> str:
     if not is_host_name(name):
         raise ConfigError(f"{domain!r} is not a domain that can be looked up", hint="Name a provider with --provider.")
     return name
-
-
-def authority(url: str) -> str:
-    """Host and port of an https:// URL, always spelled the same way; "" for any other text."""
-    try:
-        parts = urlsplit(url)
-        return f"{parts.hostname}:{parts.port or 443}" if parts.scheme == "https" and parts.hostname else ""
-    except ValueError:
-        return ""

@@ -11,10 +11,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from oauth2_pop3.accounts.account import make_account
-from oauth2_pop3.discovery.finding import Finding, FoundProvider, authority
+from oauth2_pop3.discovery.finding import Finding, FoundProvider
 from oauth2_pop3.errors import OAuth2Pop3Error, OAuthError
 from oauth2_pop3.providers import scopes
-from oauth2_pop3.providers.provider import Provider, make_provider
+from oauth2_pop3.providers.provider import Provider, authority, make_provider
 
 if TYPE_CHECKING:
     from oauth2_pop3.accounts.config import Config
@@ -56,9 +56,9 @@ class Verifier:
             found = known_provider(self._address, name, self._config, finding.source, trust)
             return replace(found, username=finding.username)
         document, trust = self._metadata(finding)
-        endpoints = {key: str(document.get(key, "")) for key in _ENDPOINTS}
-        for key, url in endpoints.items():
-            if not url.startswith("https://"):
+        endpoints = {key: url for key in _ENDPOINTS if isinstance(url := document.get(key), str)}
+        for key in _ENDPOINTS:
+            if not endpoints.get(key, "").startswith("https://"):
                 raise OAuthError(f"the metadata of {finding.issuer} names no {key}")
         if self._known_row(finding.pop3_host, list(endpoints.values())):  # raises, unless all belongs to that provider
             raise OAuthError(f"the metadata of {finding.issuer} names the endpoints of another provider")

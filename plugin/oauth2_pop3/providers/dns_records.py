@@ -22,5 +22,5 @@ def look_up(name: str, kind: str, resolver: dns.resolver.Resolver | None = None)
         return list((resolver or dns.resolver.Resolver()).resolve(name, kind, lifetime=LIFETIME))
     except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
         return []
-    except (dns.exception.DNSException, OSError, UnicodeError) as error:
+    except (dns.exception.DNSException, OSError, ValueError) as error:  # ValueError: a resolv.conf that makes no sense
         raise NetworkError(f"the {kind} record of {name} cannot be looked up: {error}") from error

@@ -131,7 +131,7 @@ class Provider:
         if not self.issuer and not self.token_endpoint:  # which others are needed depends on the grant
             raise location.error("", "needs issuer, or authorization_endpoint and token_endpoint")
         for key in ("issuer", *ENDPOINTS):
-            if getattr(self, key) and _scheme(getattr(self, key)) not in ("https", "http"):
+            if getattr(self, key) and not authority(getattr(self, key)):
                 raise location.error(key, f"{key} must be an https:// URL")
         if not _scheme(self.redirect_uri):
             raise location.error("redirect_uri", "redirect_uri must be a URL such as http://127.0.0.1/callback")
@@ -157,6 +157,15 @@ def _scheme(url: str) -> str:
     except ValueError:
         return ""
     return parts.scheme
+
+
+def authority(url: str) -> str:
+    """Host and port of an https:// or http:// URL, always spelled the same way; "" for any other text."""
+    port = {"https": 443, "http": 80}.get(_scheme(url))
+    if port is None:
+        return ""
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port or port}" if parts.hostname else ""
 
 
 def make_provider(

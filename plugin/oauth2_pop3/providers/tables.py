@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Mapping, Sequence
+import tomllib
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any, ClassVar, TypeVar, get_type_hints
@@ -18,6 +19,13 @@ _KINDS: dict[object, str] = {
     tuple[str, ...]: "a list of strings",
     Mapping[str, str]: "a table of strings",
 }
+_DEEPEST = 64
+"""Tables and lists within each other. What is deeper has no meaning here, and ends the recursion of who reads it."""
+_LARGEST = 1 << 63
+"""TOML 1.0 has integers of 64 bits. Python reads larger ones, and cannot always print them."""
+_LONG_KEY = re.compile(r"(?<![\w-])(?:(?:[\w-]++|\"[^\"\n]*+\"|'[^'\n]*+')[ \t]*+\.[ \t]*+){500}", re.ASCII)
+_QUOTE = "Put it between quotes, if it is a name or a secret and not a number."
+_LONG_INTEGER = re.compile(r"[0-9_]{4300}")
 
 
 @cache
@@ -33,13 +41,16 @@ class TableLocation:
     file: str
     text: str
     header: str
-    header_pattern: ClassVar[re.Pattern[str]] = re.compile(r"^\s*\[(?P<name>[^\[\]]*)\]", re.MULTILINE)
+    header_pattern: ClassVar[re.Pattern[str]] = re.compile(r"^[ \t]*\[(?P<name>[^\[\]\n]*)\]", re.MULTILINE)
 
     def error(self, key: str, message: str, hint: str = "") -> ConfigError:
         """An error about one key of the table, with its line if it can be found."""
+        return ConfigError(f"{self.place(key)}: [{self.header}] {message}", hint=hint)
+
+    def place(self, key: str) -> str:
+        """The file, with the line of a key of the table if it can be found."""
         line = self._line(key)
-        where = f"{self.file}:{line}" if line else self.file
-        return ConfigError(f"{where}: [{self.header}] {message}", hint=hint)
+        return f"{self.file}:{line}" if line else self.file
 
     def _line(self, key: str) -> int:
         wanted = re.sub(r"[\"'\s]", "", self.header).lower()
@@ -47,10 +58,52 @@ class TableLocation:
             if re.sub(r"[\"'\s]", "", match["name"]).lower() == wanted:
                 end = self.header_pattern.search(self.text, match.end())
                 body = self.text[match.end() : end.start() if end else None]
-                found = re.search(rf"^\s*[\"']?{re.escape(key)}[\"']?\s*[=.]", body, re.MULTILINE)
+                found = re.search(rf"^[ \t]*[\"']?{re.escape(key)}[\"']?[ \t]*[=.]", body, re.MULTILINE)
                 offset = match.end() + (found.start() + len(found[0]) if found else 0)
                 return self.text.count("\n", 0, offset) + 1
         return 0
+
+
+def parse_toml(text: str, file: str) -> dict[str, object]:
+    """The tables of a TOML file, none of which is beyond all use. Raises ConfigError. file: its name, for messages.
+
+    tomllib itself takes any depth up to Python's own limit and integers of any size, and needs seconds for a dotted key
+    of thousands of parts.
+    """
+    if found := _LONG_KEY.search(text):
+        raise _error_at(text, found, file, "the key has too many parts", "Put a name that has dots between quotes.")
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{file} is not valid TOML: {error}") from error
+    except ValueError as error:
+        raise _error_at(text, _LONG_INTEGER.search(text), file, "the number has too many digits", _QUOTE) from error
+    except RecursionError:
+        raise _too_deep(file) from None
+    values: list[tuple[tuple[str, ...], object]] = [((), document)]
+    while values:
+        path, value = values.pop()
+        if isinstance(value, dict | list):
+            if len(path) > _DEEPEST:
+                raise _too_deep(file)
+            items = value.items() if isinstance(value, dict) else enumerate(value)
+            values += [((*path, str(key)), item) for key, item in items]
+        elif isinstance(value, int) and not -_LARGEST <= value < _LARGEST:
+            *table, key = path
+            where = TableLocation(file, text, ".".join(table)).place(key) if table else file
+            raise ConfigError(f"{where}: {key} is too large a number", hint=_QUOTE)
+    return document
+
+
+def _error_at(text: str, found: re.Match[str] | None, file: str, message: str, hint: str) -> ConfigError:
+    where = f"{file}:{text.count(chr(10), 0, found.start()) + 1}" if found else file
+    return ConfigError(f"{where}: {message}", hint=hint)
+
+
+def _too_deep(file: str) -> ConfigError:
+    return ConfigError(
+        f"{file}: lists or tables are nested in each other more than {_DEEPEST} times", hint="Is a bracket missing?"
+    )
 
 
 def build(
@@ -91,12 +144,18 @@ def restore(row: type[Row], record: object) -> Row:
 
 def _converted(value: object, kind: object) -> object:
     """Return the value as a field of this type holds it. Raises TypeError, whose text ends a sentence."""
-    if kind == tuple[str, ...]:
-        if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
-            return tuple(value)
-    elif kind == Mapping[str, str]:
-        if isinstance(value, Mapping) and all(isinstance(item, str) for item in value.values()):
-            return dict(value)
-    elif type(value) is kind:
-        return value
-    raise TypeError(f"must be {_KINDS[kind]}")
+    strings: Iterable[object] = ()
+    if kind == tuple[str, ...] and isinstance(value, list | tuple):
+        strings = value = tuple(value)
+    elif kind == Mapping[str, str] and isinstance(value, Mapping):
+        strings, value = value.values(), dict(value)
+    elif type(value) is not kind:
+        raise TypeError(f"must be {_KINDS[kind]}")
+    elif kind is str:
+        strings = (value,)
+    for item in strings:
+        if not isinstance(item, str):
+            raise TypeError(f"must be {_KINDS[kind]}")
+        if "\0" in item:  # no path, host or command can have one
+            raise TypeError("must not contain a NUL")
+    return value

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 from oauth2_pop3.accounts import access, provider_registry
 from oauth2_pop3.accounts.account import Account, make_account
@@ -22,7 +21,7 @@ from oauth2_pop3.errors import (
 )
 from oauth2_pop3.files.state_files import StateLock
 from oauth2_pop3.oauth2.token import Token
-from oauth2_pop3.providers.provider import Provider, domain_of, row_for_domain
+from oauth2_pop3.providers.provider import Provider, authority, domain_of, row_for_domain
 from oauth2_pop3.token_import.formats import read_tokens
 from oauth2_pop3.token_import.imported_token import ImportedToken
 
@@ -99,7 +98,7 @@ def import_token(imported: ImportedToken, request: ImportRequest, config: Config
     """
     if imported.problem:
         raise ConfigError(imported.problem)
-    account, values = _account(imported, {**request.settings, **({"address": address} if address else {})}, config)
+    account, values = account_of(imported, {**request.settings, **({"address": address} if address else {})}, config)
     config.require_writable()
     with StateLock(account.key) as lock:
         before = _stored(account)
@@ -134,8 +133,12 @@ def import_token(imported: ImportedToken, request: ImportRequest, config: Config
     return Imported(account, imported, checked=request.check, rotated=rotated)
 
 
-def _account(imported: ImportedToken, settings: Mapping[str, str], config: Config) -> tuple[Account, dict[str, str]]:
-    """The account, and its keys for config.toml."""
+def account_of(imported: ImportedToken, settings: Mapping[str, str], config: Config) -> tuple[Account, dict[str, str]]:
+    """The account that a file's token becomes, and its keys for config.toml. Raises ConfigError and UsageError.
+
+    settings: those of the request, and "address" if the file does not say whose token it is.
+    """
+    imported.require_text()
     address = settings.get("address") or imported.address
     if not address:
         raise UsageError(f"the file of {imported.program} does not say whose token it is", hint="Give --account.")
@@ -170,19 +173,16 @@ def _account(imported: ImportedToken, settings: Mapping[str, str], config: Confi
 
 def _provider(address: str, imported: ImportedToken, config: Config) -> str:
     """The provider: by the address's domain, by the server that gave the token, or by the domain's MX record."""
-    known = provider_registry.all_providers(config)
-    domain = domain_of(address)
-    by_domain = row_for_domain({name: {"domains": row.domains} for name, row in known.items()}, domain)
-    if by_domain:
+    if by_domain := row_for_domain(provider_registry.rows(config), domain_of(address)):
         return by_domain
-    host = urlsplit(imported.token_endpoint).hostname
-    by_server = [name for name, row in known.items() if host and host in _hosts(row)]
+    known = provider_registry.all_providers(config)
+    server = authority(imported.token_endpoint)
+    by_server = [name for name, row in known.items() if server and server in _servers(row)]
     return by_server[0] if by_server else provider_registry.name_for(address, config)
 
 
-def _hosts(provider: Provider) -> set[str | None]:
-    urls = (provider.issuer, provider.authorization_endpoint, provider.token_endpoint)
-    return {urlsplit(url).hostname for url in urls if url}
+def _servers(provider: Provider) -> set[str]:
+    return {authority(url) for url in (provider.issuer, provider.authorization_endpoint, provider.token_endpoint)}
 
 
 def _stored(account: Account) -> Token | None:
@@ -195,7 +195,7 @@ def _stored(account: Account) -> Token | None:
 def _token(imported: ImportedToken, account: Account) -> Token:
     # The secret in the file is left out if this provider's clients must not send one.
     secret = imported.client_secret if account.provider.client_secret_policy != "forbidden" else ""
-    token = Token(
+    return Token(
         access_token=imported.access_token,
         expires_at=imported.expires_at if imported.access_token else 0,
         refresh_token=imported.refresh_token,
@@ -204,10 +204,6 @@ def _token(imported: ImportedToken, account: Account) -> Token:
         provider=account.provider.name,
         client_id=account.provider.client_id,
     )
-    for name, value in (("refresh token", token.refresh_token), ("access token", token.access_token)):
-        if not (value.isascii() and value.isprintable()):
-            raise ConfigError(f"the {name} in the file is damaged")
-    return token
 
 
 def _put_back(account: Account, before: Token | None, imported: Token) -> bool:

@@ -10,6 +10,7 @@ import base64
 import binascii
 import configparser
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -30,8 +31,9 @@ def read(content: bytes, password: Callable[[str], str]) -> list[ImportedToken]:
     """Return the accounts for which a person signs in. password: is called for each of them. Raises ConfigError."""
     parser = configparser.ConfigParser(interpolation=None, strict=False)
     try:
-        parser.read_string(content.decode())
-    except (configparser.Error, UnicodeDecodeError):
+        # configparser takes time by the square of a run of blanks within a line.
+        parser.read_string(re.sub(r"[^\S\n]{100,}", " ", content.decode()))
+    except (configparser.Error, ValueError):
         raise ConfigError("it is not a configuration of emailproxy that can be read") from None
     found = []
     for name in parser.sections():
@@ -45,7 +47,7 @@ def _account(name: str, section: configparser.SectionProxy, password: Callable[[
     plain = ImportedToken(
         program=PROGRAM,
         address=name,
-        scope=section.get("oauth2_scope", ""),
+        scope=" ".join(section.get("oauth2_scope", "").split()),
         client_id=section.get("client_id", ""),
         token_endpoint=section.get("token_url", ""),
     )
@@ -74,16 +76,20 @@ def _decryption(section: configparser.SectionProxy, password: str) -> Callable[[
         raise ConfigError(
             "cryptography is needed to read emailproxy's tokens", hint="Run: pip install 'oauth2-pop3[jwt]'"
         ) from None
-    rounds = section.get("token_iterations", str(_ROUNDS))
-    if not (rounds.isascii() and rounds.isdecimal()) or not 0 < int(rounds) <= _MOST_ROUNDS:
+    rounds = moment(section.get("token_iterations", str(_ROUNDS)))
+    if not 0 < rounds <= _MOST_ROUNDS:
         raise ConfigError("its token_iterations is not a usable number")
     try:
         salt = base64.b64decode(section.get("token_salt", ""), validate=True)
     except (binascii.Error, ValueError):
         raise ConfigError("its token_salt is damaged") from None
     fernets = [
-        Fernet(base64.urlsafe_b64encode(hashlib.pbkdf2_hmac("sha256", password.encode(), salt, number)))
-        for number in dict.fromkeys((int(rounds), _ROUNDS))
+        Fernet(
+            base64.urlsafe_b64encode(
+                hashlib.pbkdf2_hmac("sha256", password.encode("utf-8", "surrogateescape"), salt, number)
+            )
+        )
+        for number in dict.fromkeys((rounds, _ROUNDS))
     ]
 
     def decrypt(value: str) -> str:

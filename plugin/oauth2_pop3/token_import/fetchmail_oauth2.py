@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from oauth2_pop3.errors import ConfigError
-from oauth2_pop3.token_import.imported_token import SIZE_LIMIT, ImportedToken
+from oauth2_pop3.files.private_file import read_regular
+from oauth2_pop3.token_import.imported_token import SIZE_LIMIT, ImportedToken, moment
 
 PROGRAM = "fetchmail-oauth2"
 _GOOGLE = "https://accounts.google.com/o/oauth2/token"
@@ -23,15 +22,16 @@ def read(content: bytes, _password: object) -> list[ImportedToken]:
     settings = _settings(content)
     refresh_token, _ = _first_line(settings["refresh_token_file"])
     if not refresh_token:
-        raise ConfigError(f"its refresh_token_file {settings['refresh_token_file']} cannot be read, or is empty")
+        raise ConfigError(f"its refresh_token_file {settings['refresh_token_file']} is empty, or is not there")
     access_token, written_at = _first_line(settings.get("access_token_file", ""))
     max_age = settings.get("max_age_sec", "")
+    lifetime = int(max_age) if max_age.isdecimal() and len(max_age) < 16 else _MAX_AGE
     return [
         ImportedToken(
             program=PROGRAM,
             refresh_token=refresh_token,
             access_token=access_token,
-            expires_at=written_at + (int(max_age) if max_age.isdecimal() else _MAX_AGE) if access_token else 0,
+            expires_at=moment(written_at + lifetime) if access_token else 0,
             scope=settings.get("scope", "https://mail.google.com/"),
             client_id=settings.get("client_id", ""),
             client_secret=settings.get("client_secret", ""),
@@ -46,10 +46,9 @@ def _settings(content: bytes) -> dict[str, str]:
 
 
 def _first_line(name: str) -> tuple[str, int]:
-    """The first line of a file, and when it was written; ("", 0) if it cannot be read."""
-    try:
-        with Path(name).open("rb") as file:
-            line = file.readline(SIZE_LIMIT).decode("ascii", "replace").rstrip()
-            return line, int(Path(name).stat().st_mtime)
-    except (OSError, ValueError):
+    """The first line of a file, and when it was written; ("", 0) if there is none. Raises ConfigError."""
+    found = read_regular(name, ConfigError, limit=SIZE_LIMIT) if name else None
+    if found is None:
         return "", 0
+    content, status = found
+    return content.partition(b"\n")[0].decode("ascii", "replace").rstrip(), int(status.st_mtime)

@@ -50,10 +50,10 @@ def read_tokens(name: str, *, decryption_command: str = "", password: Callable[[
     Raises ConfigError if the file cannot be read, or if no program that is known here has written it.
     """
     content = sys.stdin.buffer.read(SIZE_LIMIT + 1) if name == "-" else HostFile.read(name).content
+    if decryption_command and len(content) <= SIZE_LIMIT:
+        content = whole_output(decryption_command, what="the decryption command", stdin=content)
     if len(content) > SIZE_LIMIT:
         raise ConfigError(f"{name} is larger than 1 MiB: it is not a file of tokens")
-    if decryption_command:
-        content = whole_output(decryption_command, what="the decryption command", stdin=content)
     try:
         for form in FORMATS:
             if form.recognises(content):

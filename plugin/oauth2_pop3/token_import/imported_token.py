@@ -9,6 +9,7 @@ import json
 import math
 from dataclasses import dataclass, field
 
+from oauth2_pop3.access_token_cache import LATEST
 from oauth2_pop3.errors import ConfigError
 
 SIZE_LIMIT = 1024 * 1024
@@ -36,6 +37,27 @@ class ImportedToken:
     token_endpoint: str = ""
     problem: str = ""
 
+    def require_text(self) -> None:
+        """Raise ConfigError if something in it could be sent to no server: a control character, half a letter.
+
+        Tokens are ASCII (RFC 6749 appendix A).
+        """
+        for key in (
+            "address",
+            "scope",
+            "client_id",
+            "client_secret",
+            "token_endpoint",
+            "refresh_token",
+            "access_token",
+        ):
+            value: str = getattr(self, key)
+            if not value.isprintable() or (key.endswith("_token") and not value.isascii()):
+                raise ConfigError(
+                    f"the {key.replace('_', ' ')} in the file is damaged",
+                    hint="Look at the file, or sign in with: oauth2-pop3 login",
+                )
+
 
 def json_object(content: bytes) -> dict[str, object]:
     """The content as a JSON object; {} if it is not one."""
@@ -62,4 +84,4 @@ def moment(value: object) -> int:
         seconds = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
         return 0
-    return int(seconds) if math.isfinite(seconds) and 0 < seconds < 1 << 41 else 0
+    return int(seconds) if math.isfinite(seconds) and 0 < seconds < LATEST else 0

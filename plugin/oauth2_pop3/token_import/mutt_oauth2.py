@@ -29,7 +29,7 @@ def read(content: bytes, _password: object) -> list[ImportedToken]:
     if isinstance(registration, dict):
         token_endpoint, scope = text(registration, "token_endpoint"), text(registration, "scope")
     else:
-        token_endpoint, scope = _TOKEN_ENDPOINTS.get(str(registration), ""), ""
+        token_endpoint, scope = _TOKEN_ENDPOINTS.get(text(document, "registration"), ""), ""
     refresh_token = text(document, "refresh_token")
     return [
         ImportedToken(

@@ -6,8 +6,8 @@ sasl-xoauth2.conf(5)); the endpoint is Google's, if neither says another.
 
 from __future__ import annotations
 
-from pathlib import Path
-
+from oauth2_pop3.errors import ConfigError
+from oauth2_pop3.files.private_file import read_regular
 from oauth2_pop3.token_import.imported_token import SIZE_LIMIT, ImportedToken, json_object, moment, text
 
 PROGRAM = "sasl-xoauth2"
@@ -44,7 +44,7 @@ def read(content: bytes, _password: object) -> list[ImportedToken]:
 
 def _config() -> dict[str, object]:
     try:
-        with Path(CONFIG).open("rb") as file:
-            return json_object(file.read(SIZE_LIMIT))
-    except OSError:
+        found = read_regular(CONFIG, ConfigError, limit=SIZE_LIMIT)
+    except ConfigError:  # Postfix's own, which this user need not be able to read
         return {}
+    return json_object(found[0]) if found else {}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import cached_property
+from itertools import pairwise
 from pathlib import PurePath
 
 from oauth2_pop3.dialects import Dialect, DialectAccount, DialectFile, SignIn, Translation, is_our_command
@@ -22,8 +23,8 @@ from oauth2_pop3.dialects.fetchmailrc.bridge_command import (
 from oauth2_pop3.dialects.fetchmailrc.edits import PASSWORD, Editor
 from oauth2_pop3.dialects.fetchmailrc.records import Record, port, records
 from oauth2_pop3.dialects.fetchmailrc.syntax import FetchmailOption, Parser
-from oauth2_pop3.dialects.fetchmailrc.vocabulary import SECRETS
-from oauth2_pop3.dialects.source_text import Edit, SourceText, readable
+from oauth2_pop3.dialects.fetchmailrc.vocabulary import PASSWORD_WORDS, SECRETS
+from oauth2_pop3.dialects.source_text import Edit, SourceText, readable, without_password
 
 _POP3 = ("pop3", "apop", "rpop", "kpop", "sdps")
 """fetchmail's names of POP3 and its variants."""
@@ -68,6 +69,12 @@ class FetchmailFile(DialectFile):
             for option in options
             if option.name in SECRETS and option.values[-1].value != PASSWORD
         ]
+        # `is password hush`: a name is missing, and fetchmail takes all of it for names
+        self.secrets += [
+            (word.start, word.end)
+            for before, word in pairwise(self._words)
+            if word.kind == before.kind == "string" and before.value in PASSWORD_WORDS
+        ]
 
     def _account(self, record: Record) -> DialectAccount:
         definition = record.user.definition if record.user else None
@@ -76,11 +83,11 @@ class FetchmailFile(DialectFile):
         ours = is_our_command(plugin, "bridge")
         return DialectAccount(
             line=self.source.line(definition.start if definition else record.entry.head[0].start),
-            name=readable(record.entry.name),
+            name=without_password(record.entry.name),
             protocol="pop3" if protocol in _POP3 else protocol,
-            server=readable(record.get("via") or record.entry.name),
+            server=without_password(record.get("via") or record.entry.name),
             port=port_of(plugin) if ours else port(record),
-            username=readable(record.get("user")),
+            username=without_password(record.get("user")),
             uses_oauth2_pop3=ours,
             obstacle="" if ours else self._obstacle(record),
         )
@@ -94,9 +101,19 @@ class FetchmailFile(DialectFile):
                 return self.source.line(word.start)
         return 0
 
+    @cached_property
+    def _swallowed_password(self) -> int:
+        """The line of a string that goes on over a line with a password: a quotation mark is missing; 0 for none."""
+        for word in self._words:
+            if "\n" in word.value and "pass" in word.value.lower():
+                return self.source.line(word.start)
+        return 0
+
     def _obstacle(self, record: Record) -> str:
         if self._open_quote:
             return f"Line {self._open_quote} has a quotation mark that is never closed: close it, and translate again."
+        if line := self._swallowed_password:
+            return f"The string in line {line} has a password in it: close its quotation mark, and translate again."
         if record.get("plugin"):
             return "It has a plugin already, and the bridge would replace it: remove the plugin, and translate again."
         if record.get("plugout"):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from oauth2_pop3.dialects import SignIn
 from oauth2_pop3.dialects.fetchmailrc.records import Record, port
-from oauth2_pop3.dialects.source_text import as_source, readable
+from oauth2_pop3.dialects.source_text import as_source, port_number, readable
 
 BRIDGE_OPTIONS = {
     "sslcertpath": "--ca-certs",
@@ -25,11 +25,11 @@ _FILES = ("sslcertpath", "sslcertfile", "sslcert", "sslkey")
 def command_line(record: Record, sign_in: SignIn, file: str) -> str:
     """The bridge's command line for one user of an entry. file: the name of the fetchmailrc."""
     number = port(record)
-    arguments = [sign_in.command, "bridge", "%h", str(number)]
+    arguments = [as_source(sign_in.command), "bridge", "%h", str(number)]
     if record.get("ssl") != "yes" and number != 995:
         arguments.append("--starttls")
     if sign_in.address.lower() != readable(record.get("user")).lower():
-        arguments += ["--account", sign_in.address]
+        arguments += ["--account", as_source(sign_in.address)]
     arguments += _tls_arguments(record, file)
     if sign_in.ca_certs and "--ca-certs" not in arguments:
         arguments += ["--ca-certs", as_source(sign_in.ca_certs)]
@@ -73,7 +73,11 @@ def obstacle_in_settings(record: Record, file: str) -> str:
 
 def obstacle_in_sign_in(sign_in: SignIn) -> str:
     """Why fetchmail cannot run the bridge for this account; "" if it can."""
-    for what, value in (("path of oauth2-pop3", sign_in.command), ("provider's ca_certs", sign_in.ca_certs)):
+    for what, value in (
+        ("path of oauth2-pop3", sign_in.command),
+        ("account", sign_in.address),
+        ("provider's ca_certs", sign_in.ca_certs),
+    ):
         if _is_unfit(value):
             return (
                 f"The {what} is {value}, and fetchmail cannot give white space, %h or %p to a plugin: make a symbolic "
@@ -89,4 +93,4 @@ def _is_unfit(argument: str) -> bool:
 
 def port_of(plugin: list[str]) -> int:
     """The port in a command line of the bridge, 0 if there is none."""
-    return int(plugin[3]) if len(plugin) > 3 and plugin[3].isdecimal() else 0
+    return port_number(plugin[3]) if len(plugin) > 3 else 0

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from oauth2_pop3.dialects.fetchmailrc.syntax import Entry, FetchmailOption, User
-from oauth2_pop3.dialects.source_text import SourceText, readable
+from oauth2_pop3.dialects.source_text import SourceText, port_number, readable
 
 
 @dataclass(eq=False)
@@ -116,7 +116,7 @@ def port(record: Record) -> int:
     if not service:
         return 995 if record.get("ssl") == "yes" else 110
     if service.lstrip("-").isdecimal():
-        return int(service) if 0 < int(service) < 65536 else -1
+        return port_number(service) or -1
     try:
         return {"pop3": 110, "pop3s": 995}.get(service) or socket.getservbyname(service, "tcp")
     except OSError:

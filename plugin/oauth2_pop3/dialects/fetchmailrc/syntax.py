@@ -13,11 +13,12 @@ from oauth2_pop3.dialects.fetchmailrc.vocabulary import (
     NEGATABLE_OF_A_SERVER,
     OPTIONS_OF_A_SERVER,
     OPTIONS_OF_A_USER,
+    PASSWORD_WORDS,
     SECRETS,
     TAKES_ONE,
     TAKES_SEVERAL,
 )
-from oauth2_pop3.dialects.source_text import SourceText, readable
+from oauth2_pop3.dialects.source_text import SourceText, readable, word_shown
 
 
 @dataclass(eq=False, slots=True)
@@ -227,8 +228,15 @@ class Parser:
         )
 
     def _shown(self, word: Word) -> str:
-        """A word for a message, unless it may be the rest of a password that has a space or a quotation mark in it."""
-        before = [earlier.kind for earlier in self.words[max(0, self._at - 2) : self._at]]
-        if word.kind in ("string", "number") and before[:1] and before[0] in SECRETS:
+        """A word for a message, unless it may be the rest of a password that has a space or a quotation mark in it.
+
+        Behind a quotation mark that is missing, what should be within quotation marks is outside of them.
+        """
+        before = self.words[max(0, self._at - 2) : self._at]
+        behind_password = before and (before[0].kind in SECRETS or before[-1].value in PASSWORD_WORDS)
+        if behind_password and word.kind in ("string", "number"):
             return "the word after the password"
-        return repr(readable(self.source.text[word.start : word.end])[:40])
+        if word.kind == "string" and any("\n" in earlier.value for earlier in self.words[: self._at]):
+            return "a word; is a quotation mark missing further up?"
+        text = self.source.text[word.start : word.end]
+        return repr(word_shown(text) if word.kind == "string" else readable(text)[:40])

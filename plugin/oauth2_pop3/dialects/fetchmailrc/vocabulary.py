@@ -77,6 +77,7 @@ TAKES_ONE: dict[str, tuple[str, ...]] = {
 TAKES_SEVERAL = {**dict.fromkeys(("aka", "localdomains", *_LISTS_OF_A_USER), "string"), "antispam": "number"}
 """The kind of the words of an option that takes one or more."""
 SECRETS = frozenset({"password", "esmtppassword"})
+PASSWORD_WORDS = frozenset({"password", "pass"})
 
 GLOBAL_FLAGS = ("bouncemail", "spambounce", "softbounce", "syslog", "invisible", "showdots")
 """What may follow `set`, and `set no`."""

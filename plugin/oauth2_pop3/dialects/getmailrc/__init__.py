@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import ssl
 from collections.abc import Collection, Mapping
@@ -13,7 +12,8 @@ from pathlib import Path
 
 from oauth2_pop3.dialects import Dialect, DialectAccount, DialectFile, SignIn, Translation, is_our_command
 from oauth2_pop3.dialects.getmailrc.syntax import TRUE, GetmailOption, check, parse
-from oauth2_pop3.dialects.source_text import Edit, SourceText, as_source, readable
+from oauth2_pop3.dialects.getmailrc.values import is_strings, literal, passwords_within
+from oauth2_pop3.dialects.source_text import Edit, SourceText, as_source, port_number, readable, without_password
 
 _OUR_TYPE = "oauth2-pop3"
 _POP3 = re.compile(r"(Simple|BrokenUIDL|Multidrop)POP3(SSL)?Retriever")
@@ -55,10 +55,11 @@ class GetmailFile(DialectFile):
             span
             for options in sections.values()
             for name, option in options.items()
-            if "password" in name and not self._is_our_command(option)
+            if "pass" in name and not self._is_our_command(option)
             for span in option.values
             if span[0] < span[1]
         ]
+        self.secrets += passwords_within(source, sections)
 
     @staticmethod
     def _text_of(options: Mapping[str, GetmailOption], name: str) -> str:
@@ -78,23 +79,23 @@ class GetmailFile(DialectFile):
             line=self.source.line(self._options["type"].lines[0][0]),
             name="retriever",
             protocol=_protocol(kind),
-            server=self._get("server"),
+            server=without_password(self._text_of(self._options, "server")),
             port=self._port(tls_at_once="SSL" in kind or (ours and not self._is_on("starttls"))),
-            username=self._get("username"),
+            username=without_password(self._text_of(self._options, "username")),
             uses_oauth2_pop3=ours or by_helper,
             obstacle="" if ours else self._obstacle(kind),
         )
 
     def _port(self, *, tls_at_once: bool) -> int:
         port = self._get("port")
-        if port.isascii() and port.isdecimal():
-            return int(port)
-        return 995 if tls_at_once and not port else 110
+        if port:
+            return port_number(port)
+        return 995 if tls_at_once else 110
 
     @staticmethod
     def _is_our_command(option: GetmailOption | None) -> bool:
-        command = _literal(option.value) if option else None
-        return isinstance(command, tuple) and is_our_command([str(word) for word in command], "token")
+        command = literal(option.value) if option else None
+        return isinstance(command, tuple) and is_our_command([w for w in command if isinstance(w, str)], "token")
 
     def _obstacle(self, kind: str) -> str:
         if not _POP3.fullmatch(kind):
@@ -115,9 +116,9 @@ class GetmailFile(DialectFile):
     def _obstacle_in_values(self) -> str:
         """Why our type could not read an option, or would read it in another way; "" if it can."""
         for name in _NUMBERS:
-            if (value := self._get(name)) and not (value.isascii() and value.isdecimal() and 0 < int(value) < 65536):
+            if (value := self._get(name)) and not port_number(value):
                 return f"{name} = {value}: write it as a number, and translate again."
-        if (value := self._get("ssl_fingerprints")) and not _is_strings(value):
+        if (value := self._get("ssl_fingerprints")) and not is_strings(value):
             return f"ssl_fingerprints = {value}: write it as ('...', '...'), and translate again."
         for name in _FILES:
             if "$" in self._get(name):
@@ -222,20 +223,6 @@ def _protocol(kind: str) -> str:
     if "IMAP" in kind:
         return "imap"
     return "pop3" if kind == _OUR_TYPE or _POP3.fullmatch(kind) or "SDPS" in kind else kind
-
-
-def _is_strings(text: str) -> bool:
-    """Tell whether our type can read it: our type evaluates nothing."""
-    strings = _literal(text)
-    return isinstance(strings, tuple | list) and all(isinstance(item, str) for item in strings)
-
-
-def _literal(text: str) -> object:
-    """The value of a Python literal; None if the text is none."""
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return None
 
 
 def _system_ca() -> str:

@@ -7,11 +7,12 @@ from functools import cached_property
 from pathlib import PurePath
 
 from oauth2_pop3.dialects import Dialect, DialectAccount, DialectFile, SignIn, Translation
+from oauth2_pop3.dialects.mpoprc.commands import has_swallowed_password, integer
 from oauth2_pop3.dialects.mpoprc.edits import rewritten
 from oauth2_pop3.dialects.mpoprc.installed import DEBIAN_12, Version, installed_version
 from oauth2_pop3.dialects.mpoprc.settings import SIGN_IN, Values, needed, shown, uses_our_helper, wanted
-from oauth2_pop3.dialects.mpoprc.syntax import Section, Statement, integer, parse
-from oauth2_pop3.dialects.source_text import MASK, Edit, SourceText, readable
+from oauth2_pop3.dialects.mpoprc.syntax import Section, Statement, parse
+from oauth2_pop3.dialects.source_text import MASK, Edit, SourceText, without_password
 
 
 class MpopRc(Dialect):
@@ -51,8 +52,11 @@ class MpopFile(DialectFile):
             statement.raw
             for section in self._all
             for statement in section.statements
-            if statement.command == "eval" or shown(statement.command, statement.argument) == MASK
+            if statement.command == "eval"
+            or shown(statement.command, statement.argument) == MASK
+            or has_swallowed_password(statement.command, statement.argument)
         ]
+        self.secrets += [s.header.raw for s in self._sections if has_swallowed_password("account", s.header.argument)]
 
     def _account(self, section: Section) -> DialectAccount:
         settings = {command: statement.argument for command, statement in section.settings.items()}
@@ -60,13 +64,13 @@ class MpopFile(DialectFile):
         at_once = over_tls and settings.get("tls_starttls") == "off"
         return DialectAccount(
             line=self.source.line(section.header.start),
-            name=readable(section.name),
+            name=without_password(section.name),
             protocol="pop3",
-            server=readable(settings.get("host", "")),
+            server=without_password(settings.get("host", "")),
             port=integer(settings["port"]) if "port" in settings else 995 if at_once else 110,
-            username=readable(settings.get("user", "")),
+            username=without_password(settings.get("user", "")),
             uses_oauth2_pop3=uses_our_helper(settings),
-            obstacle=_obstacle(settings),
+            obstacle=_obstacle({**settings, "account": section.name}),
         )
 
     # -- the translation
@@ -130,6 +134,9 @@ def _obstacle(settings: Mapping[str, str]) -> str:
     for name in ("host", "user"):
         if not settings.get(name):
             return f"It has no {name}."
+    for name, argument in settings.items():
+        if has_swallowed_password(name, argument):
+            return f"There is a password in its {name}: write it on a line of its own, and translate again."
     if "eval" in settings:
         return "The output of a line `eval` is not known: write what it prints in its place, and translate again."
     if settings.get("socket"):

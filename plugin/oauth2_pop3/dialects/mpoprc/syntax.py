@@ -5,34 +5,17 @@ Every octet of the file belongs to a line; a line that does something is a State
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
-from oauth2_pop3.dialects.source_text import SourceText, readable
+from oauth2_pop3.dialects.mpoprc.commands import check
+from oauth2_pop3.dialects.source_text import SourceText, without_password
 
 LINE_LIMIT = 500
 """mpop refuses a line of this many octets, its end not counted (LINEBUFSIZE is 501)."""
 
-_AUTH = (
-    "scram-sha-256-plus",
-    "scram-sha-1-plus",
-    "scram-sha-256",
-    "scram-sha-1",
-    "plain",
-    "apop",
-    "user",
-    "gssapi",
-    "external",
-    "oauthbearer",
-    "cram-md5",
-    "digest-md5",
-    "login",
-    "ntlm",
-    "xoauth2",
-)
 _BLANKS = " \t"
 
 
@@ -100,7 +83,7 @@ def parse(source: SourceText) -> list[Section]:
         elif not sections:
             raise source.error(statement.start, "the first command must be account or defaults", directive=command)
         else:
-            _check(source, statement)
+            check(source, command, statement.argument, statement.start, at)
             sections[-1].statements.append(statement)
             if not sections[-1].name:
                 defaults[command] = statement
@@ -157,94 +140,14 @@ def _account(source: SourceText, statement: Statement, known: dict[str, Section]
         if not trimmed(parent):
             raise source.error(at, "the name of an account is expected here", directive="account")
         if found is None:
-            raise source.error(at, f"the account {readable(trimmed(parent))} is not defined yet", directive="account")
+            raise source.error(
+                at, f"the account {without_password(trimmed(parent))} is not defined yet", directive="account"
+            )
         section.parents.append(found)
     if not name:
         raise source.error(at, "the name of an account is expected here", directive="account")
     if "," in name:
         raise source.error(at, "the name of an account must not have a comma in it", directive="account")
     if name in known:
-        raise source.error(at, f"the account {readable(name)} is defined already", directive="account")
+        raise source.error(at, f"the account {without_password(name)} is defined already", directive="account")
     return section
-
-
-def _check(source: SourceText, statement: Statement) -> None:
-    """Refuse what mpop would refuse. mpop accepts any password, so no message shows one."""
-    rule = _RULES.get(statement.command)
-    if rule is None:
-        raise source.error(
-            statement.start,
-            f"mpop has no command {readable(statement.command)[:40]}",
-            directive=statement.command,
-        )
-    expected, takes = rule
-    if not takes(statement.argument):
-        argument = readable(statement.argument)[:60]
-        raise source.error(
-            statement.raw[0],
-            f"{statement.command} {argument!r}: {expected} is expected",
-            directive=statement.command,
-        )
-
-
-def integer(text: str) -> int:
-    """Read a number as strtol(3) does with base 0; -1 if the text is not such a number, or the number is below 0."""
-    match = re.fullmatch(r"[\s]*\+?(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)|\s*-0+", text, re.ASCII)
-    if not match:
-        return -1
-    digits = match[1] or "0"
-    return int(digits, 16) if digits[:2] in ("0x", "0X") else int(digits, 8 if digits[0] == "0" else 10)
-
-
-def _in(low: int, high: int) -> Callable[[str], bool]:
-    return lambda text: low <= integer(text) <= high
-
-
-def _size(text: str) -> bool:
-    unit = {"k": 10, "m": 20}.get(text[-1:], 0)
-    number = integer(text[:-1] if unit else text)
-    return text == "off" or (text[:1] != "" and 0 <= number <= ((1 << 63) - 1) >> unit)
-
-
-def _fingerprint(text: str) -> bool:
-    pairs = re.fullmatch(r"[0-9a-fA-F]{2}([: ][0-9a-fA-F]{2})*", text)
-    return not text or (pairs is not None and len(text) in (47, 59, 95))
-
-
-def _delivery(text: str) -> bool:
-    return bool(re.match(r"(mda|maildir|mbox|exchange)[ \t]", text))
-
-
-_SWITCH: tuple[str, Callable[[str], bool]] = ("on or off", lambda text: text in ("", "on", "off"))
-_TEXT: tuple[str, Callable[[str], bool]] = ("an argument", bool)
-_ANY: tuple[str, Callable[[str], bool]] = ("anything", lambda _: True)
-_INT_MAX = (1 << 31) - 1
-_RULES: dict[str, tuple[str, Callable[[str], bool]]] = {
-    "eval": _TEXT,
-    "host": _TEXT,
-    "port": ("a port number", _in(1, 65535)),
-    "timeout": ("off or a number of seconds", lambda text: text == "off" or _in(1, _INT_MAX)(text)),
-    "pipelining": ("on, off or auto", lambda text: text in ("", "on", "off", "auto")),
-    "received_header": _SWITCH,
-    "delivery": ("mda, maildir, mbox or exchange, and its argument", _delivery),
-    "uidls_file": _TEXT,
-    "auth": ("a method of authentication", lambda text: text in ("", "on", *_AUTH)),
-    **dict.fromkeys(("user", "password", "passwordeval", "ntlmdomain", "tls_force_sslv3"), _ANY),
-    "tls": _SWITCH,
-    "tls_starttls": _SWITCH,
-    **dict.fromkeys(("tls_key_file", "tls_cert_file", "tls_trust_file", "tls_crl_file"), _ANY),
-    "tls_fingerprint": ("a fingerprint", _fingerprint),
-    "tls_certcheck": _SWITCH,
-    "tls_min_dh_prime_bits": ("a number", lambda text: not text or _in(1, _INT_MAX)(text)),
-    **dict.fromkeys(("tls_priorities", "tls_host_override", "filter", "proxy_host", "source_ip", "socket"), _ANY),
-    "only_new": _SWITCH,
-    # A duration since mpop 1.4.23.
-    "keep": (
-        "on, off or a duration",
-        lambda text: bool(re.fullmatch(r"|on|off|(\s*\+?[0-9]+[dhms])+", text, re.ASCII)),
-    ),
-    "killsize": ("off or a size", _size),
-    "skipsize": ("off or a size", _size),
-    "proxy_port": ("a port number", lambda text: not text or _in(1, 65535)(text)),
-}
-"""For each command, what its argument must be, in words and as a function that checks it."""
