@@ -17,6 +17,8 @@ from oauth2_pop3.pop3.socket import Socket
 
 OCTETS = [b"\r", b"\n", b".", b"a", b"\r\n", b"\n.", b"\r\n.", b"\r\n..", b".\r", b"x" * 50, b"+OK\r\n"]
 
+NO_END = [b"\r", b"\r\n", b"a", b"\n..", b"\r\n..", b"x" * 50]  # so that there are many pieces
+
 
 class Pieces(socket.socket):
     """Brings its octets in pieces, as the network may cut them, and then closes."""
@@ -56,7 +58,10 @@ def line_by_line(octets: bytes) -> tuple[bytes, bytes] | None:
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(parts=st.lists(st.sampled_from(OCTETS), max_size=40), cuts=st.lists(st.integers(1, 30), max_size=12))
+@given(
+    parts=st.lists(st.sampled_from(OCTETS), max_size=40) | st.lists(st.sampled_from(NO_END), max_size=90),
+    cuts=st.lists(st.integers(1, 30), max_size=12),
+)
 def test_it_reads_as_one_that_goes_line_by_line(
     small_buffer: None, pieces: Pieces, parts: list[bytes], cuts: list[int]
 ) -> None:
