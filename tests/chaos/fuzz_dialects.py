@@ -19,7 +19,9 @@ from oauth2_pop3.translation.translate import Translator
 
 PASSWORD = re.compile(rb"hush[0-9a-f]{8}")
 """The passwords of the seeds: a mark by which they are found wherever they come out."""
-_SET = re.compile(rb"(?:^|[ \t])pass(?:word)?[ \t]*+[=:]?[ \t]*+[\"']?(hush[0-9a-f]{8})(?=[\"'\s,])", re.MULTILINE)
+_SET = re.compile(
+    rb"(?:^|[ \t])pass(?:word)?(?:[ \t]*+[=:][ \t]*+|[ \t]++)[\"']?(hush[0-9a-f]{8})(?=[\"'\s,])", re.MULTILINE
+)
 
 
 def _secrets(content: bytes) -> set[bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ from oauth2_pop3.pop3.connection import Connection, Silent
 from oauth2_pop3.pop3.socket import Socket
 
 OCTETS = [b"\r", b"\n", b".", b"a", b"\r\n", b"\n.", b"\r\n.", b"\r\n..", b".\r", b"x" * 50, b"+OK\r\n"]
+
+NO_END = [b"\r", b"\r\n", b"a", b"\n..", b"\r\n..", b"x" * 50]  # so that there are many pieces
 
 
 class Pieces(socket.socket):
@@ -56,7 +59,10 @@ def line_by_line(octets: bytes) -> tuple[bytes, bytes] | None:
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(parts=st.lists(st.sampled_from(OCTETS), max_size=40), cuts=st.lists(st.integers(1, 30), max_size=12))
+@given(
+    parts=st.lists(st.sampled_from(OCTETS), max_size=40) | st.lists(st.sampled_from(NO_END), max_size=90),
+    cuts=st.lists(st.integers(1, 30), max_size=12),
+)
 def test_it_reads_as_one_that_goes_line_by_line(
     small_buffer: None, pieces: Pieces, parts: list[bytes], cuts: list[int]
 ) -> None:
@@ -71,11 +77,11 @@ def test_it_reads_as_one_that_goes_line_by_line(
     assert wire.line() == b"+OK"
     received: list[bytes] = []
     octets = wire.stream(received.append, 1 << 20)
-    content, after = line_by_line(sent + b"\n.\r\nnext\n") or (b"", b"")
+    content, following = line_by_line(sent + b"\n.\r\nnext\n") or (b"", b"")
     assert b"".join(received) == content
     assert octets == len(content)
-    assert not [piece for piece in received[:-1] if piece.endswith(b"\r")]
-    for line in after.split(b"\n")[:-1]:
+    assert not [piece for piece, after in pairwise(received) if piece.endswith(b"\r") and after.startswith(b"\n")]
+    for line in following.split(b"\n")[:-1]:
         if len(line) > 60:
             break  # more than the small buffer holds
         if line.strip():

@@ -176,7 +176,7 @@ def _option(source: SourceText, bare: str, first: int, line: tuple[int, int]) ->
             first, "NAME = VALUE is expected; a line that continues an option must be indented more than the option"
         )
     value = match[2].strip(SPACE)
-    begin = first + match.start(2)
+    begin = first + match.end(2) - len(match[2].lstrip(SPACE))
     return GetmailOption(
         name, [line], [(begin, begin + len(value))], (first + len(match[1].rstrip(SPACE)), begin), [value]
     )
