@@ -19,16 +19,7 @@ from oauth2_pop3.errors import ConfigError
 INPUTS = 650
 """For each target; 20,000 together."""
 
-MENDED_ELSEWHERE = {"id_token", "retry_after", "loopback_request", "pop3_retrieval"}
-each_target = pytest.mark.parametrize(
-    "target",
-    [
-        pytest.param(
-            target, id=target.name, marks=[pytest.mark.xfail(strict=False)] * (target.name in MENDED_ELSEWHERE)
-        )
-        for target in TARGETS.values()
-    ],
-)
+each_target = pytest.mark.parametrize("target", [pytest.param(target, id=target.name) for target in TARGETS.values()])
 
 
 def passed(report: Report) -> bool:

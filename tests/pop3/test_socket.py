@@ -126,3 +126,11 @@ def test_what_the_wait_raises_comes_out(listener: socket.socket) -> None:
     wait(connected.release().fileno(), select.POLLIN, 5)
     assert connected.at_once() == b""
     connected.close()
+
+
+@pytest.mark.parametrize("seconds", [1e30, 10**40, 5e9])
+def test_a_timeout_beyond_what_poll_can_count(seconds: float) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.send(b"x")
+        assert wait(ours.fileno(), select.POLLIN, seconds)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from oauth2_pop3.bridge.relay import AFTER_END
 from oauth2_pop3.errors import UsageError
-from oauth2_pop3.pop3.socket import wait
+from oauth2_pop3.pop3.socket import milliseconds, wait
 
 SIGN_IN_TIME = 60.0
 """Seconds that a client may take to sign in, not counting the time that the servers take."""
@@ -91,12 +91,12 @@ class BridgeClient:
         poll.register(descriptor, events)
         poll.register(self.write_to, 0)
         poll.register(self.read_from, _SENDS_NO_MORE)  # it may be the same one
-        ready = dict(poll.poll(max(0.0, seconds) * 1000))
+        ready = dict(poll.poll(milliseconds(seconds)))
         sends_no_more = self.read_from in ready
         if sends_no_more and descriptor not in ready:
             poll.unregister(self.read_from)
             poll.register(self.write_to, 0)
-            ready = dict(poll.poll(max(0.0, min(seconds, AFTER_END)) * 1000))
+            ready = dict(poll.poll(milliseconds(min(seconds, AFTER_END))))
         if descriptor not in ready and (sends_no_more or self.write_to in ready):
             raise ClientGone
         return bool(ready)

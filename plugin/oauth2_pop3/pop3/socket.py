@@ -16,6 +16,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeAlias, TypeVar
 
+_LONGEST_WAIT = 2e6  # seconds; poll(2) counts milliseconds in 32 bits
+
 Result = TypeVar("Result")
 Wait: TypeAlias = Callable[[int, int, float], bool]
 """Waits until a descriptor has events of poll(2); returns False if they do not come within the given seconds."""
@@ -25,7 +27,12 @@ def wait(descriptor: int, events: int, seconds: float) -> bool:
     """Wait as the type Wait describes, and watch nothing else."""
     poll = select.poll()
     poll.register(descriptor, events)
-    return bool(poll.poll(max(0.0, seconds) * 1000))
+    return bool(poll.poll(milliseconds(seconds)))
+
+
+def milliseconds(seconds: float) -> float:
+    """How long poll(2) is to wait: no more than it can count."""
+    return min(max(0.0, seconds), _LONGEST_WAIT) * 1000
 
 
 class Socket:
