@@ -6,6 +6,7 @@ look-up by name does not do it if our own plugins know the name.
 
 from __future__ import annotations
 
+import os
 import sys
 from _thread import RLock
 from collections.abc import Iterator, Mapping
@@ -28,6 +29,15 @@ _RESULTS: Mapping[str, type] = {"retriever_types": type, "providers": Mapping, "
 
 
 _one_at_a_time = RLock()
+
+
+def _release_in_child() -> None:
+    """A process that was forked has none of the threads that may have held the lock."""
+    global _one_at_a_time
+    _one_at_a_time = RLock()
+
+
+os.register_at_fork(after_in_child=_release_in_child)
 
 
 @contextmanager

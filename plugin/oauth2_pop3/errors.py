@@ -9,6 +9,7 @@
     ├── PluginError                        70  a plugin is wrong
     ├── StateError                         74  a file of this program's own cannot be read or written
     │   ├── StateLocked                    75  another process has been using it for too long
+    │   ├── TokenNotKept                   74  a refresh token that cannot be had again could not be stored
     │   └── TokenStoreError                74  a token store cannot read or write tokens
     │       └── TokenNotFound              77  nobody has signed in yet
     ├── OAuthError                         76  the authorization server refused, or its response is wrong
@@ -100,6 +101,10 @@ class StateLocked(StateError):
     """Another process has held a lock for too long."""
 
     exit_code = 75
+
+
+class TokenNotKept(StateError):
+    """The server has replaced a refresh token, and the new one could not be stored: a person must sign in again."""
 
 
 class TokenStoreError(StateError):

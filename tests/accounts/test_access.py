@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
+from oauth2_pop3.accounts import access
+from oauth2_pop3.accounts.account import load_account
+from oauth2_pop3.accounts.config import Config
+from oauth2_pop3.errors import NetworkError, StateError, TokenNotKept
+from oauth2_pop3.oauth2.token import Token
+from oauth2_pop3.stores.file import FileStore
+from oauth2_pop3.token_import import ImportRequest, import_token
+from oauth2_pop3.token_import.imported_token import ImportedToken
 from servers.stub import Request, StubResponse, stub
 from support.product import ADDRESS, Product
 
@@ -143,3 +153,84 @@ def test_what_cannot_be_had_again_is_kept_though_the_response_cannot_be_used(
         endpoint.response = StubResponse(200, {**GOOD, "refresh_token": "refresh-3"})
         assert product.run("token", ADDRESS).stdout == "access-2\n", name
         assert product.stored()["refresh_token"] == "refresh-3", name
+
+
+# -- in this process and its child, where a test can put a fault
+
+
+def test_a_token_that_came_and_cannot_be_stored_is_told(
+    endpoint: TokenEndpoint, stored: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even if the present access token is still good: without a word, the next run would fail and nobody know why."""
+
+    @contextmanager
+    def broken(*_: object) -> Iterator[Callable[[Token], None]]:
+        def save(_: Token) -> None:
+            raise StateError("the disk is dead", hint="Mend it.")
+
+        yield save
+
+    stored(SOON)
+    monkeypatch.setattr(FileStore, "saving", broken)
+    monkeypatch.setattr(access, "_SAVE_AGAIN", (0.0, 0.0))
+    with pytest.raises(TokenNotKept, match="cannot be stored: the disk is dead") as caught:
+        access.access_token(load_account(ADDRESS))
+    assert f"Run: oauth2-pop3 login {ADDRESS}" in caught.value.hint
+    assert endpoint.current == "refresh-2"
+
+
+def test_a_store_that_recovers_gets_the_token(
+    endpoint: TokenEndpoint, stored: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saving = FileStore.saving
+
+    @contextmanager
+    def recovering(store: FileStore, account: str, present: Token) -> Iterator[Callable[[Token], None]]:
+        left = [2]
+
+        def save(token: Token) -> None:
+            if left[0]:
+                left[0] -= 1
+                raise StateError("busy")
+            ready(token)
+
+        with saving(store, account, present) as ready:
+            yield save
+
+    stored(-1)
+    monkeypatch.setattr(FileStore, "saving", recovering)
+    monkeypatch.setattr(access, "_SAVE_AGAIN", (0.0, 0.0))
+    assert access.access_token(load_account(ADDRESS)) == "access-2"
+    assert FileStore().load(ADDRESS).refresh_token == endpoint.current == "refresh-2"
+
+
+@pytest.fixture
+def child_ends_once_it_has_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    parent, write_cache = os.getpid(), access.write_cache
+
+    def end(*arguments: object, **more: object) -> None:
+        if os.getpid() != parent:
+            os._exit(0)
+        write_cache(*arguments, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(access, "write_cache", end)
+
+
+def test_a_child_that_ends_without_a_report_has_stored(
+    endpoint: TokenEndpoint, stored: Callable[[float], None], child_ends_once_it_has_stored: None
+) -> None:
+    stored(-1)
+    with pytest.raises(NetworkError, match="before it could report"):
+        access.access_token(load_account(ADDRESS))
+    assert access.access_token(load_account(ADDRESS)) == "access-2"
+    assert endpoint.requests == 1
+
+
+def test_import_does_not_put_the_old_token_back(
+    product: Product, endpoint: TokenEndpoint, child_ends_once_it_has_stored: None
+) -> None:
+    product.configure(product.config_file.read_text().partition("[accounts")[0])
+    other = ImportedToken(program="another program", address=ADDRESS, refresh_token="refresh-1")
+    with pytest.raises(NetworkError, match="is imported, but it could not be tried"):
+        import_token(other, ImportRequest(), Config.load())
+    assert FileStore().load(ADDRESS).refresh_token == endpoint.current == "refresh-2"

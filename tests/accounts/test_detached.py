@@ -100,6 +100,23 @@ def test_the_end_of_the_terminal_loses_nothing(signed_in: Product, authorization
     until(lambda: signed_in.stored()["refresh_token"] != before)
 
 
+def test_logout_waits_for_a_refresh_that_is_under_way(
+    signed_in: Product, authorization_server: AuthorizationServer
+) -> None:
+    """It would revoke the refresh token that is being replaced, and delete the new one unrevoked."""
+    signed_in.expire()
+    authorization_server.fault("late")
+    with subprocess.Popen([signed_in.command, "token", ADDRESS], stdout=subprocess.DEVNULL) as process:
+        until(authorization_server.token_requests)
+        process.kill()
+    with subprocess.Popen([signed_in.command, "logout", ADDRESS], stdout=subprocess.PIPE, text=True) as logout:
+        with pytest.raises(subprocess.TimeoutExpired):
+            logout.wait(1)
+        authorization_server.fault(None)
+        assert "has revoked them" in logout.communicate(timeout=60)[0]
+    assert not list(signed_in.state.glob("tokens/*"))
+
+
 # -- the child process itself
 
 
@@ -157,7 +174,7 @@ def test_a_child_without_a_response_is_a_temporary_fault(how: str, lock: int, mo
         signal.pause()
 
     monkeypatch.setattr(module, "TIME_LIMIT", 1)
-    with pytest.raises(NetworkError, match="before it had a response"):
+    with pytest.raises(NetworkError, match="before it could report"):
         detached(work, lock=lock)
 
 

@@ -415,6 +415,22 @@ def test_an_address_that_is_too_long_for_a_file_name(home: Path) -> None:
 # -- state that is shared with a group
 
 
+def test_what_is_made_is_open_to_the_group_whatever_the_umask(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(SHARE_WITH_GROUP, "1")
+    before = os.umask(0o077)
+    try:
+        with StateLock(ANN):
+            state_files.write_state(f"{state_directory()}/tokens/x", b"x")
+            state_files.write_copy(f"{state_directory()}/access/x", b"x")
+    finally:
+        os.umask(before)
+    modes = {stat.S_IMODE(path.stat().st_mode) & 0o777 for path in Path(state_directory()).rglob("*") if path.is_file()}
+    assert modes == {0o660}
+    directories = [path for path in Path(state_directory()).rglob("*") if path.is_dir()]
+    assert len(directories) == 3
+    assert {stat.S_IMODE(path.stat().st_mode) & 0o777 for path in directories} == {0o770}
+
+
 @pytest.fixture
 def volume(
     signed_in: Product, authorization_server: AuthorizationServer, monkeypatch: pytest.MonkeyPatch

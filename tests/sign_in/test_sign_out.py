@@ -63,6 +63,15 @@ def test_a_token_without_its_row_is_revoked_too(
     assert refused_at_the_server(authorization_server, refresh_token)
 
 
+def test_a_token_whose_provider_nobody_knows_any_more_is_deleted(signed_in: Product) -> None:
+    signed_in.configure("")
+    assert signed_in.stored()["provider"] == "example"
+    result = signed_in.run("logout", ADDRESS)
+    assert result.returncode == 78
+    assert "deleted from this machine" in result.stdout
+    assert nothing_is_left(signed_in)
+
+
 def test_it_is_forgotten_though_the_server_is_down(
     signed_in: Product, authorization_server: AuthorizationServer
 ) -> None:

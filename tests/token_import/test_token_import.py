@@ -289,7 +289,7 @@ def test_fetchmail_7(product: Product, stack: AuthorizationServer) -> None:
     assert result.returncode == 0, result.stderr
     works(product, stack, NATIVE_CONFIDENTIAL)
     (product.home / "refresh_token").unlink()
-    assert "cannot be read" in take_over(product, file, "--account", ADDRESS, "--replace").stderr
+    assert "is not there" in take_over(product, file, "--account", ADDRESS, "--replace").stderr
 
 
 # -- what must not happen

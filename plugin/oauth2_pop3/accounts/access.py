@@ -11,8 +11,15 @@ from functools import partial
 from oauth2_pop3 import access_token_cache
 from oauth2_pop3.access_token_cache import DEFAULT_MIN_VALIDITY
 from oauth2_pop3.accounts.account import Account
-from oauth2_pop3.accounts.detached import detached, response_has_come
-from oauth2_pop3.errors import AuthorizationRequired, NetworkError, OAuth2Pop3Error, StateError, TokenNotFound
+from oauth2_pop3.accounts.detached import another_request_follows, detached, response_has_come
+from oauth2_pop3.errors import (
+    AuthorizationRequired,
+    NetworkError,
+    OAuth2Pop3Error,
+    StateError,
+    TokenNotFound,
+    TokenNotKept,
+)
 from oauth2_pop3.files import state_files
 from oauth2_pop3.files.state_files import StateLock
 from oauth2_pop3.oauth2.client import Client
@@ -54,15 +61,19 @@ def access_token(
                 token = _renewed(account, token, lock)
             except OAuth2Pop3Error as error:
                 _record_fault(account, error)
-                # What keeps the refresh from being done, and says nothing of the token that there is.
-                hindered = isinstance(error, NetworkError | StateError | UnusableResponse)
-                if not hindered or token.valid_for() <= 0 or token.access_token == refused:
+                if not _is_hindered(error) or token.valid_for() <= 0 or token.access_token == refused:
                     raise
                 return token.access_token
             written = account.key
         if name.lower() != written:  # a shared mailbox, or a cached copy that was lost
             write_cache(account, token, name=name)
         return token.access_token
+
+
+def _is_hindered(error: OAuth2Pop3Error) -> bool:
+    """Whether a refresh could not be done, for a reason that says nothing of the token that there is."""
+    is_about_the_token = isinstance(error, TokenNotFound | TokenNotKept)
+    return isinstance(error, NetworkError | StateError | UnusableResponse) and not is_about_the_token
 
 
 def require_protocol(account: Account, protocol: str) -> None:
@@ -108,7 +119,7 @@ def _renewed(account: Account, token: Token, lock: StateLock) -> Token:
     """Get a new token and keep it. Call it under the account's lock."""
     if account.provider.needs_person:
         new = _renewed_for_person(account, token, lock)
-        _announce(account, new)
+        announce(account, new)
     else:
         new = account.grant.renew(account.client(token), token)
         keep(account, new)
@@ -146,9 +157,11 @@ def _refresh(account: Account, client: Client, token: Token) -> Token:
             again = account.store.load(account.key)
             if again.refresh_token == token.refresh_token:
                 raise
-            new = _renewed_or_kept(account, account.client(again), again, save)
-        response_has_come()
-        _save_surely(save, new)
+            if client.client_secret == token.client_secret:  # it was typed, perhaps anew
+                client = replace(client, client_secret=again.client_secret)
+            another_request_follows()
+            new = _renewed_or_kept(account, client, again, save)
+        _save_surely(account, save, new)
     write_cache(account, new)
     return new
 
@@ -162,8 +175,8 @@ def _renewed_or_kept(account: Account, client: Client, token: Token, save: Calla
         return account.grant.renew(client, token)
     except UnusableResponse as error:
         if error.token:
-            response_has_come()
             _save_surely(
+                account,
                 save,
                 replace(
                     error.token,
@@ -175,25 +188,31 @@ def _renewed_or_kept(account: Account, client: Client, token: Token, save: Calla
         raise UnusableResponse(error.message, code=error.code) from None
 
 
-def _save_surely(save: Callable[[Token], None], token: Token) -> None:
-    """Save a token that cannot be had again: if that fails, try again for a while. Raises StateError."""
-    for pause in _SAVE_AGAIN:
+def _save_surely(account: Account, save: Callable[[Token], None], token: Token) -> None:
+    """Save a token that cannot be had again: if that fails, try again for a while. Raises TokenNotKept."""
+    response_has_come()
+    for pause in (*_SAVE_AGAIN, 0.0):
         try:
             save(token)
             return
-        except StateError:
+        except StateError as error:
+            failed = error
             time.sleep(pause)
-    save(token)
+    raise TokenNotKept(
+        f"a new refresh token of {account.address} came and cannot be stored: {failed.message}",
+        hint=f"{failed.hint} Then sign in again. Run: oauth2-pop3 login {account.address}",
+    ) from failed
 
 
 def keep(account: Account, token: Token) -> None:
     """Store a new token, durable before anybody uses it, and tell the plugins. Call it under the account's lock."""
     account.store.save(account.key, token)
     write_cache(account, token)
-    _announce(account, token)
+    announce(account, token)
 
 
-def _announce(account: Account, token: Token) -> None:
+def announce(account: Account, token: Token) -> None:
+    """Tell the plugins that an account has a new token."""
     manager.token_refreshed(account.address, token.expires_at)
 
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from oauth2_pop3.accounts import provider_registry
 from oauth2_pop3.accounts.config import DEFAULT_TOKEN_STORE, Config
 from oauth2_pop3.accounts.user_command import first_line
-from oauth2_pop3.errors import TokenNotFound
+from oauth2_pop3.errors import ConfigError, TokenNotFound
 from oauth2_pop3.oauth2.client import Client
 from oauth2_pop3.oauth2.grants import grant_of
 from oauth2_pop3.oauth2.grants.grant import Grant
@@ -121,7 +121,10 @@ def load_stored_account(address: str, config: Config) -> Account:
     """
     token = manager.token_store(config.token_store).load(address.lower())
     name = token.provider or provider_registry.name_for(address, config)
-    return make_account(address, name, config, {"client_id": token.client_id} if token.client_id else {})
+    try:
+        return make_account(address, name, config, {"client_id": token.client_id} if token.client_id else {})
+    except ConfigError:  # its provider is not known any more either
+        return Account(address, Provider(name=name), config)
 
 
 def _person(mailbox: str, person: object, config: Config) -> str:

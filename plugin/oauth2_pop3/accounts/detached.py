@@ -20,9 +20,8 @@ from oauth2_pop3.errors import NetworkError, OAuth2Pop3Error
 
 Result = TypeVar("Result")
 
-TIME_LIMIT = 140
-"""Seconds after which a child that has no response yet is ended. It is more than two requests may take, and less than
-others wait for its lock (state_files.LOCK_TIMEOUT)."""
+TIME_LIMIT = 90
+"""Seconds after which a child that has no response yet is ended: more than a request may take (https.TOTAL_TIMEOUT)."""
 
 _DEAF_TO = frozenset(signal.valid_signals()) - {
     *(signal.SIGKILL, signal.SIGSTOP, signal.SIGALRM, signal.SIGCHLD),
@@ -50,18 +49,23 @@ def detached(work: Callable[[], Result], *, lock: int) -> Result:
         child = os.fork()
         if not child:
             _serve(work, lock, writer)
+        _children.add(child)
     except OSError as error:
         os.close(reader)
         raise NetworkError(f"no process can be started for the refresh: {error.strerror}") from error
     finally:
         os.close(writer)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    _children.add(child)
-    with open(reader, "rb") as pipe:  # noqa: PTH123 - a descriptor
-        report = pipe.read()
+    try:
+        with open(reader, "rb") as pipe:  # noqa: PTH123 - a descriptor
+            report = pipe.read()
+    except BaseException:
+        if os.getpid() == 1:  # the first process of a container: its end would end the child
+            _reap(child)
+        raise
     _reap(child)
     if not report:
-        raise NetworkError("the process that refreshes the token was ended before it had a response")
+        raise NetworkError("the process that refreshes the token was ended before it could report")
     outcome = pickle.loads(report)  # noqa: S301 - from our own child
     if isinstance(outcome, BaseException):
         raise outcome
@@ -71,14 +75,19 @@ def detached(work: Callable[[], Result], *, lock: int) -> Result:
 
 def wait_for_all() -> None:
     """Wait for the refreshes under way: for a process whose end would end its children too, as in a container."""
-    for child in list(_children):
-        _reap(child)
+    while _children:
+        _reap(next(iter(_children)))
 
 
 def _reap(child: int) -> None:
     with suppress(ChildProcessError):  # a host that reaps all children, or wants none reaped
         os.waitpid(child, 0)
     _children.discard(child)
+
+
+def another_request_follows() -> None:
+    """The work asks once more, and has as much time for it."""
+    signal.alarm(TIME_LIMIT)
 
 
 def response_has_come() -> None:

@@ -168,8 +168,11 @@ def _new(path: str, mode: int) -> int:
 
 def _reserve(descriptor: int, room: int) -> None:
     """Have the disk set octets aside for a file, if its file system can do so."""
+    reserve = getattr(os, "posix_fallocate", None)  # macOS and OpenBSD have none
+    if reserve is None:
+        return
     try:
-        os.posix_fallocate(descriptor, 0, room)
+        reserve(descriptor, 0, room)
     except OSError as error:
         if error.errno not in _NOT_SUPPORTED:
             raise

@@ -43,6 +43,8 @@ def private_directory(path: str) -> None:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         try:
             os.mkdir(path, allowed)
+            if shared_with_group():
+                _open_to_group(path)
         except FileExistsError:
             status = os.stat(path)
             if not stat.S_ISDIR(status.st_mode):
@@ -60,6 +62,11 @@ def private_directory(path: str) -> None:
             f"cannot make the directory {path}: {error.strerror}",
             hint="Make it writable for this user, or set XDG_STATE_HOME to a directory that is.",
         ) from error
+
+
+def _open_to_group(path: str) -> None:
+    """Let the group in, whatever the umask says, and let what is made inside belong to it."""
+    os.chmod(path, stat.S_IMODE(os.stat(path).st_mode) | 0o770)  # noqa: S103 - that is what it is for
 
 
 def prepare(path: str) -> None:
@@ -199,7 +206,10 @@ class StateLock:
     def _open(self) -> int:
         prepare(self._path)
         try:
-            return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, file_mode())
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, file_mode())
+            if shared_with_group() and os.fstat(descriptor).st_uid == os.geteuid():
+                os.fchmod(descriptor, file_mode())  # whatever the umask says
+            return descriptor
         except OSError as error:
             raise StateError(f"cannot open the lock {self._path}: {error.strerror}") from error
 

@@ -8,6 +8,7 @@ from oauth2_pop3.accounts import access
 from oauth2_pop3.accounts.account import Account, load_account, load_stored_account
 from oauth2_pop3.accounts.config import Config
 from oauth2_pop3.errors import OAuth2Pop3Error, TokenNotFound, UsageError
+from oauth2_pop3.files.state_files import StateLock
 from oauth2_pop3.oauth2.revocation import revoke
 
 
@@ -39,12 +40,13 @@ def sign_out(account: Account) -> SignedOut:
             hint=f"To end that one, run: oauth2-pop3 logout {account.address}. To close only this mailbox, remove "
             f'[accounts."{account.mailbox}"] from config.toml.',
         )
-    try:
-        token = account.store.load(account.key)
-        outcome = SignedOut(revoke(account.client(token), token))
-    except TokenNotFound:
-        raise
-    except OAuth2Pop3Error as error:
-        outcome = SignedOut(False, error)
-    access.forget(account)
+    with StateLock(account.key):  # a refresh that is under way would replace what is revoked
+        try:
+            token = account.store.load(account.key)
+            outcome = SignedOut(revoke(account.client(token), token))
+        except TokenNotFound:
+            raise
+        except OAuth2Pop3Error as error:
+            outcome = SignedOut(False, error)
+        access.forget(account)
     return outcome

@@ -115,12 +115,13 @@ def import_token(imported: ImportedToken, request: ImportRequest, config: Config
             try:
                 token = _refreshed(account, token, lock)
             except NetworkError as error:
-                unreachable = error
+                unreachable, token = error, account.store.load(account.key)
             except OAuth2Pop3Error:
                 if not _put_back(account, before, token):
                     config.save_account(account.address, values)
                 raise
-        access.keep(account, token)
+        access.write_cache(account, token)
+        access.announce(account, token)
     config.save_account(account.address, values)
     if unreachable:
         raise NetworkError(
