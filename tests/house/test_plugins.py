@@ -105,7 +105,7 @@ def test_its_store_passes_our_contract(venv: Path, home: Path) -> None:
     shutil.copy(EXAMPLE / "store_contract.py", home / "test_store.py")  # where our conftest.py does not apply
     result = run(str(venv / "bin/python"), "-m", "pytest", "-q", "-p", "no:cacheprovider", str(home / "test_store.py"))
     assert result.returncode == 0, result.stdout
-    assert "8 passed" in result.stdout
+    assert "10 passed" in result.stdout
 
 
 def test_getmail_knows_its_retriever_type(venv: Path, home: Path) -> None:

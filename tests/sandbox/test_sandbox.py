@@ -286,7 +286,7 @@ def test_a_connection_that_breaks_in_a_message(play: Callable[..., Play]) -> Non
     begun.sandbox.pop3_server.faults = Faults(drop_in_retr=3)
     result = begun.getmail.run()
     assert result.returncode == OPERATION_FAILED
-    assert len(begun.getmail.subjects()) == 2
+    assert len(begun.getmail.subjects()) == 4, "it costs one message"
     begun.sandbox.pop3_server.faults = Faults()
     assert begun.getmail.run().returncode == 0
     assert len(begun.getmail.message_ids()) == len(set(begun.getmail.message_ids())) == 5

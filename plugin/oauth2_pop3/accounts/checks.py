@@ -35,7 +35,8 @@ def check_maildrop(account: Account, access_token: str) -> None:
         longest = account.provider.longest_access_token
         if not 0 < longest < len(access_token):
             raise
-        raise type(error)(
+        # Microsoft's server calls it a protocol error, but it is the token that it does not take.
+        raise AuthenticationRejected(
             f"{error.message}; the access token has {len(access_token)} characters, and this server takes {longest}",
             hint="Nothing on this side makes it shorter. IMAP may take it. For a program that speaks IMAP, run: "
             f"oauth2-pop3 login {account.address} --also imap",
