@@ -109,6 +109,9 @@ def _serve(work: Callable[[], Result], lock: int, writer: int) -> None:
             outcome: object = work()
         except OAuth2Pop3Error as error:
             outcome = error
+        except (OSError, MemoryError, RuntimeError) as error:  # no descriptors, no memory, no threads
+            reason = getattr(error, "strerror", None) or type(error).__name__
+            outcome = NetworkError(f"the refresh could not be done: {reason}")
         except Exception as error:  # noqa: BLE001 - a bug: its text may hold a token
             outcome = OAuth2Pop3Error(f"unexpected {type(error).__name__} in the refresh of a token")
         signal.alarm(0)

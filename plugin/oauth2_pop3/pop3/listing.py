@@ -75,8 +75,11 @@ def octets_of(text: bytes) -> int:
 
 
 def unique_id_of(text: bytes) -> str:
-    """A unique-id. RFC 1939 section 7 allows 0x21 to 0x7E; other printable text is accepted. Raises ValueError."""
-    unique_id = text.decode("utf-8", "backslashreplace").strip()
-    if not unique_id or not unique_id.isprintable():
+    """A unique-id. RFC 1939 section 7 allows 0x21 to 0x7E; other hosts take whatever comes, and so must this.
+
+    What a terminal or a seen-file could not hold is escaped. Raises ValueError if there is no unique-id.
+    """
+    unique_id = text.decode("utf-8", "backslashreplace")
+    if not unique_id.strip():
         raise ValueError(text)
-    return unique_id
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in unique_id)
