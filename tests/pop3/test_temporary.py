@@ -168,6 +168,7 @@ def test_exchange_refuses_one_message_and_ends_the_session(product: Product, cer
 
 
 def reset(connection: socket.socket) -> None:
+    connection.recv(1, socket.MSG_PEEK)  # the handshake has begun
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
