@@ -23,8 +23,8 @@ def changes(change: Callable[[bytes], bytes], only: str = "") -> Respond:
     """A server that changes its responses to RETR, and to TOP, by which fetchmail fetches; or of one message only."""
 
     def respond(_: Pop3Connection, line: str) -> bytes | None:
-        verb, _, arguments = line.partition(" ")
-        number = arguments.split(" ")[0]
+        verb, *arguments = line.split(" ")
+        number = arguments[0] if arguments else ""
         if verb not in ("RETR", "TOP") or (only and number != only):
             return None
         return change(multiline("+OK here", MESSAGES[int(number) - 1]))
@@ -68,7 +68,7 @@ def test_with_the_bridge_they_fetch_at_least_what_they_fetch_without_it(
     with ScriptedPop3(certificates, MESSAGES, case.respond).running() as server:
         ways = Ways(product, certificates)
         outcomes = ways.run_together(WAYS, server, fetchmail="keep", mpop="keep on", timeout="5")
-    fetchmail, mpop, bridged_fetchmail, bridged_mpop = found = ["".join(outcomes[way].subjects) for way in WAYS]
+    found = ["".join(outcomes[way].subjects) for way in WAYS]
     assert found == list(case[1:]), outcomes
-    assert set(fetchmail) <= set(bridged_fetchmail)
-    assert set(mpop) <= set(bridged_mpop)
+    assert set(case.fetchmail) <= set(case.bridged_fetchmail)
+    assert set(case.mpop) <= set(case.bridged_mpop)
