@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from oauth2_pop3.bridge.commands import CommandLines, of_a_message
-from oauth2_pop3.bridge.response_bounds import LINE_LIMIT
+from oauth2_pop3.pop3.connection import LINE_LIMIT
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from oauth2_pop3.bridge.response_bounds import LINE_LIMIT, ResponseBounds
+from oauth2_pop3.bridge.response_bounds import ResponseBounds
 from oauth2_pop3.errors import Pop3Error
+from oauth2_pop3.pop3.connection import LINE_LIMIT
 
 OCTETS = st.lists(st.sampled_from([b"\r", b"\n", b".", b"\r\n", b"\n.\n", b"\n.\r\n", b"..", b"x"]), max_size=30)
 

@@ -108,7 +108,7 @@ def rows(around: Surroundings, path: FaultyPath, signals: list[str]) -> Iterator
                 yield Tally(name), host
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description="What kills of fetchmail and of the bridge cost.")
     parser.add_argument("--kills", type=int, default=20, metavar="N", help="for each row (%(default)s)")
     parser.add_argument("--signals", nargs="*", default=["KILL", "KILL", "KILL", "TERM", "HUP", "INT"], metavar="NAME")
@@ -120,8 +120,10 @@ def main() -> None:
         around.sign_in(*(host.address for _, host in plan if host.bridge))
         for tally, host in plan:
             until_enough(tally, options.kills, partial(one_round, host, tally, 2))
-        report(tally for tally, _ in plan)
+        tallies = [tally for tally, _ in plan]
+        report(tallies)
+    return int(any(tally.lost for tally in tallies))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

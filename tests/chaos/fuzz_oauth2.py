@@ -19,7 +19,7 @@ from oauth2_pop3.accounts.checks import another_identity, check_refresh_token, c
 from oauth2_pop3.accounts.config import Config
 from oauth2_pop3.errors import OAuth2Pop3Error
 from oauth2_pop3.net import https
-from oauth2_pop3.oauth2 import metadata, revocation
+from oauth2_pop3.oauth2 import loopback_redirect, metadata, revocation
 from oauth2_pop3.oauth2.client import Client
 from oauth2_pop3.oauth2.grants import device_authorization, refresh_token
 from oauth2_pop3.oauth2.grants.authorization_code import AuthorizationCode, AuthorizationRequest
@@ -231,7 +231,8 @@ def _loopback(_: Path) -> Iterator[Run]:
 
     refusing.start()
     yield parse
-    listener.close()
+    with patch.object(loopback_redirect, "_LINGERING", 0.0):  # no browser will come
+        listener.close()
 
 
 _TOKEN_RESPONSES: list[Mapping[str, object]] = [

@@ -6,18 +6,28 @@ tests/chaos/fuzz.py runs the same targets for as long as it is told.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from chaos import fuzz_target
 from chaos.fuzz import TARGETS
+from chaos.fuzz_inputs import SHORT
 from chaos.fuzz_target import Report, Run, Target, lines, run
-from oauth2_pop3.errors import ConfigError
+from oauth2_pop3.errors import ConfigError, OAuth2Pop3Error
 
-INPUTS = 650
-"""For each target; 20,000 together."""
+SLOW = frozenset(
+    (
+        *("registration", "token_response", "device_authorization", "device_poll", "revocation", "verification"),
+        *("config_written", "import_emailproxy", "import_fetchmail", "getmailrc", "fetchmailrc", "mpoprc"),
+    )
+)
+"""The targets that take most of the time."""
+INPUTS = {True: 100, False: 855}
+"""For each target, by whether it is slow: 20,000 together."""
 
 each_target = pytest.mark.parametrize("target", [pytest.param(target, id=target.name) for target in TARGETS.values()])
 
@@ -31,12 +41,45 @@ def passed(report: Report) -> bool:
 
 @each_target
 def test_random_inputs(target: Target) -> None:
-    assert passed(run(target, target.inputs(1, 0, INPUTS)))
+    assert passed(run(target, target.inputs(1, 0, INPUTS[target.name in SLOW])))
+
+
+def test_how_many_they_are() -> None:
+    assert TARGETS.keys() > SLOW
+    assert sum(INPUTS[name in SLOW] for name in TARGETS) >= 20_000
 
 
 @each_target
 def test_odd_inputs(target: Target) -> None:
     assert passed(run(target, enumerate(target.odd_inputs())))
+
+
+def inputs_of(target: Target) -> st.SearchStrategy[bytes]:
+    """Any octets, and the target's good inputs with one piece of them replaced."""
+    seeds = [content for _, content in target.inputs(1, 0, len(target.seeds) + len(target.documents))]
+    piece = st.one_of(st.binary(max_size=20), st.sampled_from([*SHORT, *target.words]))
+    spoiled = st.tuples(st.sampled_from(seeds), st.floats(0, 1), st.integers(0, 30), piece).map(replaced)
+    return st.one_of(st.binary(max_size=300), spoiled, spoiled)
+
+
+def replaced(parts: tuple[bytes, float, int, bytes]) -> bytes:
+    content, place, length, piece = parts
+    at = int(place * len(content))
+    return content[:at] + piece + content[at + length :]
+
+
+@each_target
+def test_inputs_of_hypothesis(target: Target, tmp_path: Path) -> None:
+    """It reduces what fails to the shortest input."""
+    with target.make(tmp_path) as parse:
+
+        @settings(derandomize=True, database=None, deadline=None, max_examples=20)
+        @given(inputs_of(target))
+        def parses(content: bytes) -> None:
+            with suppress(OAuth2Pop3Error):
+                parse(content)
+
+        parses()
 
 
 def test_the_fuzzer_finds_what_is_unexpected_and_what_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:

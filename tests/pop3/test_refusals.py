@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import tomllib
 from importlib import resources
@@ -28,7 +29,7 @@ def code(text: str | bytes, mailbox: str = MAILBOX) -> str:
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: str(row["match"]))
 def test_a_row(row: dict[str, Any]) -> None:
     """By its own words alone, with and without something at the place of each *, in any case."""
-    assert row.keys() <= {"match", "code", "remedy", "despite", "ends"}
+    assert row.keys() <= {"match", "code", "remedy", "despite", "ends", "source"}
     assert row["code"] in refusals.CODES
     assert row["match"] == row["match"].lower() == " ".join(row["match"].split())
     for between in (" ", " of something else, "):
@@ -41,6 +42,14 @@ def test_a_row(row: dict[str, Any]) -> None:
     assert code(f"[SYS/PERM] {words}") == OTHER
     for address in (f"{row['match'].split()[0]}@example.org", f"<{row['match'].replace(' ', '.')}@example.org>"):
         assert code(f"{address}: no", address.strip("<>")) == "", "an address does not count"
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: str(row["match"]))
+def test_the_source_of_a_row(row: dict[str, Any]) -> None:
+    """It names who writes it, and what is quoted there is judged so; or it says which kind of guess it is."""
+    assert row["source"].startswith("guess: ") is (row["source"] in {"guess: plain words", "guess: translation"})
+    for text in re.findall('"([^"]+)"', row["source"]):
+        assert code(text) == row["code"], text
 
 
 # Sources are those in refusals.toml, and the tests of other clients
@@ -99,7 +108,14 @@ def test_a_row(row: dict[str, Any]) -> None:
         ("Protocol error. Connection is closed. 10", OTHER),
         ("Command is not valid in this state.", OTHER),
         ("Too many invalid bad commands.", OTHER),
-        ("[X-OTHER] no", "X-OTHER"),
+        # A code that nobody knows says nothing, but the words may.
+        ("[X-OTHER] no", ""),
+        ("[ALERT] Bad credentials", REFUSED),
+        ("[ALERT] Your account is in use", LOCKED),
+        ("[ALERT] Server Unavailable. 15", TEMPORARY),
+        ("[NOPERM] Invalid password", REFUSED),
+        ("[SYS] Try again later", TEMPORARY),
+        ("[SYS/OTHER] maildrop already locked", LOCKED),
         ("Authentication failed.", ""),
         ("your address is blocked", ""),
         ("access denied", ""),
@@ -123,6 +139,33 @@ def test_what_servers_write(text: str | bytes, expected: str) -> None:
         ("Your account is temporarily blocked. Please log in via your web browser", REFUSED),
         ("Temporarily disabled because of suspicious activity", REFUSED),
         ("Your account has been locked", REFUSED),
+        ("Password wrong too many times, try again later", TEMPORARY),
+        ("Account disabled after too many failed logins, try again in 15 minutes", TEMPORARY),
+        ("POP access is disabled during maintenance", TEMPORARY),
+        ("Temporarily locked out, try again later", TEMPORARY),
+        ("Mailbox temporarily locked due to a backup", TEMPORARY),
+        ("Temporary failure. If it persists, contact your administrator.", TEMPORARY),
+        # Never by itself.
+        ("Your temporary password has expired", REFUSED),
+        ("[AUTH] Your temporary password has expired", REFUSED),
+        ("Your temporary access token has expired", REFUSED),
+        ("The temporary account ann has expired", REFUSED),
+        ("Account temporarily suspended for non-payment", REFUSED),
+        ("Your account was temporarily disabled", REFUSED),
+        ("Temporarily blocked. Reset your password at https://example.org", REFUSED),
+        ("Access temporarily limited: verify your account", REFUSED),
+        ("POP3 access is disabled, try again later", REFUSED),
+        ("POP3 is not in use for this account", REFUSED),
+        ("This mailbox is no longer in use", REFUSED),
+        ("POP3 service is permanently unavailable", REFUSED),
+        ("POP3 service is not available for free accounts", REFUSED),
+        ("Service unavailable for this account", REFUSED),
+        ("This mailbox has been locked", REFUSED),
+        ("Mailbox locked due to abuse", REFUSED),
+        ("This mailbox is owned by another user", ""),
+        ("You may not connect to this mailbox", ""),
+        ("Please try again after enabling POP3", ""),
+        ("Please try again in your browser", ""),
         # A wrong password, and politeness.
         ("Invalid password, please try again later", REFUSED),
         ("[AUTH] Authentication failed, try again later", REFUSED),
@@ -222,6 +265,8 @@ BUSY = "Server Unavailable. 15"
         *((command, "[AUTH] no", Pop3Error) for command in ("the greeting", "STLS", "AUTH XOAUTH2")),
         *((command, "mailbox does not exist", Pop3Error) for command in ("the greeting", "RETR 2", "STAT")),
         ("STAT", "[AUTH] no", AuthenticationRejected),
+        ("STAT", "[AUTHENTICATIONFAILED] no", AuthenticationRejected),
+        ("STAT", "[CONTACTADMIN] no", Pop3Error),
         ("STAT", "Session invalidated - AccessTokenExpired", AuthenticationRejected),
         ("RETR 2", "Session invalidated - AccessTokenExpired", AuthenticationRejected),
         ("the greeting", "go away", Pop3Error),

@@ -390,13 +390,21 @@ def test_stls_that_is_not_offered(certificates: Certificates, capabilities: byte
     assert server.lines == ["CAPA"]
 
 
-@pytest.mark.parametrize("response", [b"-ERR Server Unavailable. 21\r\n", b"-ERR [SYS/TEMP] later\r\n"])
+@pytest.mark.parametrize(
+    ("response", "words"),
+    [
+        (b"-ERR Server Unavailable. 21\r\n", "responded to CAPA"),
+        (b"-ERR [SYS/TEMP] later\r\n", "responded to CAPA"),
+        (b"-ERR Connection is closed. 10\r\n", "ended the session"),
+        (b"-ERR Server shutting down.\r\n", "ended the session"),
+    ],
+)
 def test_whether_stls_is_offered_is_not_known_while_capa_is_refused_for_now(
-    certificates: Certificates, response: bytes
+    certificates: Certificates, response: bytes, words: str
 ) -> None:
     with (
         Peer(b"+OK hello\r\n", "CAPA", response, None) as server,
-        pytest.raises(NetworkError, match="responded to CAPA"),
+        pytest.raises(NetworkError, match=words),
     ):
         Session.connect("127.0.0.1", server.port, context=client_context(certificates), starttls=True, timeout=60)
 

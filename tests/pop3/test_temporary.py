@@ -82,6 +82,12 @@ KINDS = {
         asks=True,
         calls=True,
     ),
+    "sign-in, refused with another code": Kind(
+        responds(SIGN_IN, b"-ERR [ALERT] Bad credentials\r\n"),
+        {"getmail": FAILED, "check": 77},
+        asks=True,
+        calls=True,
+    ),
     "no token was seen": Kind(
         responds("AUTH", b"-ERR [AUTH] Command is not valid in this state.\r\n"),
         {"getmail": FAILED, "check": 76, "bridged fetchmail": 3, "bridged mpop": 77},
@@ -162,6 +168,7 @@ def test_exchange_refuses_one_message_and_ends_the_session(product: Product, cer
 
 
 def reset(connection: socket.socket) -> None:
+    connection.recv(1, socket.MSG_PEEK)  # the handshake has begun
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 

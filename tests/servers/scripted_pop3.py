@@ -1,7 +1,7 @@
 """A POP3 server that does what a test tells it to, for what no real server can be made to do.
 
-It is a plain POP3 server (RFC 1939) until the test's function responds in its place. One port speaks both TLS and plain
-POP3: the product wants TLS, and the hosts beside it have a password.
+It is a plain POP3 server (RFC 1939) until the test's function responds in its place. It has a port with TLS, which the
+product wants, and one without for the hosts beside it, which have a password.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 
 from servers.certificates import Certificates
 
@@ -20,7 +21,6 @@ PASSWORD = "a-password"
 CAPABILITIES = ("TOP", "UIDL", "RESP-CODES", "PIPELINING", "USER", "SASL PLAIN XOAUTH2 OAUTHBEARER")
 SIGN_IN = "(sign-in)"
 """What a test's function gets once a token or a password has come, before it is accepted."""
-_TLS_HANDSHAKE = b"\x16"
 
 
 class EndConnection(Exception):
@@ -51,7 +51,8 @@ class ScriptedPop3:
     """messages: by number, with CRLF; None is one that was deleted. unique_ids: of the messages, in their order.
 
     commands: every line that came, of all connections; a token or a password is left out.
-    in_handshake: gets the connection of a client that speaks TLS, before anything is read from it. Then it is closed.
+    port, tls_port: without TLS, and with it from the first octet.
+    in_handshake: gets the connection of a client of tls_port, before anything is read from it. Then it is closed.
     """
 
     def __init__(
@@ -75,9 +76,9 @@ class ScriptedPop3:
         self._respond = respond
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._tls.load_cert_chain(certificates.pem(), certificates.key())
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        self._connections = 0
+        self._listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+        self.port, self.tls_port = (listener.getsockname()[1] for listener in self._listeners)
+        self._connections = count(1)
 
     @property
     def left(self) -> list[str]:
@@ -87,40 +88,39 @@ class ScriptedPop3:
     @contextmanager
     def running(self) -> Iterator[ScriptedPop3]:
         """Accept connections until the end of the block."""
-        threading.Thread(target=self._accept, daemon=True).start()
+        for listener, serve in zip(self._listeners, (self._serve, self._serve_tls), strict=True):
+            threading.Thread(target=self._accept, args=(listener, serve), daemon=True).start()
         try:
             yield self
         finally:
-            with contextlib.suppress(OSError):
-                self._listener.shutdown(socket.SHUT_RDWR)
-            self._listener.close()
+            for listener in self._listeners:
+                with contextlib.suppress(OSError):
+                    listener.shutdown(socket.SHUT_RDWR)
+                listener.close()
 
-    def _accept(self) -> None:
+    @staticmethod
+    def _accept(listener: socket.socket, serve: Callable[[socket.socket], None]) -> None:
         with contextlib.suppress(OSError):
             while True:
-                connection, _ = self._listener.accept()
-                self._connections += 1
-                threading.Thread(target=self._serve, args=(connection, self._connections), daemon=True).start()
+                connection, _ = listener.accept()
+                threading.Thread(target=serve, args=(connection,), daemon=True).start()
 
-    def _serve(self, connection: socket.socket, number: int) -> None:
+    def _serve(self, connection: socket.socket) -> None:
         connection.settimeout(60)
         with contextlib.suppress(OSError, EndConnection), connection:
-            # A client of TLS speaks first; one of plain POP3 waits for the greeting.
-            connection.settimeout(0.3)
-            begun = b""
-            with contextlib.suppress(TimeoutError):
-                begun = connection.recv(1, socket.MSG_PEEK)
-            connection.settimeout(60)
-            if begun != _TLS_HANDSHAKE:
-                self._session(connection, Pop3Connection(self, number))
-                return
+            self._session(connection)
+
+    def _serve_tls(self, connection: socket.socket) -> None:
+        connection.settimeout(60)
+        with contextlib.suppress(OSError, EndConnection), connection:
             if self._in_handshake:
                 self._in_handshake(connection)
                 return
             with self._tls.wrap_socket(connection, server_side=True) as secured:
-                self._session(secured, Pop3Connection(self, number))
+                self._session(secured)
 
-    def _session(self, connection: socket.socket, client: Pop3Connection) -> None:
+    def _session(self, connection: socket.socket) -> None:
+        client = Pop3Connection(self, next(self._connections))
         greeting = self._respond(client, "")
         connection.sendall(b"+OK ready\r\n" if greeting is None else greeting)
         with connection.makefile("rb") as lines:

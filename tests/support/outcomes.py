@@ -101,7 +101,7 @@ scope = "mail"
 domains = ["example.org"]
 ca_certs = "{self._certificates.ca_file}"
 pop3_host = "localhost"
-pop3_port = {server.port}
+pop3_port = {server.tls_port}
 
 [accounts."{ADDRESS}"]
 provider = "scripted"
@@ -112,7 +112,7 @@ provider = "scripted"
     def _getmail(
         self, home: Path, server: ScriptedPop3, times: int, options: dict[str, str]
     ) -> tuple[Completed, list[str]]:
-        lines = f"type = oauth2-pop3\nserver = localhost\nport = {server.port}\nusername = {ADDRESS}\n"
+        lines = f"type = oauth2-pop3\nserver = localhost\nport = {server.tls_port}\nusername = {ADDRESS}\n"
         return self._by_getmail(home, lines + f"ca_certs = {self._certificates.ca_file}\n", times, options)
 
     def _stock_getmail(
@@ -143,8 +143,8 @@ provider = "scripted"
     def _bridged_fetchmail(
         self, home: Path, server: ScriptedPop3, times: int, options: dict[str, str]
     ) -> tuple[Completed, list[str]]:
-        bridge = f"{self._product.command} bridge %h {server.port} --timeout 10 --ca-certs {self._certificates.ca_file}"
-        poll = f'poll localhost proto pop3 uidl timeout 20 auth password plugin "{bridge}"'
+        bridge = f"{self._product.command} bridge %h %p --timeout 10 --ca-certs {self._certificates.ca_file}"
+        poll = f'poll localhost proto pop3 uidl timeout 20 auth password port {server.tls_port} plugin "{bridge}"'
         return self._by_fetchmail(home, poll, "password 'x'", times, options)
 
     @staticmethod
@@ -167,7 +167,7 @@ provider = "scripted"
     ) -> tuple[Completed, list[str]]:
         password = self._product.run("bridge-password", ADDRESS, check=True).stdout.strip()
         port = ports.free()
-        command = [self._product.command, "bridge", "localhost", str(server.port), "--listen", str(port)]
+        command = [self._product.command, "bridge", "localhost", str(server.tls_port), "--listen", str(port)]
         command += ["--timeout", "10", "--ca-certs", str(self._certificates.ca_file)]
         with ExitStack() as stack:
             process = stack.enter_context(subprocess.Popen(command, stderr=subprocess.PIPE, text=True))

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 
 from oauth2_pop3.bridge.relay import AFTER_END
 from oauth2_pop3.errors import UsageError
+from oauth2_pop3.pop3.connection import LINE_LIMIT
 from oauth2_pop3.pop3.socket import milliseconds, wait
 
 SIGN_IN_TIME = 60.0
 """Seconds that a client may take to sign in, not counting the time that the servers take."""
 
-_LINE_LIMIT = 65536
 _BLOCK = 65536
 # Only Linux has POLLRDHUP. Elsewhere a client is noticed only once it has closed the connection altogether.
 _SENDS_NO_MORE = getattr(select, "POLLRDHUP", 0)
@@ -42,7 +42,7 @@ class BridgeClient:
     def line(self) -> bytes | None:
         """The next line, without its line end; None if no more comes. Raises UsageError for an endless line."""
         while (end := self.buffer.find(b"\n")) < 0:
-            if len(self.buffer) > _LINE_LIMIT:
+            if len(self.buffer) > LINE_LIMIT:
                 raise UsageError("the client sent a line without an end")
             if not self.more():
                 return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from oauth2_pop3.bridge.response_bounds import LINE_LIMIT
+from oauth2_pop3.pop3.connection import LINE_LIMIT
 
 # Written in any other way, a number may mean something else to the server, or nothing.
 _OF_A_MESSAGE = re.compile(

@@ -21,7 +21,8 @@ from oauth2_pop3.bridge.exchanges import Exchanges
 from oauth2_pop3.bridge.listings import Capabilities, Listings
 from oauth2_pop3.bridge.messages_ahead import BRIDGE_LIMITS, MessagesAhead
 from oauth2_pop3.bridge.passthrough import Passthrough
-from oauth2_pop3.bridge.response_bounds import LINE_LIMIT, ResponseBounds
+from oauth2_pop3.bridge.response_bounds import ResponseBounds
+from oauth2_pop3.pop3.connection import LINE_LIMIT
 from oauth2_pop3.pop3.read_ahead import ReadAheadLimits
 
 _COLLECTED_LIMIT = 2 << 20  # octets of a response that is looked into: LIST of 140,000 messages

@@ -5,16 +5,12 @@ A line that is a single dot ends a multi-line response (RFC 1939 section 3), whe
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from oauth2_pop3.errors import Pop3Error
+from oauth2_pop3.pop3.connection import END_OF_LINES, LINE_LIMIT
 
-LINE_LIMIT = 65536
-"""Octets of a line. RFC 2449 allows 512."""
-
-_END = re.compile(rb"\n\.\r?\n")
 _BEGUN = (b"\n.\r", b"\n.", b"\n")  # what may turn out to be the end; the longest first
 
 
@@ -70,9 +66,9 @@ class ResponseBounds:
     def _end_of_lines(self, data: bytes, at: int) -> tuple[int, bool]:
         """How far the data belongs to the response, and whether that is all of it."""
         begun = self._begun
-        if begun and (found := _END.match(begun + data[at : at + 3])):
+        if begun and (found := END_OF_LINES.match(begun + data[at : at + 3])):
             return at + found.end() - len(begun), True
-        if found := _END.search(data, at):
+        if found := END_OF_LINES.search(data, at):
             return found.end(), True
         last = (begun + data[at:] if len(data) - at < 3 else data[-3:])[-3:]
         self._begun = next((end for end in _BEGUN if last.endswith(end)), b"")

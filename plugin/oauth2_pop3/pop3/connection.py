@@ -23,11 +23,12 @@ MULTILINE_LIMIT = 2 << 30
 """Octets of a multi-line response. No message is larger."""
 COLLECTED_LIMIT = 64 << 20
 """Octets of a multi-line response that is not a message: the UIDL of 800,000 messages with the longest unique-ids."""
+END_OF_LINES = re.compile(rb"\n\.\r?\n")
+"""The end of a multi-line response. Many servers and messages have LF for CRLF; other clients split lines at LF too."""
 
 _BUFFER = 262144
 _ROOM = 65536  # octets of free space at the end; if there is less, what is unread moves to the front
 _PIECE = _BUFFER - _ROOM  # octets of a response that are handed on before the rest has come
-_END = re.compile(rb"\n\.\r?\n")  # many servers and messages have LF for CRLF; other clients split lines at LF too
 _STUFFED = re.compile(rb"\n\.")
 _END_LENGTH = 4  # octets, at most
 _CR = 0x0D
@@ -174,7 +175,7 @@ class Connection:
         pace = Pace(self._socket.timeout)
         self._start -= 1  # the LF of the line before: the response may be empty, or begin with a dot
         octets, before, searched = 0, 1, self._start
-        while (end := _END.search(self._buffer, searched, self._end)) is None:
+        while (end := END_OF_LINES.search(self._buffer, searched, self._end)) is None:
             waiting = self._end - self._start
             if octets + waiting > limit:
                 raise OutOfStep(f"the POP3 server {self.host} sent a response of more than {limit} octets")

@@ -24,7 +24,7 @@ _MOST = 512
 class RefusalMeaning(NamedTuple):
     """What a response other than +OK stands for.
 
-    code: a response code; "" if nothing is known of it.
+    code: one of CODES; "" if nothing is known of it.
     remedy: what to do next; "" if there is nothing.
     ends: whether the server ends the session with it.
     """
@@ -63,7 +63,7 @@ def response_error(host: str, command: str, line: bytes, *, mailbox: str = "") -
     if error is not None:
         error.response_code = code
         return error
-    by_code = code == response_code(line)
+    by_code = code == _code(line)
     if code == "AUTH" and (command == "AUTH" or (by_code and not command.startswith(_BEFORE_TOKEN))):
         return AuthenticationRejected(f"the sign-in was refused ({said})")
     if b"AccessTokenExpired" in line:  # Exchange, in the middle of a session
@@ -87,10 +87,10 @@ def judge(line: bytes, mailbox: str = "") -> RefusalMeaning:
     line: without its line end.
     mailbox: whose name in the text does not count.
 
-    A code of RFC 2449 or RFC 3206 counts more than the words, except that [AUTH] is said of temporary problems too.
+    A code of RFC 2449 or RFC 3206, or one of IMAP's that stands for it, counts more than the words, except that [AUTH]
+    is said of temporary problems too. Any other code counts for nothing.
     """
-    said = response_code(line)
-    said = _tables()["codes"].get(said, said)
+    said = _code(line)
     if said in CODES - {"AUTH"}:
         return RefusalMeaning(said)
     text = _text(line)
@@ -102,6 +102,13 @@ def judge(line: bytes, mailbox: str = "") -> RefusalMeaning:
             remedy = row.get("remedy", "").replace("{mailbox}", mailbox)
             return RefusalMeaning(row["code"], remedy, row.get("ends", False))
     return RefusalMeaning(said)
+
+
+def _code(line: bytes) -> str:
+    """Which of CODES the server says itself; "" if none."""
+    said = response_code(line)
+    said = _tables()["codes"].get(said, said)
+    return said if said in CODES else ""
 
 
 def is_temporary(status: str) -> bool:

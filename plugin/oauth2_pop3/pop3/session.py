@@ -130,7 +130,7 @@ class Session:
     def _raise_what_passes(self) -> None:
         """Raise the error of a CAPA that was refused for now: what the server can do is not known then."""
         error = response_error(self.host, "CAPA", self._capa_refused)
-        if error.response_code:
+        if isinstance(error, NetworkError) or error.response_code:
             raise error
 
     def authenticate(self, mechanism: str, user: str, access_token: str, *, port: int, one_line: bool = False) -> None:
