@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from getmailcore._retrieverbases import POP3RetrieverBase, RetrieverSkeleton
-from getmailcore.baseclasses import ConfDirectory, ConfInstance, ConfItem, ConfPassword
 from getmailcore.exceptions import getmailOperationError, getmailRetrievalError
 from getmailcore.message import Message
 from getmailcore.utilities import localhostname
 
 from oauth2_pop3.accounts.account import load_account
 from oauth2_pop3.errors import OAuth2Pop3Error, Pop3Error
+from oauth2_pop3.hosts.getmail6.conf_items import CONF_ITEMS
 from oauth2_pop3.hosts.getmail6.errors import errors_of_getmail
 from oauth2_pop3.hosts.getmail6.message import message_from, recipient_of
-from oauth2_pop3.hosts.getmail6.options import Options, read_options
+from oauth2_pop3.hosts.getmail6.options import read_options
 from oauth2_pop3.hosts.getmail6.order import expected
 from oauth2_pop3.hosts.getmail6.progress import Progress
 from oauth2_pop3.hosts.getmail6.seen_messages import SeenMessages
@@ -34,13 +34,6 @@ from oauth2_pop3.pop3.read_ahead import ReadAheadLimits
 from oauth2_pop3.pop3.retrieval import Retrieval
 
 
-class ConfText(ConfItem):
-    """An option as the user wrote it. getmail's ConfInt and ConfBool would eval() it, which could end getmail."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name, str, default=None, required=False)
-
-
 class OAuth2POP3Retriever(POP3RetrieverBase):
     """POP3 with OAuth 2.0. options.py lists the options."""
 
@@ -48,13 +41,7 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
     _seen: SeenMessages | None = None  # stays None without unique-ids: no message is recognised in the next session
     received_with = "POP3-SSL"
     received_by = localhostname()
-    _confitems: ClassVar[tuple[Any, ...]] = (
-        ConfInstance(name="configparser", required=False),
-        ConfDirectory(name="getmaildir", required=False, default="~/.getmail/"),
-        # Not used here, but known, so that getmail does not print its value.
-        ConfPassword(name="password", required=False, default=None),
-        *(ConfText(name) for name in Options.names()),
-    )
+    _confitems: ClassVar[tuple[Any, ...]] = CONF_ITEMS
 
     def __str__(self) -> str:
         """The name by which getmail's messages call this retriever."""
@@ -91,9 +78,8 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
             self.received_from = f"{server.host} ({self.remoteaddr})"
 
     def _retrieval(self, server: MaildropServer) -> Retrieval:
-        username = self._options.username
         return Retrieval(
-            lambda: sign_in(server, self._account, username, for_another=self._options.account != username),
+            lambda: sign_in(server, self._account, self._options.username, account_name=self._options.account),
             read_ahead=ReadAheadLimits(self._options.read_ahead).for_provider(self._account.provider),
             unique_ids=self._options.unique_ids,
             line_feeds=True,
@@ -174,15 +160,13 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
     def _doubt(self, unique_id: Id, is_doubtful: bool) -> None:
         """Take back that a message was delivered, which may be only its beginning, so that the next run fetches it.
 
-        This is written down when something stray comes in place of the next response. A kill between the delivery and
-        that response still leaves the message as delivered. To prevent it would take a STAT for each message of a
-        server whose sizes are estimates, or the same message twice after every kill.
+        A kill between the delivery and the next response, in which the doubt arises, leaves it as delivered. To prevent
+        that would take a STAT for each message where sizes are estimates, or a message twice after every kill.
         """
         msgid = self._names.name(unique_id)
         if is_doubtful and msgid in self.oldmail:
             self._taken_back.add(msgid)
-            names = self._names.in_seen_file(msgid)
-            for name in names:
+            for name in (names := self._names.in_seen_file(msgid)):
                 self.oldmail.pop(name, None)
             if self._seen:
                 self._seen.retract(names)

@@ -9,15 +9,16 @@ from oauth2_pop3.pop3.maildrop import MaildropServer, open_maildrop
 from oauth2_pop3.pop3.session import Session
 
 
-def sign_in(server: MaildropServer, account: Account, mailbox: str, *, for_another: bool) -> Session:
+def sign_in(server: MaildropServer, account: Account, mailbox: str, *, account_name: str) -> Session:
     """Open a mailbox.
 
-    for_another: whether the mailbox has a token of its own, because it is not the account's.
+    account_name: of the account as the rc file names it. If it is not the mailbox, the token is of this mailbox only.
     Raises what open_maildrop() and access_token() raise. If another person's token was refused, the error says whose.
     """
 
     def access_token(refused: str) -> str:
-        return access.access_token(account, mailbox=mailbox if for_another else "", refused=refused)
+        shared = "" if account_name == mailbox else mailbox
+        return access.access_token(account, mailbox=shared, refused=refused)
 
     try:
         return open_maildrop(server, mailbox, access_token)
