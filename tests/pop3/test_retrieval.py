@@ -399,8 +399,8 @@ def test_a_server_out_of_step_costs_one_message_at_most(place: str, kind: str, c
             except MessageRefused as error:
                 assert f"(unique-id {odd})" in str(error)
         run.settle()
-        for unique_id in run.doubtful:
-            del fetched[str(unique_id)]  # what the host has of it counts for nothing
+        for doubtful in run.doubtful:
+            del fetched[str(doubtful)]  # what the host has of it counts for nothing
         with pytest.raises(OutOfStep, match=odd) if run.doubtful else nullcontext():
             run.finish()
         if kind == "one status too many":  # it is taken for the first line of the message, as others take it
@@ -485,7 +485,8 @@ def test_a_message_that_shows_to_be_whole_is_not_doubtful_any_more(capabilities:
             run.delete(unique_id)
         run.finish()
         assert doubts == [("uid-8", True), ("uid-8", False)]
-        assert server.messages == run.doubtful == {}
+        assert not server.messages
+        assert not run.doubtful
 
 
 @pytest.mark.parametrize("response", [b"-ERR Session invalidated - AccessTokenExpired\r\n", b"-ERR no\r\n", b""])
