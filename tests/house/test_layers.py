@@ -45,7 +45,9 @@ HEAVY: Mapping[str, tuple[str, ...]] = {
     ),
     "pluggy": (),
     "argparse": ("cli.commands.*", "cli.arguments"),
-    "getmailcore": tuple(f"hosts.getmail6.{name}" for name in ("retriever", "errors", "message", "progress")),
+    "getmailcore": tuple(
+        f"hosts.getmail6.{name}" for name in ("retriever", "conf_items", "errors", "message", "progress")
+    ),
     "cryptography": (),
     "dns": ("providers.dns_records",),
     "jwt": (),

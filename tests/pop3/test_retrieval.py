@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import pytest
 
@@ -365,15 +366,20 @@ def test_a_token_that_ends_in_the_session() -> None:
 @pytest.mark.parametrize("sizes", ["different", "equal", "wrong"])
 @pytest.mark.parametrize("capabilities", ["PIPELINING", "UIDL"])
 @pytest.mark.parametrize(
-    "kind", ["one too many", "one left out", "one status too many", "stray", "unstuffed", "no end"]
+    ("kind", "place"),
+    [
+        *itertools.product(["one too many", "one status too many", "stray", "unstuffed"], ["first", "middle", "last"]),
+        *[("one left out", "middle"), ("one left out", "last"), ("no end", "last")],  # these wait for a timeout
+    ],
 )
-def test_a_server_out_of_step_costs_one_message_at_most(kind: str, capabilities: str, sizes: str) -> None:
+def test_a_server_out_of_step_costs_one_message_at_most(place: str, kind: str, capabilities: str, sizes: str) -> None:
     """No message is delivered in place of another, and none but the one that cannot be read is missing."""
     timeout = 0.5 if kind in ("one left out", "no end") else 30
     with served(20, capabilities, timeout=timeout, equal=sizes == "equal") as (server, run, order):
         server.sizes_lie = sizes == "wrong"
         run.expect([str(message.unique_id) for message in run.listing()[0]])
-        number = 16 if sizes == "equal" else 6  # not among the first eight, which are checked in any case
+        middle = 16 if sizes == "equal" else 6  # not among the first eight, which are checked in any case
+        number = {"first": 1, "middle": middle, "last": 20}[place]
         odd = f"uid-{number}"
         whole = b"+OK here\r\n" + stuff_dots(server.messages[odd]) + b".\r\n"
         response = {
@@ -392,7 +398,11 @@ def test_a_server_out_of_step_costs_one_message_at_most(kind: str, capabilities:
                 run.delete(unique_id)
             except MessageRefused as error:
                 assert f"(unique-id {odd})" in str(error)
-        run.finish()
+        run.settle()
+        for doubtful in run.doubtful:
+            del fetched[str(doubtful)]  # what the host has of it counts for nothing
+        with pytest.raises(OutOfStep, match=odd) if run.doubtful else nullcontext():
+            run.finish()
         if kind == "one status too many":  # it is taken for the first line of the message, as others take it
             assert fetched.pop(odd, b"").endswith(sent.pop(odd))
         if sizes == "wrong" and kind in ("one too many", "stray"):
@@ -404,27 +414,120 @@ def test_a_server_out_of_step_costs_one_message_at_most(kind: str, capabilities:
         assert set(server.messages) <= {odd}
 
 
-def test_what_came_too_early_to_be_whole_is_not_deleted() -> None:
-    """The rest of a message comes only with the response to the next command, and sizes do not tell."""
-    with served(8, "UIDL") as (server, run, order):
-        server.sizes_lie = True
+REST = b"rest\r\n.\r\n"
+CUT = b"+OK\r\n" + b"dot\r\n" * 20 + b".\r\n"
+"""The beginning of a message up to a dot that was not stuffed, REST being what follows. Sizes do not tell."""
+
+
+def cut_at(server: Server, number: int, *, later: bool) -> None:
+    """This message is cut. later: in the first session its rest comes in place of the next response."""
+
+    def other(session: int, line: str) -> bytes | None:
+        if line == f"RETR {number}":
+            return CUT + (b"" if later and session == 1 else REST)
+        return REST if later and session == 1 and server.commands[-2] == f"RETR {number}" else None
+
+    server.sizes_lie = True
+    server.other = other
+
+
+@pytest.mark.parametrize("deletes", [False, True])
+@pytest.mark.parametrize("later", [False, True])
+@pytest.mark.parametrize("number", [1, 5, 8])
+@pytest.mark.parametrize("capabilities", ["PIPELINING", "UIDL"])
+def test_what_may_not_be_whole_is_named_and_not_deleted(
+    capabilities: str, number: int, later: bool, deletes: bool
+) -> None:
+    """It shows at once or only after the message was handed out, but always before anything is deleted."""
+    odd = f"uid-{number}"
+    refused, doubts = [], []
+
+    def doubt(unique_id: object, is_doubtful: bool) -> None:
+        doubts.append((unique_id, is_doubtful))
+        assert "DELE" not in str(server.commands)
+        assert server._sessions == 1, "it is known before anything else is done that could be interrupted"
+
+    with served(8, capabilities, doubt=doubt) as (server, run, order):
+        cut_at(server, number, later=later)
         run.expect([str(message.unique_id) for message in run.listing()[0]])
-        rest = b"rest\r\n.\r\n"
+        for unique_id in order:
+            try:
+                run.fetch(unique_id)
+            except MessageRefused as error:
+                assert f"(unique-id {odd}) cannot be read and stays on the server" in str(error)
+                refused.append(unique_id)
+            else:
+                if deletes:
+                    run.delete(unique_id)
+        run.settle()
+        assert [*refused, *run.doubtful] == [odd], "named once"
+        assert doubts == [(odd, True)] * len(run.doubtful)
+        if run.doubtful:
+            with pytest.raises(OutOfStep, match=rf"message {number} \(unique-id {odd}\) cannot be read and stays"):
+                run.finish()
+        else:
+            run.finish()
+        assert list(server.messages) == ([odd] if deletes else order)
+        assert retr(server).count(number) == 2
 
-        def other(session: int, line: str) -> bytes | None:
-            if line == "RETR 5":
-                return b"+OK\r\n" + b".dot\r\n" * 16 + b".\r\n" + (rest if session > 1 else b"")
-            if line == "RETR 6" and session == 1:
-                return rest
-            return None
 
-        server.other = other
+@pytest.mark.parametrize("capabilities", ["PIPELINING", "UIDL"])
+def test_a_message_that_shows_to_be_whole_is_not_doubtful_any_more(capabilities: str) -> None:
+    doubts: list[object] = []
+    with served(8, capabilities, doubt=lambda *changed: doubts.append(changed)) as (server, run, order):
+        server.sizes_lie = True
+        server.messages["uid-8"] *= 2  # so that its listed size is not far from its own
+        run.expect([str(message.unique_id) for message in run.listing()[0]])
+        whole = b"+OK\r\n" + stuff_dots(server.messages["uid-8"]) + b".\r\n"
+        server.other = lambda session, line: whole + b"stray\r\n" if line == "RETR 8" and session == 1 else None
         for unique_id in order:
             run.fetch(unique_id)
             run.delete(unique_id)
-        with pytest.raises(OutOfStep, match=r"message 5 \(unique-id uid-5\)"):
+        run.finish()
+        assert doubts == [("uid-8", True), ("uid-8", False)]
+        assert not server.messages
+        assert not run.doubtful
+
+
+@pytest.mark.parametrize("response", [b"-ERR Session invalidated - AccessTokenExpired\r\n", b"-ERR no\r\n", b""])
+def test_a_doubt_that_cannot_be_settled_at_once_stays(response: bytes) -> None:
+    with served(8, "UIDL") as (server, run, order):
+        cut_at(server, 8, later=False)
+        cut = server.other
+        server.other = lambda session, line: response if session == 2 and line == "RETR 8" else cut(session, line)
+        run.expect([str(message.unique_id) for message in run.listing()[0]])
+        for unique_id in order:
+            run.fetch(unique_id)
+            run.delete(unique_id)
+        with pytest.raises(OutOfStep, match="message 8"):
             run.finish()
-        assert list(run.doubtful) == list(server.messages) == ["uid-5"]
+        assert list(run.doubtful) == list(server.messages) == ["uid-8"]
+
+
+@pytest.mark.parametrize("unique_ids", [False, True])
+def test_a_doubt_stays_if_the_run_cannot_go_on(unique_ids: bool) -> None:
+    doubts: list[object] = []
+    with served(8, "UIDL", unique_ids=unique_ids, doubt=lambda *changed: doubts.append(changed)) as (server, run, _):
+        cut_at(server, 8, later=False)
+        order = [message.unique_id for message in run.listing()[0]]
+        run.expect(order)
+        for unique_id in order:
+            run.fetch(unique_id)
+            run.delete(unique_id)
+        server.close()
+        with pytest.raises((NetworkError, OutOfStep)):
+            run.settle()
+        assert doubts == [(order[-1], True)]
+        assert list(run.doubtful) == order[-1:]
+        assert len(server.messages) == 8
+
+
+def test_sizes_that_are_exact_cost_no_check_at_the_end() -> None:
+    with served(8, "UIDL") as (server, run, order):
+        for unique_id in order:
+            run.fetch(unique_id)
+        run.finish()
+        assert "STAT" not in server.commands
 
 
 def test_a_message_much_larger_than_its_listed_size_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -482,6 +585,24 @@ def test_what_could_not_be_deleted_is_told_and_the_rest_is_deleted() -> None:
         with pytest.raises(Pop3Error, match="2 of 5 messages were not deleted.*read-only"):
             run.finish()
         assert list(server.messages) == ["uid-2", "uid-4", *order[5:]]
+
+
+# Regression: a refusal counted although the message was deleted in a later session.
+def test_what_was_deleted_at_the_next_attempt_has_not_failed() -> None:
+    with served(6, "UIDL") as (server, run, order):
+
+        def other(session: int, line: str) -> bytes | None:
+            if (session, line) == (3, "DELE 2"):
+                return b"-ERR not now\r\n"
+            return b"" if (session, line) in ((1, "DELE 1"), (2, "DELE 1"), (3, "DELE 4")) else None
+
+        server.other = other
+        for unique_id in order:
+            run.fetch(unique_id)
+            run.delete(unique_id)
+        with pytest.raises(Pop3Error, match="1 of 6 messages were not deleted.*closed the connection"):
+            run.finish()
+        assert list(server.messages) == ["uid-4"]
 
 
 def test_a_server_that_does_not_read_while_it_writes() -> None:

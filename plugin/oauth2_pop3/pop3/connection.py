@@ -15,7 +15,7 @@ from collections.abc import Callable
 from oauth2_pop3.errors import ConfigError, NetworkError, OutOfStep, Pop3Error
 from oauth2_pop3.net import tls
 from oauth2_pop3.pop3.pace import Pace
-from oauth2_pop3.pop3.socket import Socket, Wait, wait
+from oauth2_pop3.pop3.socket import Socket, Wait, reason_of, wait
 
 LINE_LIMIT = 65536
 """Octets of a response line. RFC 2449 allows 512."""
@@ -65,7 +65,7 @@ class Connection:
                 connected.close()
                 raise
         except OSError as error:
-            raise NetworkError(f"no connection to the POP3 server {host}:{port}: {_reason(error)}") from error
+            raise NetworkError(f"no connection to the POP3 server {host}:{port}: {reason_of(error)}") from error
         except (UnicodeError, OverflowError) as error:
             raise ConfigError(f"{host}:{port} is not a valid address of a POP3 server") from error
 
@@ -233,7 +233,7 @@ class Connection:
         if isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or "") and not tls.is_temporary(error):
             message, hint = tls.explain(error, self.host)
             return Pop3Error(message, hint=hint)
-        return NetworkError(f"the connection to {self.host} broke: {_reason(error)}")
+        return NetworkError(f"the connection to {self.host} broke: {reason_of(error)}")
 
     def _step(self) -> None:
         """Begin to send or to read; the caller sets _in_step again when it is done.
@@ -244,11 +244,3 @@ class Connection:
         if not self._in_step:
             raise NetworkError(f"the connection to {self.host} was left in the middle of a response")
         self._in_step = False
-
-
-def _reason(error: OSError) -> str:
-    if isinstance(error, TimeoutError):
-        return "no response in time"
-    if isinstance(error, ssl.SSLError) and error.reason:
-        return error.reason.replace("_", " ").lower()
-    return error.strerror or str(error) or type(error).__name__

@@ -49,7 +49,11 @@ class Dialogue:
         self._sent: deque[Command] = deque()
 
     def send(self, *commands: Command) -> None:
-        """Send commands together. Raises OutOfStep if the server has sent something unasked."""
+        """Send commands together.
+
+        Raises OutOfStep if the server has sent something unasked, and NetworkError if that was -ERR, with which it ends
+        the session, or if the connection fails.
+        """
         if not self._sent:
             self._heed_unasked(commands[0])
         if len(self._sent) + len(commands) > (2 * WINDOW if self.pipelining else 1):

@@ -61,8 +61,17 @@ class Fetching:
         if not self._is_credible(unique_id, spool, careful=careful):
             spool = self._fetch_again(unique_id)
             most = 0 if self.was_odd else most
+        unchecked, self.unchecked = self.unchecked, None  # if this fails, the message is not handed out
         self._send_ahead(limits, most)
+        self.unchecked = unchecked
         return spool
+
+    def check_last(self) -> None:
+        """Make sure that the last message was whole, if nothing has shown it yet. Raises OutOfStep if it may not be."""
+        if self.unchecked is not None:
+            self.outstanding.throw_away()
+            self._session.check()
+            self.unchecked = None
 
     def _receive(self, unique_id: Id) -> Spool:
         spool = self._new_spool()

@@ -1,14 +1,17 @@
-"""LIST and UIDL: what a POP3 server says of every message, read as it comes (RFC 1939 sections 5 and 7)."""
+"""LIST and UIDL: what a POP3 server says of every message, read as it comes (RFC 1939 sections 5 and 7); and STAT."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from oauth2_pop3.errors import Pop3Error
+from oauth2_pop3.errors import OutOfStep, Pop3Error
 from oauth2_pop3.pop3.responses import text_of
 
 Item = TypeVar("Item")
+
+_STAT = re.compile("([0-9]{1,18}) +([0-9]{1,18})(?![^ ])")
 
 MESSAGES_LIMIT = 1_000_000
 """Messages of a maildrop. What is remembered of so many takes up a few hundred MiB."""
@@ -83,3 +86,11 @@ def unique_id_of(text: bytes) -> str:
     if not unique_id.strip():
         raise ValueError(text)
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in unique_id)
+
+
+def count_of(text: str, host: str) -> tuple[int, int]:
+    """The number of messages and their octets together, in the response of `host` to STAT. Raises OutOfStep."""
+    found = _STAT.match(text)
+    if found is None:
+        raise OutOfStep(f"the POP3 server {host} responded to STAT with {text!r}")
+    return int(found[1]), int(found[2])

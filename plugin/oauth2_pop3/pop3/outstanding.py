@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from oauth2_pop3.errors import AuthenticationRejected, MaildropLocked, OutOfStep, Pop3Error
+from oauth2_pop3.errors import AuthenticationRejected, MessageRefused, OAuth2Pop3Error, OutOfStep, Pop3Error
 from oauth2_pop3.pop3.connection import MULTILINE_LIMIT
 from oauth2_pop3.pop3.dialogue import WINDOW, Command
 from oauth2_pop3.pop3.session import Session
@@ -26,6 +26,11 @@ class Listed:
     number: int
     unique_id: Id
     octets: int
+
+    def unreadable(self, error: OAuth2Pop3Error) -> MessageRefused:
+        """The error for this message if it cannot be read. error: why."""
+        name = f"message {self.number}" + (f" (unique-id {self.unique_id})" if isinstance(self.unique_id, str) else "")
+        return MessageRefused(f"{name} cannot be read and stays on the server: {error.message}", hint=error.hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +124,7 @@ class OutstandingMessages:
             return
         try:
             self.receive(list(self._asked)[-1])
-        except (AuthenticationRejected, MaildropLocked, OutOfStep):
+        except (AuthenticationRejected, OutOfStep):
             raise
         except Pop3Error:
             pass  # the server refuses a message that is thrown away anyway

@@ -29,10 +29,13 @@ class Reconnection:
         self.attempts = self._silences = 0
 
     def attempt(self, error: OAuth2Pop3Error, begin: Callable[[], object]) -> None:
-        """Begin anew, after `error`. Raises it, or the one that came after it, if there is no attempt left."""
+        """Begin anew, after `error`. Raises it, or the one that came after it, if there is no attempt left.
+
+        Whatever else `begin` raises ends the attempts and comes out of it: a sign-in that is refused, for one.
+        """
         waits = not isinstance(error, OutOfStep | Silent)  # these we have ended ourselves, or waited for already
+        self._silences += isinstance(error, Silent)
         while True:
-            self._silences += isinstance(error, Silent)
             # A server that said "not now" is not asked again before the next run.
             if error.response_code or self.attempts >= len(self._pauses) or self._silences > _SILENCES:
                 raise error
@@ -45,5 +48,6 @@ class Reconnection:
                 return
             except (NetworkError, OutOfStep) as again:
                 error = again
+                self._silences += isinstance(error, Silent)
             except MaildropLocked:
                 continue  # most likely by our own old session, which the server has not ended yet: keep the first error

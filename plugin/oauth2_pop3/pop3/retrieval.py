@@ -11,17 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from oauth2_pop3.errors import (
-    AuthenticationRejected,
-    MessageRefused,
-    NetworkError,
-    OAuth2Pop3Error,
-    OutOfStep,
-    Pop3Error,
-)
+from oauth2_pop3.errors import AuthenticationRejected, MessageRefused, NetworkError, OAuth2Pop3Error, OutOfStep
 from oauth2_pop3.pop3.connection import Silent
 from oauth2_pop3.pop3.deletion import Deletion
 from oauth2_pop3.pop3.fetching import Fetching
+from oauth2_pop3.pop3.messages import messages_of
 from oauth2_pop3.pop3.outstanding import Id, Listed
 from oauth2_pop3.pop3.read_ahead import ReadAheadLimits
 from oauth2_pop3.pop3.reconnection import PAUSES, Reconnection
@@ -39,7 +33,8 @@ class Retrieval:
     line_feeds, watch: see Spool.
     tell: is called with a sentence before a new connection is made.
     pauses: seconds to wait before each attempt to continue in a new connection, see PAUSES.
-    doubtful: messages that were fetched, and of which it turned out later that they are not whole.
+    doubt: is called with a message that was fetched and whether it is doubtful, each time that this changes.
+    doubtful: messages that were fetched and may not be whole, as it turned out later. They are not deleted.
 
     Methods raise what Session raises, but NetworkError, OutOfStep and AuthenticationRejected only if the run could not
     continue.
@@ -54,14 +49,16 @@ class Retrieval:
         line_feeds: bool = False,
         watch: Callable[[int], object] | None = None,
         tell: Callable[[str], object] | None = None,
+        doubt: Callable[[Id, bool], object] | None = None,
         pauses: Sequence[float] = PAUSES,
     ) -> None:
         self.read_ahead = read_ahead
         self.doubtful: dict[Id, OutOfStep] = {}
         self._connect = connect
+        self._doubt = doubt or (lambda *_: None)
         self._unique_ids = unique_ids
-        self._reconnection = Reconnection(pauses if unique_ids else (), tell or _ignore)
-        self._deletion = Deletion()
+        self._reconnection = Reconnection(pauses if unique_ids else (), tell or (lambda _: None))
+        self._deletion = Deletion(spared=self.doubtful)
         self._quit_counts = False
         self._is_odd = False  # whether the server was out of step in this run
         self._suspects: set[Id] = set()  # messages that must come alone: at one of them the last session was lost
@@ -83,19 +80,7 @@ class Retrieval:
             return self._list()
 
     def _list(self) -> tuple[list[Listed], list[Listed]]:
-        if self._unique_ids:
-            sizes, unique_ids = self.session.listings()
-            names: dict[int, Id] = dict(unique_ids)
-        else:
-            sizes = self.session.sizes()
-            names = {number: number for number in sizes}
-        found: dict[Id, Listed] = {}
-        repeated = []
-        for number, name in sorted(names.items()):
-            if name in found:
-                repeated.append(Listed(number, name, sizes.get(number, 0)))
-            elif number in sizes:
-                found[name] = Listed(number, name, sizes[number])
+        found, repeated = messages_of(self.session, unique_ids=self._unique_ids)
         self._fetching.listed = found
         return list(found.values()), repeated
 
@@ -127,7 +112,7 @@ class Retrieval:
                     continue
                 if careful:
                     self._suspects = set()
-                    raise self._unreadable(unique_id, error) from error
+                    raise self._fetching.listed[unique_id].unreadable(error) from error
                 self._suspects = suspects
             except MessageRefused:
                 self._reconnection.has_succeeded()
@@ -136,12 +121,6 @@ class Retrieval:
                 self._reconnection.has_succeeded()
                 self._is_odd |= self._fetching.was_odd
                 return spool
-
-    def _unreadable(self, unique_id: Id, error: OAuth2Pop3Error) -> MessageRefused:
-        name = f"message {self._fetching.listed[unique_id].number}" + (
-            f" (unique-id {unique_id})" if self._unique_ids else ""
-        )
-        return MessageRefused(f"{name} cannot be read and stays on the server: {error.message}", hint=error.hint)
 
     def top(self, unique_id: Id) -> bytes:
         """Fetch a message's header."""
@@ -161,9 +140,25 @@ class Retrieval:
         self._quit_counts = True
         self.session.delete(number)
 
+    def settle(self) -> None:
+        """Find out whether the last message is whole. After this, no other message becomes doubtful.
+
+        finish() begins with it. A host that writes down at the end what it has needs it before that.
+        """
+        if self._lost is None:
+            try:
+                self._fetching.check_last()
+            except (NetworkError, AuthenticationRejected, OutOfStep) as error:
+                self._lose(error)
+        if self._suspect is not None:
+            self._go_on()
+
     def finish(self) -> None:
-        """Delete what was marked, and end the session. Raises Pop3Error if the server did not delete everything."""
-        self._deletion.spare(self.doubtful)
+        """Delete what was marked, and end the session.
+
+        Raises Pop3Error if the server did not delete everything, and OutOfStep if messages are doubtful.
+        """
+        self.settle()
         while self._deletion or not self._lost:
             self._go_on()
             try:
@@ -173,8 +168,8 @@ class Retrieval:
                 self._lose(error)
                 self._is_odd |= isinstance(error, Silent) or self._reconnection.attempts > 0
         self._deletion.report()
-        for doubt in self.doubtful.values():
-            raise doubt
+        if self.doubtful:
+            raise OutOfStep("; ".join(error.message for error in self.doubtful.values()))
 
     def _finish(self) -> None:
         counts = self._quit_counts
@@ -206,11 +201,22 @@ class Retrieval:
         """Connect again if that is necessary, and find the messages by their unique-ids; raises why if it cannot."""
         if self._lost is None:
             return
-        suspect = self._fetching.unchecked if isinstance(self._lost, OutOfStep) else None
+        suspect = self._suspect
         self._fetching.unchecked = None
-        self._reconnection.attempt(self._lost, lambda: self._begin(relist=True))
+        if suspect is not None:  # until it shows to be whole, also if the run or the process ends before that
+            self.doubtful[suspect] = OutOfStep(self._fetching.listed[suspect].unreadable(self._lost).message)
+            self._doubt(suspect, True)
+        self._reconnect(self._lost)
         if suspect is not None:
             self._check_again(suspect)
+
+    @property
+    def _suspect(self) -> Id | None:
+        """The message that may not be whole, because something stray came after it."""
+        return self._fetching.unchecked if isinstance(self._lost, OutOfStep) else None
+
+    def _reconnect(self, error: OAuth2Pop3Error) -> None:
+        self._reconnection.attempt(error, lambda: self._begin(relist=True))
 
     def _begin(self, *, relist: bool = False) -> None:
         self.session = session = self._connect()
@@ -226,16 +232,17 @@ class Retrieval:
         self._lost = None
 
     def _check_again(self, unique_id: Id) -> None:
-        """Something stray came after this message, which was taken for whole: find out whether it was."""
-        try:
-            self._fetching.fetch(unique_id, self.read_ahead, careful=True)
-        except (NetworkError, OutOfStep) as error:
-            self.doubtful[unique_id] = OutOfStep(self._unreadable(unique_id, error).message)
-            self._lose(error)
-            self._go_on()
-        except Pop3Error:
-            pass
-
-
-def _ignore(_sentence: str) -> None:
-    """Tell nobody."""
+        """Find out whether a doubtful message is whole. It is not doubtful either if it has left the server."""
+        while unique_id in self._fetching.listed:
+            try:
+                self._fetching.fetch(unique_id, self.read_ahead, careful=True)
+                break
+            except MessageRefused:
+                return
+            except (NetworkError, AuthenticationRejected, OutOfStep) as error:
+                self._lose(error)
+                self._reconnect(error)
+                if not isinstance(error, AuthenticationRejected):
+                    return
+        del self.doubtful[unique_id]
+        self._doubt(unique_id, False)

@@ -5,7 +5,6 @@ dialogue.py, one level down, matches responses to commands; connection.py, below
 
 from __future__ import annotations
 
-import re
 import socket
 import ssl
 from collections.abc import Callable, Iterable, Mapping
@@ -16,12 +15,10 @@ from oauth2_pop3.errors import AuthenticationRejected, NetworkError, OutOfStep, 
 from oauth2_pop3.pop3.authentication import Authentication
 from oauth2_pop3.pop3.connection import COLLECTED_LIMIT, LINE_LIMIT, Connection
 from oauth2_pop3.pop3.dialogue import Command, Dialogue
-from oauth2_pop3.pop3.listing import Listing, octets_of, unique_id_of
+from oauth2_pop3.pop3.listing import Listing, count_of, octets_of, unique_id_of
 from oauth2_pop3.pop3.refusals import response_error
 from oauth2_pop3.pop3.responses import capabilities_of, is_refusal, is_success, text_of
 from oauth2_pop3.pop3.socket import Wait, wait
-
-_STAT = re.compile("([0-9]{1,18}) +([0-9]{1,18})(?![^ ])")
 
 
 class Session:
@@ -164,7 +161,7 @@ class Session:
 
     def stat(self) -> tuple[int, int]:
         """The number of messages, and their octets together."""
-        return self._count(self.command("STAT"))
+        return count_of(self.command("STAT"), self.host)
 
     def check(self, sent: Command | None = None) -> None:
         """Find out by a STAT whether the responses still match the commands. Raises OutOfStep.
@@ -182,13 +179,7 @@ class Session:
             if isinstance(error, NetworkError) and not error.response_code:
                 raise
             return  # refused, but that is a response to it
-        self._count(text)
-
-    def _count(self, text: str) -> tuple[int, int]:
-        found = _STAT.match(text)
-        if found is None:
-            raise OutOfStep(f"the POP3 server {self.host} responded to STAT with {text!r}")
-        return int(found[1]), int(found[2])
+        count_of(text, self.host)
 
     def sizes(self) -> dict[int, int]:
         """The octets of every message, by its number (LIST)."""

@@ -127,3 +127,12 @@ class Socket:
                 needed = select.POLLOUT
             if not self._wait(self._socket.fileno(), needed, deadline - time.monotonic()):
                 raise TimeoutError
+
+
+def reason_of(error: OSError) -> str:
+    """What went wrong, in a few words."""
+    if isinstance(error, TimeoutError):
+        return "no response in time"
+    if isinstance(error, ssl.SSLError) and error.reason:
+        return error.reason.replace("_", " ").lower()
+    return error.strerror or str(error) or type(error).__name__

@@ -147,6 +147,19 @@ def test_what_was_taken_back_is_neither_seen_nor_deleted(options: Mapping[str, A
     assert "id1" not in again.deleted
 
 
+@pytest.mark.parametrize("options", [KEEP, DELETE, ALL])
+def test_what_was_taken_back_is_not_seen_though_the_seen_file_had_it(options: Mapping[str, Any], path: Path) -> None:
+    """As with to_oldmail_on_each_mail: the run was killed between the doubt and its end."""
+    run = Run(path, options)
+    run.deliver(1, 2)
+    run.memory.write(run.seen)
+    run.memory.retract(["id1"])
+    again = Run(path, options)
+    assert set(again.seen) == set(seen_file(path)) == {"id2"}
+    again.deliver(1)
+    assert set(Run(path, options).seen) == {"id1", "id2"}
+
+
 def test_what_a_run_owes_stays_until_it_has_ended_well(path: Path) -> None:
     """The connection may drop after the seen-file was written and before QUIT."""
     run = Run(path, ALL)

@@ -13,32 +13,25 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from getmailcore._retrieverbases import POP3RetrieverBase, RetrieverSkeleton
-from getmailcore.baseclasses import ConfDirectory, ConfInstance, ConfItem, ConfPassword
 from getmailcore.exceptions import getmailOperationError, getmailRetrievalError
 from getmailcore.message import Message
 from getmailcore.utilities import localhostname
 
-from oauth2_pop3.accounts import access
 from oauth2_pop3.accounts.account import load_account
-from oauth2_pop3.errors import AuthenticationRejected, OAuth2Pop3Error, Pop3Error
+from oauth2_pop3.errors import OAuth2Pop3Error, Pop3Error
+from oauth2_pop3.hosts.getmail6.conf_items import CONF_ITEMS
 from oauth2_pop3.hosts.getmail6.errors import errors_of_getmail
 from oauth2_pop3.hosts.getmail6.message import message_from, recipient_of
-from oauth2_pop3.hosts.getmail6.options import Options, read_options
+from oauth2_pop3.hosts.getmail6.options import read_options
 from oauth2_pop3.hosts.getmail6.order import expected
 from oauth2_pop3.hosts.getmail6.progress import Progress
 from oauth2_pop3.hosts.getmail6.seen_messages import SeenMessages
 from oauth2_pop3.hosts.getmail6.seen_names import ListedNames
-from oauth2_pop3.pop3.maildrop import MaildropServer, open_maildrop
+from oauth2_pop3.hosts.getmail6.sign_in import sign_in
+from oauth2_pop3.pop3.maildrop import MaildropServer
+from oauth2_pop3.pop3.outstanding import Id
 from oauth2_pop3.pop3.read_ahead import ReadAheadLimits
 from oauth2_pop3.pop3.retrieval import Retrieval
-from oauth2_pop3.pop3.session import Session
-
-
-class ConfText(ConfItem):
-    """An option as the user wrote it. getmail's ConfInt and ConfBool would eval() it, which could end getmail."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name, str, default=None, required=False)
 
 
 class OAuth2POP3Retriever(POP3RetrieverBase):
@@ -48,13 +41,7 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
     _seen: SeenMessages | None = None  # stays None without unique-ids: no message is recognised in the next session
     received_with = "POP3-SSL"
     received_by = localhostname()
-    _confitems: ClassVar[tuple[Any, ...]] = (
-        ConfInstance(name="configparser", required=False),
-        ConfDirectory(name="getmaildir", required=False, default="~/.getmail/"),
-        # Not used here, but known, so that getmail does not print its value.
-        ConfPassword(name="password", required=False, default=None),
-        *(ConfText(name) for name in Options.names()),
-    )
+    _confitems: ClassVar[tuple[Any, ...]] = CONF_ITEMS
 
     def __str__(self) -> str:
         """The name by which getmail's messages call this retriever."""
@@ -73,6 +60,7 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
         self.mailboxes = (None,)  # POP3 has only one
         self._progress = Progress(self.log, str(self.conf.get("username")))
         self._names = ListedNames()
+        self._taken_back: set[Id] = set()
         with errors_of_getmail():
             self._options = read_options(self.conf)
             for name in self._options.superfluous:
@@ -91,12 +79,13 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
 
     def _retrieval(self, server: MaildropServer) -> Retrieval:
         return Retrieval(
-            lambda: self._open(server),
+            lambda: sign_in(server, self._account, self._options.username, account_name=self._options.account),
             read_ahead=ReadAheadLimits(self._options.read_ahead).for_provider(self._account.provider),
             unique_ids=self._options.unique_ids,
             line_feeds=True,
             watch=lambda octets: self._progress.advance(self._retrieved, self._octets + octets),
             tell=self._tell,
+            doubt=self._doubt,
             pauses=self._options.reconnect_pauses,
         )
 
@@ -106,25 +95,6 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
     def _tell(self, text: str) -> None:
         self._progress.clear()  # a command of the user's may ask something before we are connected again
         self.log.info(f"  {text}\n")
-
-    def _access_token(self, refused: str) -> str:
-        mailbox = "" if self._options.account == self._options.username else self._options.username
-        return access.access_token(self._account, mailbox=mailbox, refused=refused)
-
-    def _open(self, server: MaildropServer) -> Session:
-        """Sign in. If another person's token was refused, the error says whose it was."""
-        mailbox = self._options.username
-        try:
-            return open_maildrop(server, mailbox, self._access_token)
-        except AuthenticationRejected as error:
-            person = self._account.address
-            if error.hint or person.lower() == mailbox.lower():
-                raise
-            raise AuthenticationRejected(
-                error.message,
-                hint=f"It was the token of {person}, who needs full access to {mailbox}. To see which of the two was "
-                f"refused, run: oauth2-pop3 login {person} --mailbox {mailbox}",
-            ) from error
 
     # -- the list of messages
 
@@ -187,6 +157,23 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
             if self.app_options.get("to_oldmail_on_each_mail"):
                 self._seen.write(self.oldmail)
 
+    def _doubt(self, unique_id: Id, is_doubtful: bool) -> None:
+        """Take back that a message was delivered, which may be only its beginning, so that the next run fetches it.
+
+        A kill between the delivery and the next response, in which the doubt arises, leaves it as delivered. To prevent
+        that would take a STAT for each message where sizes are estimates, or a message twice after every kill.
+        """
+        msgid = self._names.name(unique_id)
+        if is_doubtful and msgid in self.oldmail:
+            self._taken_back.add(msgid)
+            for name in (names := self._names.in_seen_file(msgid)):
+                self.oldmail.pop(name, None)
+            if self._seen:
+                self._seen.retract(names)
+        elif not is_doubtful and msgid in self._taken_back:
+            self._taken_back.remove(msgid)
+            self.delivered(msgid)
+
     # -- one message
 
     def _getmsgbyid(self, msgid: Any) -> Any:
@@ -221,8 +208,12 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
     def quit(self) -> None:
         """Write the seen-file, then delete and QUIT. If these fail, nothing is delivered twice."""
         run = self._end()
-        RetrieverSkeleton.quit(self)
         try:
+            try:
+                if run:
+                    run.settle()
+            finally:
+                RetrieverSkeleton.quit(self)
             if run:
                 run.finish()
                 if self._seen:
@@ -246,16 +237,9 @@ class OAuth2POP3Retriever(POP3RetrieverBase):
             run.close()
 
     def _end(self) -> Retrieval | None:
-        """The run, which is over. If only the beginning of a message was delivered, the next run must not delete it."""
+        """The run, which is over."""
         self._progress.close()
         run, self.conn = self.conn, None
-        for unique_id in run.doubtful if run is not None else ():
-            names = self._names.in_seen_file(self._names.name(unique_id))
-            for name in names:
-                self.oldmail.pop(name, None)
-            if self._seen:
-                with errors_of_getmail():
-                    self._seen.retract(names)
         return run
 
     @property

@@ -51,15 +51,13 @@ class SeenMessages:
         seen: names and times, as in the seen-file. Raises StateError.
         """
         self._written = dict(seen)
-        records: dict[str, Delivered] = {}
-        for record in self._journal.read():
-            if record.seen_at:
-                records[record.name] = record
-            else:
-                records.pop(record.name, None)
-        missing = {name: record.seen_at for name, record in records.items() if name not in seen}
-        if missing:
-            seen.update(missing)
+        records = {record.name: record for record in self._journal.read()}
+        taken_back = {name for name, record in records.items() if not record.seen_at}
+        for name in taken_back:
+            del records[name]
+            seen.pop(name, None)  # getmail may have written its own file since, as with to_oldmail_on_each_mail
+        seen.update({name: record.seen_at for name, record in records.items() if name not in seen})
+        if seen != self._written:
             self.write(seen)
         self._owed = {name: record.octets for name, record in records.items() if record.octets is not None}
 

@@ -1,0 +1,53 @@
+"""When a run is continued in a new connection, and when it is given up."""
+
+from __future__ import annotations
+
+import pytest
+
+from oauth2_pop3.errors import AuthenticationRejected, MaildropLocked, NetworkError, OAuth2Pop3Error
+from oauth2_pop3.pop3.connection import Silent
+from oauth2_pop3.pop3.reconnection import Reconnection
+
+
+class Begin:
+    """Raises these errors one after the other; then it succeeds."""
+
+    def __init__(self, *errors: OAuth2Pop3Error) -> None:
+        self.calls = 0
+        self._errors = list(errors)
+
+    def __call__(self) -> None:
+        self.calls += 1
+        if self._errors:
+            raise self._errors.pop(0)
+
+
+def reconnection() -> Reconnection:
+    return Reconnection((0, 0, 0), lambda _: None)
+
+
+def test_a_silence_counts_once_however_often_the_maildrop_is_locked_then() -> None:
+    begin = Begin(MaildropLocked("in use"), MaildropLocked("in use"))
+    reconnection().attempt(Silent("silent"), begin)
+    assert begin.calls == 3
+
+
+def test_the_third_silence_in_a_row_is_the_last() -> None:
+    begin = Begin(Silent("silent"), Silent("still silent"))
+    with pytest.raises(Silent, match="still"):
+        reconnection().attempt(Silent("silent"), begin)
+    assert begin.calls == 2
+
+
+def test_as_many_attempts_as_pauses() -> None:
+    begin = Begin(*[NetworkError("dropped")] * 5)
+    with pytest.raises(NetworkError):
+        reconnection().attempt(NetworkError("dropped"), begin)
+    assert begin.calls == 3
+
+
+def test_a_refused_sign_in_ends_the_attempts() -> None:
+    begin = Begin(AuthenticationRejected("no"))
+    with pytest.raises(AuthenticationRejected):
+        reconnection().attempt(NetworkError("dropped"), begin)
+    assert begin.calls == 1
