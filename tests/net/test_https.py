@@ -514,3 +514,79 @@ def test_an_answer_that_is_no_token(http: Start, home: Path, status: int, body: 
         token_endpoint.ask(client, {"refresh_token": SECRET})
     assert SECRET not in str(caught.value)
     assert str(caught.value).isprintable()
+
+
+RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+MARKED = SECRET.encode()
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        MARKED,
+        b'{"access_token": "%s"}' % MARKED,
+        b"HTTP/1.1 " + MARKED + b"\r\n\r\n",
+        b"HTTP/1.1 2x0 " + MARKED + b"\r\n\r\n",
+        b"HTTP/" + MARKED + b" 200 OK\r\n\r\n",
+        b"HTTP/2 200 OK " + MARKED + b"\r\n\r\n",
+        b"HTTP/1.1 200 " + MARKED * 5000 + b"\r\n\r\n",
+        RESPONSE + MARKED * 5000 + b": x\r\n\r\n",
+        RESPONSE + b"X: " + MARKED * 5000 + b"\r\n\r\n",
+        RESPONSE + (MARKED + b": x\r\n") * 200 + b"\r\n",
+        RESPONSE + b"Content-Length: %s, 7\r\n\r\n" % MARKED,
+        RESPONSE + b"Content-Length: 1\r\nContent-Length: 9%s\r\n\r\nxx" % MARKED,
+        RESPONSE + b"Content-Length: 1, 2, %s\r\n\r\nxx" % MARKED,
+        RESPONSE + b"Transfer-Encoding: chunked\r\n\r\n%s\r\n" % MARKED,
+        RESPONSE + b"Transfer-Encoding: chunked\r\n\r\n7;%s\r\n" % MARKED,
+        RESPONSE + b"Transfer-Encoding: chunked\r\n\r\n7%s\r\n" % MARKED,
+        RESPONSE + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}%s\r\n" % MARKED,
+        RESPONSE + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n%s\r\n" % MARKED,
+        RESPONSE + b"Transfer-Encoding: chunked\r\n\r\n" + MARKED * 5000,
+        RESPONSE + b"Transfer-Encoding: chunked\r\n\r\n0\r\n" + MARKED * 5000,
+        RESPONSE + b"Content-Encoding: gzip\r\n\r\n\x1f\x8b" + MARKED,
+        RESPONSE + b"Content-Length: 9999\r\n\r\n" + MARKED,
+        RESPONSE + b"Location: https://%s\r\n\r\n" % MARKED,
+        RESPONSE.replace(b"200", b"302") + b"Location: https://%s\r\n\r\n" % MARKED,
+        RESPONSE.replace(b"200", b"503") + b"Retry-After: %s\r\n\r\n" % MARKED,
+        RESPONSE.replace(b"200", b"103") + b"X: %s\r\n\r\n%s" % (MARKED, MARKED),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+# Regression: `broke off: invalid literal for int() with base 16: b'{"access_token": ...'`
+def test_no_fault_quotes_the_response(fetch: Fetch, capfd: pytest.CaptureFixture[str], response: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection, suppress(OSError):
+                connection.recv(65536)
+                connection.sendall(response)
+                connection.shutdown(socket.SHUT_WR)
+                while connection.recv(65536):
+                    pass
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        try:
+            answer = fetch(f"http://127.0.0.1:{listener.getsockname()[1]}/", judged=False)
+            said = repr(answer) + str(answer.fault)
+        except OAuth2Pop3Error as error:
+            said = f"{error} {error!r}"
+        thread.join(10)
+    assert SECRET not in said + "".join(capfd.readouterr())
+
+
+def test_a_proxy_s_refusal_is_told_by_its_number(fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 407 %s\r\n\r\n" % MARKED)
+
+        threading.Thread(target=serve, daemon=True).start()
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{listener.getsockname()[1]}")
+        with pytest.raises(NetworkError, match="the proxy responded with 407") as caught:
+            fetch("https://example.org/token")
+    assert SECRET not in str(caught.value)
