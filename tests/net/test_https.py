@@ -218,16 +218,28 @@ def test_no_content_coding_is_asked_for(http: Start, fetch: Fetch) -> None:
         ("deflate", zlib.compress(b'{"a": 1}')[2:-4]),
         ("identity", b'{"a": 1}'),
         ("utf-8", b'{"a": 1}'),
+        ("gzip, gzip", gzip.compress(gzip.compress(b'{"a": 1}'))),
+        ("gzip, gzip", gzip.compress(b'{"a": 1}')),
+        ("gzip, identity", gzip.compress(b'{"a": 1}')),
+        ("gzip", gzip.compress(b'{"a"') + gzip.compress(b": 1}")),
+        ("gzip", gzip.compress(b'{"a"') + gzip.compress(b": ") + gzip.compress(b"1}") + b"\0\0junk"),
+        ("gzip", gzip.compress(b'{"a": 1}')[:-8] + bytes(8)),
+        ("gzip", gzip.compress(b'{"a": 1}')[:-8] + b"garbage that is longer"),
+        ("", zlib.compress(b'{"a": 1}')),
+        ("", zlib.compress(b'{"a": 1}')[:-4] + b"sum?"),
+        ("deflate, gzip", gzip.compress(zlib.compress(b'{"a": 1}'))),
+        ("", b'4\r\n{"a"\r\n4;x=y\r\n: 1}\r\n0\r\nX: y\r\n\r\n'),
+        ("gzip", b"%x\r\n%s\r\n0\r\n\r\n" % (len(gzip.compress(b'{"a": 1}')), gzip.compress(b'{"a": 1}'))),
     ],
     ids=lambda value: str(value)[:10],
 )
-def test_one_layer_is_taken_off_all_the_same(http: Start, fetch: Fetch, coding: str, body: bytes) -> None:
+def test_two_layers_are_taken_off_all_the_same(http: Start, fetch: Fetch, coding: str, body: bytes) -> None:
     assert fetch(http(body=body, headers={"Content-Encoding": coding})).json() == {"a": 1}
 
 
-@pytest.mark.parametrize("coding", ["br", "zstd", "gzip, gzip", "compress"])
+@pytest.mark.parametrize("coding", ["br", "zstd", "compress", "gzip, br"])
 def test_another_content_coding_is_refused(http: Start, fetch: Fetch, coding: str) -> None:
-    with pytest.raises(OAuthError, match=f"content coding {coding}, which nobody asked for"):
+    with pytest.raises(OAuthError, match=f"content coding {coding.rpartition(' ')[2]}, which nobody asked for"):
         fetch(http(body=b"x" * 100, headers={"Content-Encoding": coding}))
 
 
@@ -239,11 +251,8 @@ def test_what_is_packed_twice_takes_no_memory(http: Start, fetch: Fetch, coding:
     site = http(body=body, headers={"Content-Encoding": coding})
     tracemalloc.start()
     try:
-        if coding == "gzip":
-            assert fetch(site).json() == {}
-        else:
-            with pytest.raises(OAuthError, match="content coding"):
-                fetch(site)
+        with pytest.raises(OAuthError, match="sent more than"):
+            fetch(site)
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -254,6 +263,16 @@ def test_what_is_packed_twice_takes_no_memory(http: Start, fetch: Fetch, coding:
 def test_a_body_that_is_not_what_its_header_says(http: Start, fetch: Fetch, headers: dict[str, str]) -> None:
     with pytest.raises(NetworkError):
         fetch(http(body=b"garbage", headers=headers))
+
+
+def test_three_layers_are_left(http: Start, fetch: Fetch) -> None:
+    body = gzip.compress(gzip.compress(gzip.compress(b'{"a": 1}')))
+    assert fetch(http(body=body, headers={"Content-Encoding": "gzip, gzip, gzip"})).json() == {}
+
+
+def test_many_members_end(http: Start, fetch: Fetch) -> None:
+    body = gzip.compress(b"") * 40_000
+    assert fetch(http(body=body, headers={"Content-Encoding": "gzip"}), judged=False).json() == {}
 
 
 def test_a_server_that_drips(http: Start, fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:

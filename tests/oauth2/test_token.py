@@ -18,7 +18,7 @@ from oauth2_pop3.oauth2.token import ASSUMED_LIFETIME, LONGEST_LIFETIME, Token, 
 TOKEN = Token("access", 1_800_000_000, "refresh", "mail", "secret", 1, 2)
 
 
-def read(previous: Token | None = None, scope: str = "asked", **response: Any) -> Token:
+def read(previous: Token | None = None, scope: Any = "asked", **response: Any) -> Token:
     return Token.from_response({"access_token": "at", **response}, scope=scope, previous=previous)
 
 
@@ -160,7 +160,7 @@ def test_whatever_is_stored_can_be_read_again(response: dict[str, object], befor
 
 
 @pytest.mark.parametrize("scope", ["mail\0", "\0mail", "mail\ud800", "mail\n", ["mail", "\x1b"], "mail\u202e"])
-def test_an_odd_scope_costs_no_token(scope: object) -> None:
+def test_an_odd_scope_costs_no_token(scope: Any) -> None:
     token = read(TOKEN, refresh_token="new", scope=scope)
     assert (token.access_token, token.refresh_token, token.scope.split()) == ("at", "new", ["mail"])
 

@@ -119,6 +119,17 @@ WHOLE = json.dumps(GOOD).encode()
         WHOLE[:-1] + b', "half": "\\ud800"}',
         pytest.param(WHOLE[:-1] + b', "deep": ' + b"[" * 10_000 + b"]" * 10_000 + b"}", id="deep"),
         pytest.param(WHOLE[:-1] + b', "deep": ' + b'{"a":' * 10_000 + b"1" + b"}" * 10_000 + b"}", id="deep objects"),
+        b"[" + WHOLE + b"]",
+        b'{"code": 0, "msg": "ok", "error": null, "data": ' + WHOLE + b"}",
+        json.dumps(WHOLE.decode()).encode(),
+        b")]}'\n" + WHOLE,
+        b"jsonp(" + WHOLE + b");",
+        b"<br />\n<b>Warning</b>: Undefined index <br />\n" + WHOLE,
+        b"<!-- x -->" + WHOLE,
+        b"\0\0" + WHOLE,
+        WHOLE[:-1] + b', "refresh_token": null}',
+        WHOLE[:-1] + b', "refresh_token": "", "access_token": null}',
+        b"access_token=new-access&refresh_token=new-refresh-token&token_type=bearer&expires_in=3600",
         pytest.param(WHOLE[:-1], id="without its end"),
         pytest.param(WHOLE[:-1] + b', "id_token": "ey', id="cut in a later member"),
     ],
@@ -148,6 +159,24 @@ def test_odd_json(site: Site, body: bytes) -> None:
             {"Transfer-Encoding": "chunked"},
             id="an octet a chunk",
         ),
+        pytest.param(WHOLE, {"Transfer-Encoding": "chunked", "Connection": "close"}, id="announced as chunks"),
+        *(
+            pytest.param(
+                b"7;x=y\r\n%s\r\n%X\r\n%s\r\n0\r\n\r\n" % (WHOLE[:7], len(WHOLE) - 7, WHOLE[7:]),
+                headers,
+                id=str(headers),
+            )
+            for headers in (
+                {"Transfer-Encoding": " Chunked \t", "Connection": "close"},
+                {"Bad header": "1", "Transfer-Encoding": "chunked", "Connection": "close"},
+                {"No-colon\r\nX": "1", "Transfer-Encoding": "chunked", "Connection": "close"},
+            )
+        ),
+        pytest.param(
+            b"%x\r\n%s\r\n0\r\n\r\n" % (len(gzip.compress(WHOLE)), gzip.compress(WHOLE)),
+            {"Transfer-Encoding": "gzip, chunked", "Connection": "close"},
+            id="a coding beside the chunks",
+        ),
         pytest.param(b"%x\r\n%s\r\n" % (len(WHOLE), WHOLE), {"Transfer-Encoding": "chunked"}, id="no last chunk"),
         pytest.param(WHOLE, {"Content-Length": str(len(WHOLE) + 100)}, id="shorter than it said"),
         pytest.param(WHOLE[:-1] + b', "id_token": "ey', {"Content-Length": "9999"}, id="broken off"),
@@ -158,6 +187,24 @@ def test_odd_content(site: Site, body: bytes, headers: dict[str, str]) -> None:
     token = site.refresh(body, headers=headers)
     assert (token.access_token, token.refresh_token) == ("new-access", "new-refresh-token")
     assert site.requests[0].headers["Accept-Encoding"] == "identity"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html><body><pre>" + WHOLE + b"</pre></body></html>",
+        b"<!DOCTYPE html><script>var sent = " + WHOLE + b"</script>",
+        b"<p>You sent access_token=new-access&amp;refresh_token=new-refresh-token</p>",
+        b"you sent: refresh_token=another-refresh-token&access_token=new-access",
+        b'{"message": "no", "request": {"refresh_token": "another-refresh-token"}}',
+        b'{"message": "no", "refresh_token": "old%2Drefresh%2dtoken"}',
+        b'you sent: {"refresh_token": "old-refresh-token"}',
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_what_is_quoted_is_no_new_token(site: Site, body: bytes) -> None:
+    for status in (200, 400):
+        assert type(site.refusal(body, status)) is OAuthError
 
 
 # -- a response that cannot be used, and what is kept of it
@@ -302,7 +349,7 @@ def test_words_of_a_fault_that_passes(site: Site) -> None:
         b"<title>No old-refresh-token</title>",
         b"you sent grant_type=refresh_token&refresh_token=old-refresh-token&client_id=c",
         b'{"access_token": "new-access',
-        b"access_token=new-access&refresh_token=new-refresh-token",
+        b"token=new-access&refresh=new-refresh-token",
         b')]}\'\n{"token":"new-access"}',
         b"your key is " + b"new-access" * 4,
     ],
