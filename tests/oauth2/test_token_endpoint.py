@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import itertools
 import json
@@ -307,6 +308,11 @@ def test_a_refresh_token_alone_of_what_was_cut_off(site: Site) -> None:
         ({"type": "https://example.org/e", "title": "Out of credit", "detail": "Your balance is 30."}, 403, "balance"),
         ({"type": "about:blank", "title": "Out of credit", "status": 403}, 403, "Out of credit"),
         ({"error": "invalid_grant", "error_description": "gone"}, 200, "invalid_grant: gone"),
+        ([{"error": "invalid_grant", "error_description": "m8"}], 400, "invalid_grant: m8"),
+        ({"response": {"error": "invalid_grant", "error_description": "m9"}}, 400, "invalid_grant: m9"),
+        ([{"message": "m10"}], 400, "m10"),
+        (b"error=invalid_grant&error_description=some+more%20words", 400, "invalid_grant: some more words"),
+        (b")]}'\n" + b'{"error": "invalid_grant", "error_description": "m11"}', 400, "invalid_grant: m11"),
         ({"result": "no"}, 404, "404"),
         (
             b"<html><head><TITLE>\n403 Forbidden &amp; more</TITLE></head><body>x</body></html>",
@@ -361,10 +367,42 @@ def test_no_secret_is_said_back(site: Site, document: object, status: int) -> No
 
 def test_secrets_that_were_encoded_are_not_said_back(site: Site) -> None:
     secret = "s/e+c=r e&t"
-    for said in (secret, "s%2Fe%2Bc%3Dr+e%26t", "s%2Fe%2Bc%3Dr%20e%26t"):
+    for said in (
+        secret,
+        "s%2Fe%2Bc%3Dr+e%26t",
+        "s%2Fe%2Bc%3Dr%20e%26t",
+        "s%2fe%2bc%3dr%20e%26t",
+        "s/e%2Bc%3Dr%20e%26t",
+        r"s\/e+c=r e&t",
+        "s/e+c=r e&amp;t",
+        "S/E+C=R E&T",
+        base64.b64encode(secret.encode()).decode().rstrip("="),
+    ):
         site.response = StubResponse(400, {"error": "x", "error_description": f"what is {said}?"})
         with pytest.raises(OAuthError, match=r"what is \.\.\.\?"):
             password.ask(site.client, username=ANN, password=secret)
+
+
+@pytest.mark.parametrize("token_type", ["new-access", "Bearer new-access", "new-refresh-token", "new-acc", "x" * 400])
+def test_a_token_type_that_is_a_token_is_not_said_back(site: Site, token_type: str) -> None:
+    error = site.refusal({**GOOD, "token_type": token_type})
+    assert type(error) is UnusableResponse
+    assert "new-acc" not in error.message
+    assert len(error.message) < 200
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        [{"error": "invalid_grant"}],
+        {"response": {"error": "invalid_grant"}},
+        b"error=invalid_grant&error_description=words+here",
+        b"<!-- x -->\n" + b'{"error": "invalid_grant"}',
+    ],
+    ids=str,
+)
+def test_a_refused_refresh_token_needs_a_person_however_it_is_said(site: Site, document: object) -> None:
+    assert type(site.refusal(document)) is AuthorizationRequired
 
 
 # -- temporary or not
