@@ -95,6 +95,7 @@ FOUND = {"a": "1", "b": "2"}
         (b"warning: {" + ONE[1:-1], FOUND),
         *((page + ONE, {}) for page in (b"<html>", b"<!DOCTYPE html>", b"<p>", b"<script>", b"<pre>", b"\n<BODY x>")),
         (b'text {"b": "2"}', {"b": "2"}),
+        (b'text {"b": "2", "x": "' + b"x" * 300 + b'", "inner": {"a": "3"}', {"b": "2", "a": "3"}),
         (b"text with a=1&b=2", {}),
         (b"grant=x&b=2", {}),
         (b"a=1 2", {}),

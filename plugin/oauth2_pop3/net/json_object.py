@@ -10,12 +10,14 @@ from itertools import islice
 from urllib.parse import parse_qsl
 
 _BEGINNINGS = 10  # braces at which an object may begin
+_NO_OBJECT = 200  # characters after which a brace that is not JSON has shown it
 _PLACES = 50  # objects, and members of a list, that are looked at
 _FIELDS = 50  # of a form
 _FORM = re.compile(r"[\w.~%+*/:-]+=[\w.~%+*/:=&-]*", re.ASCII)
 _PAGE = re.compile(
     r"<(?:!doctype|html|head|title|body|script|style|meta|link|div|pre|p|h\d|form|textarea)\b", re.IGNORECASE
 )
+_PAGE_LIMIT = 65536  # characters in which a page shows that it is one
 _LONGEST_INTEGER = 300  # digits: Python refuses to read 4,301, and no float holds more than 309
 
 
@@ -60,8 +62,7 @@ def object_within(content: bytes | str, names: Sequence[str], strings: Sequence[
             with suppress(ValueError, RecursionError):
                 inner, _ = _DECODER.raw_decode(text)
                 text = _text(inner)
-        before = text.partition("{")[0]
-        if _PAGE.search(before):
+        if _is_page(text):
             return {}
         if found := _within(text, names):
             return found
@@ -78,27 +79,38 @@ def object_within(content: bytes | str, names: Sequence[str], strings: Sequence[
 def whole_strings(content: bytes | str, names: Sequence[str]) -> dict[str, object]:
     """The members of these names whose values are strings, of an object that was cut off or is nested too deeply."""
     found: dict[str, object] = {}
-    before, _, text = _text(content).partition("{")
-    if _PAGE.search(before):
+    text = _text(content)
+    if _is_page(text):
         return found
-    for match in re.finditer(rf'"({"|".join(names)})"\s*:\s*("(?:[^"\\]|\\.)*")', text):
+    for match in re.finditer(rf'"({"|".join(names)})"\s*:\s*("(?:[^"\\]|\\.)*")', text.partition("{")[2]):
         if match[1] not in found:
             with suppress(ValueError):
                 found[match[1]] = _DECODER.decode(match[2])
     return found
 
 
+def _is_page(text: str) -> bool:
+    """Whether HTML comes before the first brace; a warning of PHP's has only <b> and <br>."""
+    return _PAGE.search(text.partition("{")[0], 0, _PAGE_LIMIT) is not None
+
+
 def _within(text: str, names: Sequence[str]) -> dict[str, object]:
     """The object that stands alone or in a list. Behind other text, the first one that has one of these names."""
     alone = text.startswith(("{", "["))
     for match in islice(re.finditer("{", text), 1 if alone else _BEGINNINGS):
-        with suppress(ValueError, RecursionError):
+        try:
             value, _ = _DECODER.raw_decode(text, match.start())
-            for place in _places(value):
-                if any(place.get(name) for name in names):
-                    return value if place is value else _members([*value.items(), *place.items()])
-            if alone:
-                return dict(value)
+        except json.JSONDecodeError as error:
+            if error.pos - match.start() > _NO_OBJECT:
+                break  # it is one, and was cut off: what is in it is not the response
+            continue
+        except RecursionError:
+            break
+        for place in _places(value):
+            if any(place.get(name) for name in names):
+                return value if place is value else _members([*value.items(), *place.items()])
+        if alone:
+            return dict(value)
     return {}
 
 
