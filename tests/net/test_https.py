@@ -218,16 +218,28 @@ def test_no_content_coding_is_asked_for(http: Start, fetch: Fetch) -> None:
         ("deflate", zlib.compress(b'{"a": 1}')[2:-4]),
         ("identity", b'{"a": 1}'),
         ("utf-8", b'{"a": 1}'),
+        ("gzip, gzip", gzip.compress(gzip.compress(b'{"a": 1}'))),
+        ("gzip, gzip", gzip.compress(b'{"a": 1}')),
+        ("gzip, identity", gzip.compress(b'{"a": 1}')),
+        ("gzip", gzip.compress(b'{"a"') + gzip.compress(b": 1}")),
+        ("gzip", gzip.compress(b'{"a"') + gzip.compress(b": ") + gzip.compress(b"1}") + b"\0\0junk"),
+        ("gzip", gzip.compress(b'{"a": 1}')[:-8] + bytes(8)),
+        ("gzip", gzip.compress(b'{"a": 1}')[:-8] + b"garbage that is longer"),
+        ("", zlib.compress(b'{"a": 1}')),
+        ("", zlib.compress(b'{"a": 1}')[:-4] + b"sum?"),
+        ("deflate, gzip", gzip.compress(zlib.compress(b'{"a": 1}'))),
+        ("", b'4\r\n{"a"\r\n4;x=y\r\n: 1}\r\n0\r\nX: y\r\n\r\n'),
+        ("gzip", b"%x\r\n%s\r\n0\r\n\r\n" % (len(gzip.compress(b'{"a": 1}')), gzip.compress(b'{"a": 1}'))),
     ],
     ids=lambda value: str(value)[:10],
 )
-def test_one_layer_is_taken_off_all_the_same(http: Start, fetch: Fetch, coding: str, body: bytes) -> None:
+def test_two_layers_are_taken_off_all_the_same(http: Start, fetch: Fetch, coding: str, body: bytes) -> None:
     assert fetch(http(body=body, headers={"Content-Encoding": coding})).json() == {"a": 1}
 
 
-@pytest.mark.parametrize("coding", ["br", "zstd", "gzip, gzip", "compress"])
+@pytest.mark.parametrize("coding", ["br", "zstd", "compress", "gzip, br"])
 def test_another_content_coding_is_refused(http: Start, fetch: Fetch, coding: str) -> None:
-    with pytest.raises(OAuthError, match=f"content coding {coding}, which nobody asked for"):
+    with pytest.raises(OAuthError, match=f"content coding {coding.rpartition(' ')[2]}, which nobody asked for"):
         fetch(http(body=b"x" * 100, headers={"Content-Encoding": coding}))
 
 
@@ -239,11 +251,8 @@ def test_what_is_packed_twice_takes_no_memory(http: Start, fetch: Fetch, coding:
     site = http(body=body, headers={"Content-Encoding": coding})
     tracemalloc.start()
     try:
-        if coding == "gzip":
-            assert fetch(site).json() == {}
-        else:
-            with pytest.raises(OAuthError, match="content coding"):
-                fetch(site)
+        with pytest.raises(OAuthError, match="sent more than"):
+            fetch(site)
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -254,6 +263,16 @@ def test_what_is_packed_twice_takes_no_memory(http: Start, fetch: Fetch, coding:
 def test_a_body_that_is_not_what_its_header_says(http: Start, fetch: Fetch, headers: dict[str, str]) -> None:
     with pytest.raises(NetworkError):
         fetch(http(body=b"garbage", headers=headers))
+
+
+def test_three_layers_are_left(http: Start, fetch: Fetch) -> None:
+    body = gzip.compress(gzip.compress(gzip.compress(b'{"a": 1}')))
+    assert fetch(http(body=body, headers={"Content-Encoding": "gzip, gzip, gzip"})).json() == {}
+
+
+def test_many_members_end(http: Start, fetch: Fetch) -> None:
+    body = gzip.compress(b"") * 40_000
+    assert fetch(http(body=body, headers={"Content-Encoding": "gzip"}), judged=False).json() == {}
 
 
 def test_a_server_that_drips(http: Start, fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -514,3 +533,79 @@ def test_an_answer_that_is_no_token(http: Start, home: Path, status: int, body: 
         token_endpoint.ask(client, {"refresh_token": SECRET})
     assert SECRET not in str(caught.value)
     assert str(caught.value).isprintable()
+
+
+RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+MARKED = SECRET.encode()
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        MARKED,
+        b'{"access_token": "%s"}' % MARKED,
+        b"HTTP/1.1 " + MARKED + b"\r\n\r\n",
+        b"HTTP/1.1 2x0 " + MARKED + b"\r\n\r\n",
+        b"HTTP/" + MARKED + b" 200 OK\r\n\r\n",
+        b"HTTP/2 200 OK " + MARKED + b"\r\n\r\n",
+        b"HTTP/1.1 200 " + MARKED * 5000 + b"\r\n\r\n",
+        RESPONSE + MARKED * 5000 + b": x\r\n\r\n",
+        RESPONSE + b"X: " + MARKED * 5000 + b"\r\n\r\n",
+        RESPONSE + (MARKED + b": x\r\n") * 200 + b"\r\n",
+        RESPONSE + b"Content-Length: %s, 7\r\n\r\n" % MARKED,
+        RESPONSE + b"Content-Length: 1\r\nContent-Length: 9%s\r\n\r\nxx" % MARKED,
+        RESPONSE + b"Content-Length: 1, 2, %s\r\n\r\nxx" % MARKED,
+        RESPONSE + b"Transfer-Encoding: chunked\r\n\r\n%s\r\n" % MARKED,
+        RESPONSE + b"Transfer-Encoding: chunked\r\n\r\n7;%s\r\n" % MARKED,
+        RESPONSE + b"Transfer-Encoding: chunked\r\n\r\n7%s\r\n" % MARKED,
+        RESPONSE + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}%s\r\n" % MARKED,
+        RESPONSE + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n%s\r\n" % MARKED,
+        RESPONSE + b"Transfer-Encoding: chunked\r\n\r\n" + MARKED * 5000,
+        RESPONSE + b"Transfer-Encoding: chunked\r\n\r\n0\r\n" + MARKED * 5000,
+        RESPONSE + b"Content-Encoding: gzip\r\n\r\n\x1f\x8b" + MARKED,
+        RESPONSE + b"Content-Length: 9999\r\n\r\n" + MARKED,
+        RESPONSE + b"Location: https://%s\r\n\r\n" % MARKED,
+        RESPONSE.replace(b"200", b"302") + b"Location: https://%s\r\n\r\n" % MARKED,
+        RESPONSE.replace(b"200", b"503") + b"Retry-After: %s\r\n\r\n" % MARKED,
+        RESPONSE.replace(b"200", b"103") + b"X: %s\r\n\r\n%s" % (MARKED, MARKED),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+# Regression: `broke off: invalid literal for int() with base 16: b'{"access_token": ...'`
+def test_no_fault_quotes_the_response(fetch: Fetch, capfd: pytest.CaptureFixture[str], response: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection, suppress(OSError):
+                connection.recv(65536)
+                connection.sendall(response)
+                connection.shutdown(socket.SHUT_WR)
+                while connection.recv(65536):
+                    pass
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        try:
+            answer = fetch(f"http://127.0.0.1:{listener.getsockname()[1]}/", judged=False)
+            said = repr(answer) + str(answer.fault)
+        except OAuth2Pop3Error as error:
+            said = f"{error} {error!r}"
+        thread.join(10)
+    assert SECRET not in said + "".join(capfd.readouterr())
+
+
+def test_a_proxy_s_refusal_is_told_by_its_number(fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 407 %s\r\n\r\n" % MARKED)
+
+        threading.Thread(target=serve, daemon=True).start()
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{listener.getsockname()[1]}")
+        with pytest.raises(NetworkError, match="the proxy responded with 407") as caught:
+            fetch("https://example.org/token")
+    assert SECRET not in str(caught.value)

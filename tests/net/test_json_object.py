@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oauth2_pop3.net.json_object import json_object, whole_strings
+from oauth2_pop3.net.json_object import json_object, object_within, whole_strings
 
 
 @pytest.mark.parametrize(
@@ -63,6 +63,58 @@ def test_whole_strings(content: bytes, expected: dict[str, object]) -> None:
     assert whole_strings(content, ("a", "b")) == expected
 
 
+ONE = b'{"a": "1", "b": "2"}'
+FOUND = {"a": "1", "b": "2"}
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (ONE, FOUND),
+        (b"[%s]" % ONE, FOUND),
+        (b")]}'\n" + ONE, FOUND),
+        (b"while(1);" + ONE, FOUND),
+        (b"for(;;){};" + ONE, FOUND),
+        (b"call(%s);" % ONE, FOUND),
+        (b"<!-- served -->\n" + ONE, FOUND),
+        (b"<br />\n<b>Warning</b>: {x} in <b>/a.php</b> on line <b>7</b><br />\n" + ONE, FOUND),
+        (b"\0" + ONE, FOUND),
+        (b"\0\0" + ONE, FOUND),
+        (json.dumps(ONE.decode()).encode(), FOUND),
+        (b"a=1&b=2", FOUND),
+        (b" a=1&b=2\r\n", FOUND),
+        (b"a=1&b=2&a=", FOUND),
+        (b'{"data": [%s]}' % ONE, {"data": [FOUND], **FOUND}),
+        (b'{"b": "3", "c": "4", "data": {"a": "1", "b": null}}', {"b": "3", "c": "4", "a": "1", "data": ...}),
+        (b'{"a": "1", "data": {"a": "2"}}', {"a": "1", "data": {"a": "2"}}),
+        (b'{"a": null, "data": {"a": "2"}}', {"a": "2", "data": {"a": "2"}}),
+        (b'{"a": "1", "b": "2", "b": null, "a": ""}', FOUND),
+        (b'{"b": "2"}', {"b": "2"}),
+        (b'{"data": {"b": "2"}}', {"data": {"b": "2"}}),
+        (b'{"a": "1", "b": "2", "inner": {"a": "3"},}', FOUND),
+        (b"warning: {" + ONE[1:-1], FOUND),
+        *((page + ONE, {}) for page in (b"<html>", b"<!DOCTYPE html>", b"<p>", b"<script>", b"<pre>", b"\n<BODY x>")),
+        (b'text {"b": "2"}', {"b": "2"}),
+        (b'text {"b": "2", "x": "' + b"x" * 300 + b'", "inner": {"a": "3"}', {"b": "2", "a": "3"}),
+        (b"text with a=1&b=2", {}),
+        (b"grant=x&b=2", {}),
+        (b"a=1 2", {}),
+        (b"", {}),
+        (b'"', {}),
+        (b'"\\"', {}),
+        (b"{" * 100_000, {}),
+        (b"x" + b"{" * 100_000, {}),
+        (b"a=" + b"&" * 500_000, {}),
+        (b'"' * 500_000, {}),
+        pytest.param(b'{"a": "1", "b": "2", "x": ' + b"[" * 100_000, FOUND, id="nested"),
+    ],
+    ids=lambda value: str(value)[:50],
+)
+def test_object_within(content: bytes, expected: dict[str, object]) -> None:
+    found = object_within(content, ("a",), ("a", "b"))
+    assert {**found, **{name: ... for name, value in expected.items() if value is ...}} == expected
+
+
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
@@ -83,3 +135,12 @@ def test_what_json_reads_is_read_alike(value: dict[str, Any], data: st.DataObjec
 def test_nothing_raises(content: bytes | str) -> None:
     json_object(content)
     whole_strings(content, ("a",))
+    object_within(content, ("a",), ("a", "b"))
+
+
+@given(
+    st.lists(st.sampled_from(['{"a":', '"1"', "}", "[", "]", '"', "\\", "a=", "&", "<p>", ",", "\0", "{"]), max_size=30)
+)
+def test_nothing_like_json_raises(parts: list[str]) -> None:
+    object_within("".join(parts), ("a",), ("a", "b"))
+    object_within("".join(parts).encode(), ("a",), ("a", "b"))

@@ -9,16 +9,16 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from oauth2_pop3.errors import OAuthError, TokenStoreError
-from oauth2_pop3.oauth2.token import ASSUMED_LIFETIME, LONGEST_LIFETIME, Token
+from oauth2_pop3.oauth2.token import ASSUMED_LIFETIME, LONGEST_LIFETIME, Token, UnusableResponse
 
 TOKEN = Token("access", 1_800_000_000, "refresh", "mail", "secret", 1, 2)
 
 
-def read(previous: Token | None = None, scope: str = "asked", **response: Any) -> Token:
+def read(previous: Token | None = None, scope: Any = "asked", **response: Any) -> Token:
     return Token.from_response({"access_token": "at", **response}, scope=scope, previous=previous)
 
 
@@ -114,7 +114,7 @@ def test_no_secret_in_its_repr() -> None:
     assert not any(secret in repr(TOKEN) for secret in ("'access'", "'refresh'", "'secret'"))
 
 
-texts = st.text(st.characters(exclude_characters="\0"), max_size=20)
+texts = st.text(max_size=20)
 access_tokens = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=20)
 moments = st.integers(0, 2**36)
 tokens = st.builds(Token, access_tokens, moments, texts, texts, texts, moments, moments, moments)
@@ -125,6 +125,49 @@ def test_round_trip(token: Token) -> None:
     text = token.to_json()
     assert text.isascii()
     assert Token.from_json(text, where="x") == token
+
+
+strangers = st.text(st.characters(exclude_categories=()), max_size=8)  # lone surrogates too
+numbers = st.integers() | st.floats() | st.sampled_from(["3600", "9" * 400, None])
+responses = st.fixed_dictionaries(
+    {},
+    optional={
+        "access_token": access_tokens | strangers,
+        "refresh_token": strangers | st.none(),
+        "scope": strangers | st.lists(strangers | st.none(), max_size=3) | st.integers(),
+        "token_type": st.sampled_from(["Bearer", "mac"]),
+        "expires_in": numbers,
+        "refresh_token_expires_in": numbers,
+        "error": st.sampled_from([None, "server_error"]),
+    },
+)
+previous = st.builds(Token, access_tokens, moments, texts, texts, strangers.filter(str.isascii), moments, moments)
+
+
+# Regression: a NUL in the refresh token or the scope was stored, and the file was "damaged" from then on
+@given(responses, st.none() | previous)
+@example({"access_token": "a", "refresh_token": "NEW\0x", "scope": "mail\0x"}, None)
+@example({"access_token": "a", "refresh_token": "new", "scope": "mail\ud83d\ude00"}, TOKEN)
+@example({"refresh_token": "NEW\0x"}, replace(TOKEN, client_secret="typed\0"))
+def test_whatever_is_stored_can_be_read_again(response: dict[str, object], before: Token | None) -> None:
+    try:
+        token = Token.from_response(response, scope="mail", previous=before)
+    except UnusableResponse as error:
+        if error.token is None:
+            return
+        token = error.token
+    assert Token.from_json(token.to_json(), where="x") == token
+
+
+@pytest.mark.parametrize("scope", ["mail\0", "\0mail", "mail\ud800", "mail\n", ["mail", "\x1b"], "mail\u202e"])
+def test_an_odd_scope_costs_no_token(scope: Any) -> None:
+    token = read(TOKEN, refresh_token="new", scope=scope)
+    assert (token.access_token, token.refresh_token, token.scope.split()) == ("at", "new", ["mail"])
+
+
+@pytest.mark.parametrize("refresh_token", ["NEW\0x", "\x01", " new ", "n\new", "é", "new\u2028"])
+def test_a_refresh_token_that_can_be_sent_is_kept_as_it_is(refresh_token: str) -> None:
+    assert read(TOKEN, refresh_token=refresh_token).refresh_token == refresh_token
 
 
 def test_a_file_of_before_refresh_token_expires_at() -> None:

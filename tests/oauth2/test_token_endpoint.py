@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import itertools
 import json
@@ -119,6 +120,17 @@ WHOLE = json.dumps(GOOD).encode()
         WHOLE[:-1] + b', "half": "\\ud800"}',
         pytest.param(WHOLE[:-1] + b', "deep": ' + b"[" * 10_000 + b"]" * 10_000 + b"}", id="deep"),
         pytest.param(WHOLE[:-1] + b', "deep": ' + b'{"a":' * 10_000 + b"1" + b"}" * 10_000 + b"}", id="deep objects"),
+        b"[" + WHOLE + b"]",
+        b'{"code": 0, "msg": "ok", "error": null, "data": ' + WHOLE + b"}",
+        json.dumps(WHOLE.decode()).encode(),
+        b")]}'\n" + WHOLE,
+        b"jsonp(" + WHOLE + b");",
+        b"<br />\n<b>Warning</b>: Undefined index <br />\n" + WHOLE,
+        b"<!-- x -->" + WHOLE,
+        b"\0\0" + WHOLE,
+        WHOLE[:-1] + b', "refresh_token": null}',
+        WHOLE[:-1] + b', "refresh_token": "", "access_token": null}',
+        b"access_token=new-access&refresh_token=new-refresh-token&token_type=bearer&expires_in=3600",
         pytest.param(WHOLE[:-1], id="without its end"),
         pytest.param(WHOLE[:-1] + b', "id_token": "ey', id="cut in a later member"),
     ],
@@ -148,6 +160,24 @@ def test_odd_json(site: Site, body: bytes) -> None:
             {"Transfer-Encoding": "chunked"},
             id="an octet a chunk",
         ),
+        pytest.param(WHOLE, {"Transfer-Encoding": "chunked", "Connection": "close"}, id="announced as chunks"),
+        *(
+            pytest.param(
+                b"7;x=y\r\n%s\r\n%X\r\n%s\r\n0\r\n\r\n" % (WHOLE[:7], len(WHOLE) - 7, WHOLE[7:]),
+                headers,
+                id=str(headers),
+            )
+            for headers in (
+                {"Transfer-Encoding": " Chunked \t", "Connection": "close"},
+                {"Bad header": "1", "Transfer-Encoding": "chunked", "Connection": "close"},
+                {"No-colon\r\nX": "1", "Transfer-Encoding": "chunked", "Connection": "close"},
+            )
+        ),
+        pytest.param(
+            b"%x\r\n%s\r\n0\r\n\r\n" % (len(gzip.compress(WHOLE)), gzip.compress(WHOLE)),
+            {"Transfer-Encoding": "gzip, chunked", "Connection": "close"},
+            id="a coding beside the chunks",
+        ),
         pytest.param(b"%x\r\n%s\r\n" % (len(WHOLE), WHOLE), {"Transfer-Encoding": "chunked"}, id="no last chunk"),
         pytest.param(WHOLE, {"Content-Length": str(len(WHOLE) + 100)}, id="shorter than it said"),
         pytest.param(WHOLE[:-1] + b', "id_token": "ey', {"Content-Length": "9999"}, id="broken off"),
@@ -158,6 +188,24 @@ def test_odd_content(site: Site, body: bytes, headers: dict[str, str]) -> None:
     token = site.refresh(body, headers=headers)
     assert (token.access_token, token.refresh_token) == ("new-access", "new-refresh-token")
     assert site.requests[0].headers["Accept-Encoding"] == "identity"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html><body><pre>" + WHOLE + b"</pre></body></html>",
+        b"<!DOCTYPE html><script>var sent = " + WHOLE + b"</script>",
+        b"<p>You sent access_token=new-access&amp;refresh_token=new-refresh-token</p>",
+        b"you sent: refresh_token=another-refresh-token&access_token=new-access",
+        b'{"message": "no", "request": {"refresh_token": "another-refresh-token"}}',
+        b'{"message": "no", "refresh_token": "old%2Drefresh%2dtoken"}',
+        b'you sent: {"refresh_token": "old-refresh-token"}',
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_what_is_quoted_is_no_new_token(site: Site, body: bytes) -> None:
+    for status in (200, 400):
+        assert type(site.refusal(body, status)) is OAuthError
 
 
 # -- a response that cannot be used, and what is kept of it
@@ -260,6 +308,11 @@ def test_a_refresh_token_alone_of_what_was_cut_off(site: Site) -> None:
         ({"type": "https://example.org/e", "title": "Out of credit", "detail": "Your balance is 30."}, 403, "balance"),
         ({"type": "about:blank", "title": "Out of credit", "status": 403}, 403, "Out of credit"),
         ({"error": "invalid_grant", "error_description": "gone"}, 200, "invalid_grant: gone"),
+        ([{"error": "invalid_grant", "error_description": "m8"}], 400, "invalid_grant: m8"),
+        ({"response": {"error": "invalid_grant", "error_description": "m9"}}, 400, "invalid_grant: m9"),
+        ([{"message": "m10"}], 400, "m10"),
+        (b"error=invalid_grant&error_description=some+more%20words", 400, "invalid_grant: some more words"),
+        (b")]}'\n" + b'{"error": "invalid_grant", "error_description": "m11"}', 400, "invalid_grant: m11"),
         ({"result": "no"}, 404, "404"),
         (
             b"<html><head><TITLE>\n403 Forbidden &amp; more</TITLE></head><body>x</body></html>",
@@ -302,7 +355,7 @@ def test_words_of_a_fault_that_passes(site: Site) -> None:
         b"<title>No old-refresh-token</title>",
         b"you sent grant_type=refresh_token&refresh_token=old-refresh-token&client_id=c",
         b'{"access_token": "new-access',
-        b"access_token=new-access&refresh_token=new-refresh-token",
+        b"token=new-access&refresh=new-refresh-token",
         b')]}\'\n{"token":"new-access"}',
         b"your key is " + b"new-access" * 4,
     ],
@@ -314,10 +367,42 @@ def test_no_secret_is_said_back(site: Site, document: object, status: int) -> No
 
 def test_secrets_that_were_encoded_are_not_said_back(site: Site) -> None:
     secret = "s/e+c=r e&t"
-    for said in (secret, "s%2Fe%2Bc%3Dr+e%26t", "s%2Fe%2Bc%3Dr%20e%26t"):
+    for said in (
+        secret,
+        "s%2Fe%2Bc%3Dr+e%26t",
+        "s%2Fe%2Bc%3Dr%20e%26t",
+        "s%2fe%2bc%3dr%20e%26t",
+        "s/e%2Bc%3Dr%20e%26t",
+        r"s\/e+c=r e&t",
+        "s/e+c=r e&amp;t",
+        "S/E+C=R E&T",
+        base64.b64encode(secret.encode()).decode().rstrip("="),
+    ):
         site.response = StubResponse(400, {"error": "x", "error_description": f"what is {said}?"})
         with pytest.raises(OAuthError, match=r"what is \.\.\.\?"):
             password.ask(site.client, username=ANN, password=secret)
+
+
+@pytest.mark.parametrize("token_type", ["new-access", "Bearer new-access", "new-refresh-token", "new-acc", "x" * 400])
+def test_a_token_type_that_is_a_token_is_not_said_back(site: Site, token_type: str) -> None:
+    error = site.refusal({**GOOD, "token_type": token_type})
+    assert type(error) is UnusableResponse
+    assert "new-acc" not in error.message
+    assert len(error.message) < 200
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        [{"error": "invalid_grant"}],
+        {"response": {"error": "invalid_grant"}},
+        b"error=invalid_grant&error_description=words+here",
+        b"<!-- x -->\n" + b'{"error": "invalid_grant"}',
+    ],
+    ids=str,
+)
+def test_a_refused_refresh_token_needs_a_person_however_it_is_said(site: Site, document: object) -> None:
+    assert type(site.refusal(document)) is AuthorizationRequired
 
 
 # -- temporary or not

@@ -34,8 +34,6 @@ TOTAL_TIMEOUT = 60.0
 
 _GRACE = 1.0  # seconds in which the thread must notice that the time is over
 _USER_AGENT = "oauth2-pop3"
-
-
 _PASSES = {408: "it waited too long", 421: "misdirected", 425: "too early", 429: "too many requests"}
 _LONGEST_PAUSE = 30 * 86400  # seconds; a Retry-After beyond that makes no sense
 
@@ -146,7 +144,8 @@ def request(
         except UnicodeError:
             outcome.append(OAuthError(f"what would be sent to {_host(url)} is not text"))
         except Exception as error:  # noqa: BLE001 - or it would be lost with the thread, such as that of an odd proxy
-            outcome.append(ConfigError(f"{_host(url)} cannot be asked: {type(error).__name__}: {error}"))
+            hint = "Is there an odd proxy in the environment, such as in https_proxy?"
+            outcome.append(ConfigError(f"{_host(url)} cannot be asked ({type(error).__name__})", hint=hint))
 
     # requests has no time limit for the whole exchange: a server could send a header line a minute forever. In that
     # case the thread is left behind, and ends with the process.
@@ -216,7 +215,9 @@ def _exchange(
     except requests.exceptions.Timeout:
         raise NetworkError(f"{host} did not respond in time") from None
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
-        raise ConfigError(f"{url} cannot be used as a URL: {error}") from None
+        # What InvalidURL says may be a proxy's URL, with a password.
+        what = str(error) if isinstance(error, requests.exceptions.InvalidSchema) else "or a proxy's cannot"
+        raise ConfigError(f"{url} cannot be used as a URL: {what}") from None
     except (requests.exceptions.RequestException, OSError) as error:
         raise causes.connection_error(error, host) from None
     received = Response(url, response.status_code, response.headers, body)

@@ -6,8 +6,11 @@ details of RFC 9457. The names are compared without capital letters and undersco
 
 from __future__ import annotations
 
+import base64
 import html
-from collections.abc import Iterable, Mapping
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import NamedTuple
 from urllib.parse import quote, quote_plus
@@ -108,18 +111,29 @@ def _first(names: Iterable[str], *places: Mapping[str, object]) -> str:
 
 
 def _forms(secrets: Iterable[str]) -> list[str]:
-    """The secrets, also as they stand in the request's body. A short one is left: it is a word like others."""
+    """The secrets, also as a server may write them back. A short one is left: it is a word like others."""
     long = [secret for secret in secrets if len(secret) >= _SHORTEST_SECRET]
-    return [form for secret in long for form in (secret, *_encoded(secret))]
+    return sorted({form for secret in long for form in (secret, *_encoded(secret))}, key=len, reverse=True)
 
 
-def _encoded(secret: str) -> tuple[str, str]:
-    return quote_plus(secret, errors="replace"), quote(secret, safe="", errors="replace")
+def _encoded(secret: str) -> Iterator[str]:
+    """As in the request's body, in JSON, in HTML and in base64."""
+    yield quote_plus(secret, errors="replace")
+    yield quote(secret, safe="", errors="replace")
+    yield quote(secret, errors="replace")
+    yield json.dumps(secret)[1:-1]
+    yield json.dumps(secret)[1:-1].replace("/", r"\/")
+    yield html.escape(secret)
+    octets = secret.encode("utf-8", "replace")
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        yield encode(octets).decode().rstrip("=")
 
 
 def _without(hidden: Iterable[str], text: str) -> str:
+    """The text without the secrets, in capital letters or not: %2F is %2f to some."""
     for form in hidden:
-        text = text.replace(form, "...")
+        if len(form) <= len(text):
+            text = re.sub(re.escape(form), "...", text, flags=re.IGNORECASE)
     return text
 
 

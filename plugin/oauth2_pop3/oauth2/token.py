@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 
 from oauth2_pop3.access_token_cache import CLOCK_SKEW, LATEST
-from oauth2_pop3.errors import OAuthError, TokenStoreError, one_line
+from oauth2_pop3.errors import OAuthError, TokenStoreError
 from oauth2_pop3.providers import scopes
 from oauth2_pop3.providers.tables import restore
 
@@ -151,9 +152,19 @@ def _fault(response: Mapping[str, object], previous: Token | None) -> tuple[str,
     if " " in access_token or not access_token.isascii() or not access_token.isprintable():
         return "", "the authorization server's access_token has characters that RFC 6750 does not allow"
     if not isinstance(token_type, str) or token_type.strip().lower() != "bearer":
-        kind = f"of the type {one_line(token_type, 40)!r}" if isinstance(token_type, str) else "without a type"
-        return "", f"the authorization server gave a token {kind}, not a bearer token"
+        return "", f"the authorization server gave a token {_kind(token_type, response)}, not a bearer token"
     return None
+
+
+def _kind(token_type: object, response: Mapping[str, object]) -> str:
+    """What is shown of a token_type: a name and no more, lest it be a token that was put there."""
+    if not isinstance(token_type, str):
+        return "without a type"
+    tokens = [str(value) for name, value in response.items() if name.endswith("_token")]
+    known = re.fullmatch(r"[A-Za-z0-9_ -]{1,20}|urn:ietf:params:oauth:token-type:[a-z0-9_-]{1,20}", token_type.strip())
+    if known is None or any(token and (token in token_type or token_type.strip() in token) for token in tokens):
+        return "of a type that is no name"
+    return f"of the type {token_type.strip()!r}"
 
 
 def _refresh_token(response: Mapping[str, object]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, unquote_plus
 
 from oauth2_pop3.errors import NetworkError, OAuth2Pop3Error, OAuthError
 from oauth2_pop3.oauth2.client import Client
@@ -28,6 +29,8 @@ _SECRETS = (
 )
 _KEPT = ("access_token", "refresh_token", "token_type", "scope", "id_token", "error", "error_description")
 """Members that are worth having even if the rest of a response is lost."""
+_MARKS = ("access_token", "error", "errors", "fault")
+"""The object that has one of these is the response, whatever it is put into."""
 
 
 def secrets(form: Mapping[str, str], basic: tuple[str, str] | None) -> list[str]:
@@ -77,9 +80,9 @@ def post(
 
 
 def _members(response: Response) -> dict[str, object]:
-    from oauth2_pop3.net.json_object import whole_strings
+    from oauth2_pop3.net.json_object import object_within
 
-    return response.json() or whole_strings(response.body, _KEPT)
+    return object_within(response.body, _MARKS, _KEPT)
 
 
 def _holds_tokens(members: Mapping[str, object], form: Mapping[str, str]) -> bool:
@@ -87,8 +90,10 @@ def _holds_tokens(members: Mapping[str, object], form: Mapping[str, str]) -> boo
     from oauth2_pop3.oauth2.server_words import is_refusal
 
     refresh_token, access_token = members.get("refresh_token"), members.get("access_token")
-    if isinstance(refresh_token, str) and refresh_token.strip() and refresh_token != form.get("refresh_token"):
-        return True
+    if isinstance(refresh_token, str) and refresh_token.strip():
+        repeated = (refresh_token, unquote(refresh_token), unquote_plus(refresh_token))
+        if form.get("refresh_token") not in repeated:
+            return True
     return isinstance(access_token, str) and access_token != "" and not is_refusal(members)
 
 

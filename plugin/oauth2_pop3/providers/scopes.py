@@ -52,10 +52,14 @@ def for_mail(metadata: Mapping[str, object], named: str = "") -> str:
 
 
 def read(value: object) -> str | None:
-    """A response's `scope`, space-separated as in RFC 6749 section 3.3. Some servers send a list. None for neither."""
-    if isinstance(value, list):
-        return " ".join(name for name in value if isinstance(name, str))
-    return value if isinstance(value, str) else None
+    """A response's `scope`, space-separated as in RFC 6749 section 3.3. Some servers send a list. None for neither.
+
+    What cannot be printed is in no scope, and separates as a space does.
+    """
+    if not isinstance(value, list | str):
+        return None
+    text = value if isinstance(value, str) else " ".join(name for name in value if isinstance(name, str))
+    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def announced(metadata: Mapping[str, object]) -> list[str] | None:

@@ -124,7 +124,7 @@ def build(
             hint = f"Did you mean {near[0]}?" if near else f"Known keys: {', '.join(sorted([*keys, *beside]))}."
             raise location.error(key, f"has an unknown key {key}", hint)
         try:
-            values[key] = _converted(value, hints[key])
+            values[key] = _without_nul(_converted(value, hints[key]))
         except TypeError as error:
             raise location.error(key, f"{key} {error}") from None
     return row(**given, **values)
@@ -132,6 +132,8 @@ def build(
 
 def restore(row: type[Row], record: object) -> Row:
     """Make a dataclass of the JSON object in which it was stored. Members that are not fields are ignored.
+
+    A string may hold a NUL, as a server's token may: what was stored can be read again.
 
     Raises TypeError if it is not an object, a field without a default is missing, or a value is not of its field's
     type.
@@ -156,6 +158,12 @@ def _converted(value: object, kind: object) -> object:
     for item in strings:
         if not isinstance(item, str):
             raise TypeError(f"must be {_KINDS[kind]}")
-        if "\0" in item:  # no path, host or command can have one
-            raise TypeError("must not contain a NUL")
+    return value
+
+
+def _without_nul(value: object) -> object:
+    """Return the value. Raises TypeError if a string in it has a NUL: no path, host or command can have one."""
+    items = value.values() if isinstance(value, Mapping) else value if isinstance(value, tuple) else (value,)
+    if any(isinstance(item, str) and "\0" in item for item in items):
+        raise TypeError("must not contain a NUL")
     return value
