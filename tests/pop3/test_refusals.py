@@ -267,7 +267,6 @@ def test_a_token_that_may_be_too_long() -> None:
             request limit exceeded
             IP address blocked for 10 minutes
             Account locked for 30 minutes
-            Your account is locked for 2 hours
             Too fast, slow down
             Too much traffic""",
         ),
@@ -309,7 +308,8 @@ def test_a_token_that_may_be_too_long() -> None:
             Unexpected error
             server going down
             service shutdown in progress
-            Autologout; idle for too long
+            Autologout
+            Autologout; idle too long
             The service is down for upgrade
             scheduled downtime
             mailbox is being moved
@@ -330,9 +330,9 @@ def test_a_token_that_may_be_too_long() -> None:
             """lock failed
             Mailbox lock failed
             another connection is active
+            Mailbox is held by another connection
             another user is logged in to this mailbox
             You are already connected
-            You are already logged in
             Mailbox is already opened
             There is already a session for this user
             Unable to obtain exclusive access to mailbox
@@ -459,6 +459,17 @@ def lines_of(texts: str) -> list[str]:
         "[AUTH] Login failed, please try again",
         "[AUTH] Authentication failed, please try again later",
         "Access denied. Please try again",
+        "Login failed. Please retry",
+        "User or password error, please try again",
+        "Please retry with a valid token",
+        "Please try again with the right password",
+        "Mailbox unavailable: user is disabled",
+        "Our policy asks for another connection method",
+        "Anmeldung fehlgeschlagen. Bitte versuchen Sie es erneut",
+        "Zugangsdaten ungültig, bitte versuchen Sie es erneut",
+        "Échec de l'authentification, veuillez réessayer",
+        "Identifiant incorrect, veuillez réessayer",
+        "Blocked for a violation of our terms; call us within 24 hours",
         "Please try again in your browser",
         "Please try again after enabling POP3",
         "Mot de passe incorrect, veuillez réessayer",
