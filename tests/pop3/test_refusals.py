@@ -268,7 +268,9 @@ def test_a_token_that_may_be_too_long() -> None:
             IP address blocked for 10 minutes
             Account locked for 30 minutes
             Too fast, slow down
-            Too much traffic""",
+            Too much traffic
+            You are logging in too quickly
+            Login rate too high""",
         ),
         (
             TEMPORARY,  # faults
@@ -281,6 +283,11 @@ def test_a_token_that_may_be_too_long() -> None:
             cannot connect to backend server
             can't connect to 127.0.0.1:8111
             Connection to backend lost
+            Connection to auth server failed
+            Connection reset by peer
+            No route to host
+            Mailstore offline
+            Service is being restarted
             backend unreachable
             Can't contact LDAP server
             MySQL server has gone away
@@ -329,6 +336,7 @@ def test_a_token_that_may_be_too_long() -> None:
             LOCKED,
             """lock failed
             Mailbox lock failed
+            Cannot acquire lock
             another connection is active
             Mailbox is held by another connection
             another user is logged in to this mailbox
@@ -358,6 +366,15 @@ def test_a_token_that_may_be_too_long() -> None:
             Bitte versuchen Sie es in einigen Minuten erneut
             Der Dienst ist derzeit nicht verfügbar
             Mailserver nicht erreichbar
+            Der Server ist überlastet
+            Wartungsarbeiten
+            Serveur surchargé
+            servidor ocupado
+            Технические работы
+            服务暂时不可用
+            服务器忙
+            連線數過多
+            サーバーがビジーです
             Veuillez réessayer
             trop de connexions
             Trop de tentatives de connexions
@@ -462,6 +479,8 @@ def lines_of(texts: str) -> list[str]:
         "Login failed. Please retry",
         "User or password error, please try again",
         "Please retry with a valid token",
+        "Account not found. Please retry",
+        "You are not authorized at this time",
         "Please try again with the right password",
         "Mailbox unavailable: user is disabled",
         "Our policy asks for another connection method",
