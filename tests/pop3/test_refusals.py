@@ -38,7 +38,8 @@ def test_a_row(row: dict[str, Any]) -> None:
             found = refusals.judge(f"-ERR {text}".encode(), MAILBOX)
             assert found.code == row["code"], text
             assert found.ends is row.get("ends", False)
-    assert code(f"[AUTH] {words}") == (row["code"] if row.get("despite") == "AUTH" else "AUTH")
+    despite = any(each.get("despite") == "AUTH" for each in ROWS if each["match"] == row["match"])
+    assert code(f"[AUTH] {words}") == (row["code"] if despite else "AUTH")
     assert code(f"[SYS/PERM] {words}") == OTHER
     for address in (f"{row['match'].split()[0]}@example.org", f"<{row['match'].replace(' ', '.')}@example.org>"):
         assert code(f"{address}: no", address.strip("<>")) == "", "an address does not count"
@@ -164,8 +165,8 @@ def test_what_servers_write(text: str | bytes, expected: str) -> None:
         ("Mailbox locked due to abuse", REFUSED),
         ("This mailbox is owned by another user", ""),
         ("You may not connect to this mailbox", ""),
-        ("Please try again after enabling POP3", ""),
-        ("Please try again in your browser", ""),
+        ("Please try again after enabling POP3", REFUSED),
+        ("Please try again in your browser", REFUSED),
         # A wrong password, and politeness.
         ("Invalid password, please try again later", REFUSED),
         ("[AUTH] Authentication failed, try again later", REFUSED),
@@ -285,3 +286,301 @@ def test_a_token_that_may_be_too_long() -> None:
         "pop.example.org", "AUTH", b"-ERR Protocol error. Connection is closed. 10", mailbox=MAILBOX
     )
     assert error.hint.endswith(f"oauth2-pop3 check {MAILBOX}")
+
+
+# -- kinds of temporary problems, and what looks like them
+
+
+@pytest.mark.parametrize(
+    ("expected", "texts"),
+    [
+        (
+            TEMPORARY,  # limits
+            """Session limit reached
+            You have reached the maximum number of concurrent sessions
+            Max sessions reached
+            user has exceeded max mailbox session limit
+            number of connections exceeded
+            Exceeded the number of connections
+            connections limit exceeded for your IP
+            maximum number of simultaneous logins reached
+            Login limit exceeded
+            login frequency limited
+            Login failed: rate exceeded
+            Exceeded storage operation rate
+            Rate-limited
+            request limit exceeded
+            IP address blocked for 10 minutes
+            Account locked for 30 minutes
+            Too fast, slow down
+            Too much traffic
+            You are logging in too quickly
+            Login rate too high""",
+        ),
+        (
+            TEMPORARY,  # faults
+            """Server is not responding
+            Remote system no longer responding
+            Mailbox is unavailable
+            mailbox is not available at this time
+            Authentication backend unavailable
+            Cannot connect to server 10.0.0.1
+            cannot connect to backend server
+            can't connect to 127.0.0.1:8111
+            Connection to backend lost
+            Connection to auth server failed
+            Connection reset by peer
+            No route to host
+            Mailstore offline
+            Service is being restarted
+            backend unreachable
+            Can't contact LDAP server
+            MySQL server has gone away
+            database error
+            database is locked
+            I/O error
+            Input/output error
+            Read error on mailbox
+            Unable to allocate memory
+            Cannot allocate memory
+            Too many open files
+            No space left on device
+            Disk quota exceeded
+            Insufficient disk space
+            insufficient resources
+            Out of resources
+            no resources
+            Mailbox access failed - server has hit a transient error
+            transient failure
+            unable to scan $HOME/Maildir
+            aack, child crashed
+            Fatal error: Can't create pipe
+            Waiting for authentication process to respond..
+            Internal failure
+            Unexpected error
+            server going down
+            service shutdown in progress
+            Autologout
+            Autologout; idle too long
+            The service is down for upgrade
+            scheduled downtime
+            mailbox is being moved
+            Mailbox is being migrated
+            Busy
+            too busy
+            The server is currently unable to process your request
+            Unable to authenticate at this time
+            Please retry
+            retry in 60 seconds
+            Please come back later
+            come back in 5 minutes
+            Please try again
+            try again soon""",
+        ),
+        (
+            LOCKED,
+            """lock failed
+            Mailbox lock failed
+            Cannot acquire lock
+            another connection is active
+            Mailbox is held by another connection
+            another user is logged in to this mailbox
+            You are already connected
+            Mailbox is already opened
+            There is already a session for this user
+            Unable to obtain exclusive access to mailbox
+            concurrent access to mailbox
+            Mailbox is locked by POP server
+            Postfach ist gesperrt durch andere Sitzung
+            Postfach wird bereits verwendet""",
+        ),
+        (
+            DELAY,
+            """Login interval too short, wait 15 min
+            Minimum login interval is 15 minutes
+            POP3-Abruf nur alle 15 Minuten erlaubt
+            Mindestabstand zwischen Postfachabfragen beachten
+            登录过于频繁""",
+        ),
+        (
+            TEMPORARY,  # in other languages
+            """Zu viele Verbindungen
+            Zu viele gleichzeitige Verbindungen
+            Serverfehler
+            Bitte versuchen Sie es erneut
+            Bitte versuchen Sie es in einigen Minuten erneut
+            Der Dienst ist derzeit nicht verfügbar
+            Mailserver nicht erreichbar
+            Der Server ist überlastet
+            Wartungsarbeiten
+            Serveur surchargé
+            servidor ocupado
+            Технические работы
+            服务暂时不可用
+            服务器忙
+            連線數過多
+            サーバーがビジーです
+            Veuillez réessayer
+            trop de connexions
+            Trop de tentatives de connexions
+            Service momentanément indisponible
+            demasiadas conexiones
+            Servicio no disponible
+            Servizio non disponibile
+            слишком много подключений
+            сервис недоступен
+            сервер недоступен
+            连接数过多
+            系统繁忙\uff0c请稍候再试
+            系統忙碌中
+            サーバーが混み合っています""",
+        ),
+        (
+            TEMPORARY,  # said with [AUTH] by servers that say it of all that goes wrong
+            """[AUTH] Server Error. Please try again later. 12
+            [AUTH] System is busy
+            [AUTH] internal error
+            [AUTH] Internal error occurred. Refer to server log for more information.
+            [AUTH] Authentication server is down
+            [AUTH] Authentication server timed out
+            [AUTH] Too many login attempts, please try again later
+            [AUTH] Too many bad auth attempts
+            #AUTH005 Too many bad auth attempts
+            [AUTH] Unable to process your request, try again later
+            [AUTH] Please try again later""",
+        ),
+        (LOCKED, "[AUTH] mailbox locked"),
+    ],
+    ids=["limits", "faults", "locks", "pauses", "languages", "[AUTH]", "[AUTH] and a lock"],
+)
+def test_a_kind_that_passes(expected: str, texts: str) -> None:
+    assert {text: code(text) for text in lines_of(texts)} == dict.fromkeys(lines_of(texts), expected)
+
+
+def lines_of(texts: str) -> list[str]:
+    return [line.strip() for line in texts.splitlines()]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # Dovecot
+        "[AUTH] Authentication failed.",
+        "Authentication failed.",
+        "[AUTH] User is disabled.",
+        "[AUTH] Password expired.",
+        "Plaintext authentication disallowed on non-secure (SSL/TLS) connections.",
+        # Exchange
+        "Authentication failure: unknown user name or bad password.",
+        "Logon failure: unknown user name or bad password.",
+        "Session Logon Failure",
+        # Gmail
+        "[AUTH] Username and password not accepted.",
+        "[AUTH] Web login required: https://support.google.com/mail/answer/78754",
+        "[AUTH] Application-specific password required: https://support.google.com/accounts/answer/185833",
+        "[SYS/PERM] Your account is not enabled for POP access. Please visit your Gmail settings page and enable POP.",
+        "[SYS/PERM] POP access is disabled for your domain. Please contact your domain administrator.",
+        # Yahoo
+        "[AUTH] Incorrect username or password. (#MBR1212)",
+        "[AUTH] Invalid credentials (#AUTH012)",
+        "[AUTH] Access to this service is not allowed.",
+        "[AUTH] login failure or POP3 disabled, try later. sc=abcd",
+        "Error logging in. Please visit http://mail.yahoo.com",
+        # Courier
+        "Login failed.",
+        # Cyrus
+        "[AUTH] Invalid login",
+        "[AUTH] authenticating: authentication failure",
+        # qpopper
+        '[AUTH] Password supplied for "joe" is incorrect.',
+        'Password supplied for "busy" is incorrect.',
+        '[AUTH] You must use TLS/SSL or stronger authentication such as AUTH or APOP to connect to this server"',
+        '[AUTH] PAM authentication failed for user "maintenance": Authentication failure (7)',
+        # qmail-popup, qmail-pop3d
+        "authorization failed",
+        "this user has no $HOME/Maildir",
+        # hMailServer
+        "Invalid user name or password.",
+        # Zoho
+        "[AUTH] Invalid credentials",
+        "[AUTH] Login failed. POP access is not enabled for your account, please try again after enabling POP",
+        "Your account does not have POP access",
+        # GMX, web.de
+        "[AUTH] Authentication credentials invalid",
+        "Passwort falsch. Bitte versuchen Sie es erneut",
+        "Ihr Postfach wurde bereits gelöscht",
+        # QQ, 163
+        "[AUTH] Login fail. Account is abnormal, password is incorrect, login frequency limited, or system is busy.",
+        "[AUTH] Login fail. Account is abnormal, service is not open, password is incorrect, or system is busy.",
+        "密码错误\uff0c或系统繁忙",
+        # others
+        "Unable to log on",
+        "login fail, please check your account or password",
+        "Login incorrect, try again",
+        "Authentication failed, please try again",
+        "[AUTH] Login failed, please try again",
+        "[AUTH] Authentication failed, please try again later",
+        "Access denied. Please try again",
+        "Login failed. Please retry",
+        "User or password error, please try again",
+        "Please retry with a valid token",
+        "Account not found. Please retry",
+        "You are not authorized at this time",
+        "Please try again with the right password",
+        "Mailbox unavailable: user is disabled",
+        "Our policy asks for another connection method",
+        "Anmeldung fehlgeschlagen. Bitte versuchen Sie es erneut",
+        "Zugangsdaten ungültig, bitte versuchen Sie es erneut",
+        "Échec de l'authentification, veuillez réessayer",
+        "Identifiant incorrect, veuillez réessayer",
+        "Blocked for a violation of our terms; call us within 24 hours",
+        "Please try again in your browser",
+        "Please try again after enabling POP3",
+        "Mot de passe incorrect, veuillez réessayer",
+        "Contraseña incorrecta. Servicio no disponible",
+        "POP3 no disponible para su cuenta",
+        "неверный пароль, слишком много попыток",
+        "POP3 недоступен для вашего ящика",
+        "パスワードが違います",
+        "POP3 is not available to you",
+        "POP3 access not allowed",
+        "[AUTH] The account is closed",
+        "license expired",
+        "access token is revoked",
+        "user account over quota, login denied",
+        "Conditional access policy blocks this sign-in",
+        "your address is blocked for good",
+        "you own no connection here",
+        # What a person must do counts more than what is temporary.
+        "Your password has expired. Please log in to webmail and change it, then try again later",
+        "your account was permanently locked after too many failed logins",
+        "Too many failed logins: account disabled, contact support",
+        "Too many authentication failures: your password has been reset",
+        "AUTH failed: Password must be changed at next sign-in, wait 5 minutes after that",
+        "Verify your account at https://x.example (rate limit)",
+        "The account has been suspended for excessive use; server busy",
+        # Names and links are not the server's words.
+        "Authentication failed for user 'temporary'",
+        'Authentication failed for "maintenance"',
+        "unknown user 'server is busy'",
+        "Consent required: sign in at https://login.example.org/timeout",
+        "Sign in at www.example.org/temporary/maintenance first",
+        "Sign in at https://example.org/?reason=rate+limit&next=/busy",
+    ],
+)
+def test_a_refusal_stays_one(text: str) -> None:
+    assert code(text) in ("", REFUSED, OTHER)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Server Unavailable. See https://example.org/status", TEMPORARY),
+        ("https://status.example.org says: try again later", TEMPORARY),
+        ("Account for 'ann' is temporarily locked", TEMPORARY),
+        ("the user's mailbox is in use, and so is another user's", LOCKED),
+        ("no such user 'ann'", REFUSED),
+    ],
+)
+def test_words_beside_a_link_or_a_quoted_name(text: str, expected: str) -> None:
+    assert code(text) == expected

@@ -19,6 +19,8 @@ _BEFORE_TOKEN = ("the greeting", "STLS", "AUTH ")  # what is refused here is not
 _OF_ONE_MESSAGE = ("RETR ", "TOP ", "DELE ")
 _MOST = 512
 """Characters of a response that are looked at: RFC 2449 section 4 allows no more octets."""
+_LINK_OR_ADDRESS = re.compile(r"(?:https?://|www\.)[!-~]*|\S*@\S*", re.IGNORECASE)
+_QUOTED_NAME = re.compile(r"""\b(user|for)[\s:]+(["'])[^"']*\2""", re.IGNORECASE)
 
 
 class RefusalMeaning(NamedTuple):
@@ -127,12 +129,13 @@ def _pattern(words: str) -> re.Pattern[str]:
 
 
 def _text(line: bytes) -> str:
-    """The words after -ERR, without addresses: a server may say back the name of the mailbox."""
+    """The words after -ERR, without links, addresses and quoted names: a server may say back the mailbox's."""
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError:
         text = line.decode("latin-1")
-    return " ".join(re.sub(r"\S*@\S*", " ", text[:_MOST]).split())
+    text = _LINK_OR_ADDRESS.sub(" ", text[:_MOST])
+    return " ".join(_QUOTED_NAME.sub(r"\1 ", text).split())
 
 
 def _places(name: str, text: str) -> list[tuple[int, int]]:
