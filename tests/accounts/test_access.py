@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from oauth2_pop3.accounts import access
+from oauth2_pop3.accounts import access, refresh
 from oauth2_pop3.accounts.account import load_account
 from oauth2_pop3.accounts.config import Config
 from oauth2_pop3.errors import NetworkError, StateError, TokenNotKept
@@ -172,7 +172,7 @@ def test_a_token_that_came_and_cannot_be_stored_is_told(
 
     stored(SOON)
     monkeypatch.setattr(FileStore, "saving", broken)
-    monkeypatch.setattr(access, "_SAVE_AGAIN", (0.0, 0.0))
+    monkeypatch.setattr(refresh, "_SAVE_AGAIN", (0.0, 0.0))
     with pytest.raises(TokenNotKept, match="cannot be stored: the disk is dead") as caught:
         access.access_token(load_account(ADDRESS))
     assert f"Run: oauth2-pop3 login {ADDRESS}" in caught.value.hint
@@ -199,21 +199,21 @@ def test_a_store_that_recovers_gets_the_token(
 
     stored(-1)
     monkeypatch.setattr(FileStore, "saving", recovering)
-    monkeypatch.setattr(access, "_SAVE_AGAIN", (0.0, 0.0))
+    monkeypatch.setattr(refresh, "_SAVE_AGAIN", (0.0, 0.0))
     assert access.access_token(load_account(ADDRESS)) == "access-2"
     assert FileStore().load(ADDRESS).refresh_token == endpoint.current == "refresh-2"
 
 
 @pytest.fixture
 def child_ends_once_it_has_stored(monkeypatch: pytest.MonkeyPatch) -> None:
-    parent, write_cache = os.getpid(), access.write_cache
+    parent, write_cache = os.getpid(), refresh.write_cache
 
     def end(*arguments: object, **more: object) -> None:
         if os.getpid() != parent:
             os._exit(0)
         write_cache(*arguments, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(access, "write_cache", end)
+    monkeypatch.setattr(refresh, "write_cache", end)
 
 
 def test_a_child_that_ends_without_a_report_has_stored(

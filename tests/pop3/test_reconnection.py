@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from oauth2_pop3.errors import AuthenticationRejected, MaildropLocked, NetworkError, OAuth2Pop3Error
+from oauth2_pop3.errors import AuthenticationRejected, MaildropLocked, NetworkError, OAuth2Pop3Error, OutOfStep
 from oauth2_pop3.pop3.connection import Silent
 from oauth2_pop3.pop3.reconnection import Reconnection
 
@@ -51,3 +51,13 @@ def test_a_refused_sign_in_ends_the_attempts() -> None:
     with pytest.raises(AuthenticationRejected):
         reconnection().attempt(NetworkError("dropped"), begin)
     assert begin.calls == 1
+
+
+@pytest.mark.parametrize("pauses", [(), (0,)])
+def test_a_response_out_of_step_does_not_use_up_the_pauses_of_the_user(pauses: tuple[float, ...]) -> None:
+    """That connection did not drop: we have ended it ourselves."""
+    begin = Begin(OutOfStep("again"), MaildropLocked("in use")) if pauses else Begin(OutOfStep("again"))
+    Reconnection(pauses, lambda _: None).attempt(OutOfStep("odd"), begin)
+    assert begin.calls == 2 + bool(pauses)
+    with pytest.raises(NetworkError):
+        Reconnection(pauses, lambda _: None).attempt(NetworkError("dropped"), Begin(*[NetworkError("dropped")] * 9))

@@ -109,8 +109,11 @@ class Token:
         return json.dumps({"version": _VERSION, **asdict(self)}, indent=1) + "\n"
 
     @classmethod
-    def from_json(cls, text: str, *, where: str) -> Token:
-        """Read to_json's form. where: the file or item to name in the TokenStoreError if it is damaged."""
+    def from_json(cls, text: str, *, where: str, account: str = "") -> Token:
+        """Read to_json's form.
+
+        where: the file or item to name in the TokenStoreError if it is damaged. account: whose it is, for its hint.
+        """
         try:
             record = json.loads(text)
             token = restore(cls, record)
@@ -121,7 +124,7 @@ class Token:
         except (ValueError, TypeError, RecursionError) as error:
             raise TokenStoreError(
                 f"{where} is damaged: it does not hold a token",
-                hint="Restore it from a backup, or sign in again with: oauth2-pop3 login",
+                hint=f"Restore it from a backup, or sign in again. Run: oauth2-pop3 login {account or 'ADDRESS'}",
             ) from error
         if (version := record.get("version")) != _VERSION:
             raise TokenStoreError(

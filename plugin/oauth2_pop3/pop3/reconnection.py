@@ -37,10 +37,11 @@ class Reconnection:
         self._silences += isinstance(error, Silent)
         while True:
             # A server that said "not now" is not asked again before the next run.
-            if error.response_code or self.attempts >= len(self._pauses) or self._silences > _SILENCES:
+            if error.response_code or self.attempts >= self._most(error) or self._silences > _SILENCES:
                 raise error
             self._tell(f"{error.message}; connecting again")
-            time.sleep(self._pauses[self.attempts] if waits else 0)
+            pauses = self._pauses or PAUSES
+            time.sleep(pauses[min(self.attempts, len(pauses) - 1)] if waits else 0)
             self.attempts += 1
             waits = True
             try:
@@ -51,3 +52,7 @@ class Reconnection:
                 self._silences += isinstance(error, Silent)
             except MaildropLocked:
                 continue  # most likely by our own old session, which the server has not ended yet: keep the first error
+
+    def _most(self, error: OAuth2Pop3Error) -> int:
+        """The attempts that an error allows. A connection that we have ended ourselves needs no pause of the user's."""
+        return max(len(self._pauses), len(PAUSES)) if isinstance(error, OutOfStep) else len(self._pauses)

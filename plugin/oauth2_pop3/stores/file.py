@@ -28,7 +28,7 @@ class FileStore(TokenStore):
         if content is None:
             raise TokenNotFound(f"nobody has signed in as {account} yet", hint=f"Run: oauth2-pop3 login {account}")
         try:
-            return Token.from_json(content.decode(), where=path)
+            return Token.from_json(content.decode(), where=path, account=account)
         except UnicodeDecodeError as error:
             raise TokenStoreError(f"cannot read {path}: {error}") from error
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from oauth2_pop3.accounts import access, provider_registry
+from oauth2_pop3.accounts import access, provider_registry, refresh
 from oauth2_pop3.accounts.account import Account, make_account
 from oauth2_pop3.accounts.checks import check_maildrop, check_scope
 from oauth2_pop3.accounts.config import Config
@@ -120,7 +120,7 @@ def import_token(imported: ImportedToken, request: ImportRequest, config: Config
                 if not _put_back(account, before, token):
                     config.save_account(account.address, values)
                 raise
-        access.write_cache(account, token)
+        refresh.write_cache(account, token)
         access.announce(account, token)
     config.save_account(account.address, values)
     if unreachable:
@@ -220,7 +220,7 @@ def _put_back(account: Account, before: Token | None, imported: Token) -> bool:
 
 def _refreshed(account: Account, token: Token, lock: StateLock) -> Token:
     try:
-        return access.use_refresh_token(account, token, lock)
+        return refresh.use_refresh_token(account, token, lock)
     except AuthorizationRequired as error:
         raise AuthorizationRequired(
             f"the other program's token is refused: {error.message}", code=error.code, hint=error.hint

@@ -35,7 +35,7 @@ class Options:
     timeout: seconds the server may stay silent.
     mechanism: auto, xoauth2 or oauthbearer.
     read_ahead: how many messages are requested before getmail asks for them; 0 turns reading ahead off.
-    reconnect_pauses: seconds to wait before each attempt to continue after the connection dropped; () for no attempt.
+    reconnect_pauses: seconds to wait before each attempt to continue after the connection dropped; () for none.
     unique_ids: set to false if the server's UIDL is not reliable. Then every message is new.
     envelope_recipient: FIELD[:NUMBER], the header field that names the recipient of a message (multidrop).
     allow_insecure_loopback: do without TLS; only to a server on this machine.
