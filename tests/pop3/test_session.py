@@ -858,7 +858,7 @@ def test_the_json_of_a_refusal_is_told(mechanism: str, end: str) -> None:
         (b"-ERR [SYS/PERM] no\r\n", Pop3Error),
         (b"-ERR [IN-USE] no\r\n", MaildropLocked),
         (b"-ERR [LOGIN-DELAY] no\r\n", MaildropLocked),
-        (b"-ERR [X-OTHER] no\r\n", Pop3Error),
+        (b"-ERR [X-OTHER] no\r\n", AuthenticationRejected),  # a code that names no other reason
         (b"+OK never mind\r\n", Pop3Error),  # a refusal is not a success, whatever comes after it
         (b"", NetworkError),
     ],
