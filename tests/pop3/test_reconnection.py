@@ -56,6 +56,7 @@ def test_a_refused_sign_in_ends_the_attempts() -> None:
 @pytest.mark.parametrize("pauses", [(), (0,)])
 def test_a_response_out_of_step_does_not_use_up_the_pauses_of_the_user(pauses: tuple[float, ...]) -> None:
     """That connection did not drop: we have ended it ourselves."""
+    # Without a pause of the user's, ours would be waited for: too long for a test.
     begin = Begin(OutOfStep("again"), MaildropLocked("in use")) if pauses else Begin(OutOfStep("again"))
     Reconnection(pauses, lambda _: None).attempt(OutOfStep("odd"), begin)
     assert begin.calls == 2 + bool(pauses)

@@ -12,6 +12,7 @@ PAUSES = (1.0, 5.0, 15.0)
 """Seconds to wait before each attempt to continue in a new connection.
 
 There are as many attempts as pauses, and as many again once a message has come."""
+_NEED_NO_PAUSE = (OutOfStep, Silent)  # such a connection we have ended ourselves, or waited for already
 _SILENCES = 2  # after so many in a row it is not tried again: each costs the whole timeout
 
 
@@ -33,7 +34,7 @@ class Reconnection:
 
         Whatever else `begin` raises ends the attempts and comes out of it: a sign-in that is refused, for one.
         """
-        waits = not isinstance(error, OutOfStep | Silent)  # these we have ended ourselves, or waited for already
+        waits = not isinstance(error, _NEED_NO_PAUSE)
         self._silences += isinstance(error, Silent)
         while True:
             # A server that said "not now" is not asked again before the next run.
@@ -43,14 +44,15 @@ class Reconnection:
             pauses = self._pauses or PAUSES
             time.sleep(pauses[min(self.attempts, len(pauses) - 1)] if waits else 0)
             self.attempts += 1
-            waits = True
             try:
                 begin()
                 return
             except (NetworkError, OutOfStep) as again:
                 error = again
+                waits = not isinstance(error, _NEED_NO_PAUSE)
                 self._silences += isinstance(error, Silent)
             except MaildropLocked:
+                waits = True
                 continue  # most likely by our own old session, which the server has not ended yet: keep the first error
 
     def _most(self, error: OAuth2Pop3Error) -> int:
