@@ -91,30 +91,17 @@ def without(*names: str, **more: object) -> dict[str, object]:
     return {name: value for name, value in {**GOOD, **more}.items() if name not in names}
 
 
+# tests/oauth2/test_token_endpoint.py has many more; these go through the command and to the disk.
 USABLE = {
     "error null": StubResponse(200, {**GOOD, "error": None}),
-    "error empty": StubResponse(200, {**GOOD, "error": ""}),
     "token_type null": StubResponse(200, {**GOOD, "token_type": None}),
-    "no token_type": StubResponse(200, without("token_type")),
-    "token_type in capitals": StubResponse(200, {**GOOD, "token_type": "BEARER"}),
     "status 201": StubResponse(201, GOOD),
-    "no expires_in": StubResponse(200, without("expires_in")),
-    "expires_in without end": StubResponse(200, json.dumps(GOOD).replace("3600", "1e400").encode()),
     "expires_in of 5,000 digits": StubResponse(200, json.dumps(GOOD).replace("3600", "9" * 5000).encode()),
     "scope with commas": StubResponse(200, {**GOOD, "scope": "mail,offline_access"}),
-    "scope as a list": StubResponse(200, {**GOOD, "scope": ["mail"]}),
 }
 UNUSABLE = {
     "no access_token": StubResponse(200, without("access_token")),
-    "access_token null": StubResponse(200, {**GOOD, "access_token": None}),
-    "access_token empty": StubResponse(200, {**GOOD, "access_token": ""}),
-    "access_token a list": StubResponse(200, {**GOOD, "access_token": ["x"]}),
-    "access_token with a space": StubResponse(200, {**GOOD, "access_token": "a b"}),
-    "access_token with a line end": StubResponse(200, {**GOOD, "access_token": "a\nb"}),
-    "access_token with an umlaut": StubResponse(200, {**GOOD, "access_token": "ä"}),
     "DPoP": StubResponse(200, {**GOOD, "token_type": "DPoP"}),
-    "mac": StubResponse(200, {**GOOD, "token_type": "mac"}),
-    "an error beside the tokens": StubResponse(200, {**GOOD, "error": "odd"}),
     "an error object beside the tokens": StubResponse(200, {**GOOD, "error": {"code": 7}}),
     "status 400 with tokens": StubResponse(400, {**GOOD, "error": "odd"}),
 }
