@@ -226,7 +226,7 @@ class Retrieval:
             self._fetching.begin_again(session)
             if relist:
                 self._list()
-        except BaseException:
+        except BaseException:  # a signal too: nobody else knows of this session
             session.close()
             raise
         self._lost = None

@@ -53,6 +53,14 @@ def test_what_getmails_own_types_have_seen_is_seen(unique_id: str) -> None:
     assert seen_names.short(unique_id) in file.seen, "getmail's own types find it again"
 
 
+def test_a_blank_is_not_taken_for_a_slash() -> None:
+    file = SeenFile()
+    file.run(["a/b/c"])
+    file.run(["a/b/c", "a b/c"])
+    file.run(["a b/c", "a/b/c"])
+    assert file.delivered == ["a/b/c", "a b/c"]
+
+
 def test_what_cannot_be_told_is_delivered_rather_than_lost() -> None:
     file = SeenFile(["a-b"])
     file.run(["a/b", "a-b"])

@@ -13,8 +13,9 @@ from typing import Any
 
 from oauth2_pop3.pop3.outstanding import Id
 
-_BEFORE, _AFTER = "unique-id ", " ."  # no unique-id has a blank (RFC 1939 section 7), so no name is mistaken for these
-
+_BEFORE, _AFTER = "unique-id ", " ."
+# RFC 1939 section 7 allows no blank in a unique-id, but servers write some. None has a tab: unique_id_of() escapes it.
+_BLANK, _SLASH = "\t", " "
 
 _VANISHED = 30 * 86400  # seconds after which a message that left the server is forgotten, as by getmail's own types
 
@@ -62,7 +63,9 @@ def short(unique_id: str) -> str:
 
 def own(unique_id: str) -> str:
     """The name that no other unique-id has. "" if the short one is enough."""
-    return f"{_BEFORE}{unique_id.replace('/', ' ')}{_AFTER}" if "/" in unique_id or "-" in unique_id else ""
+    if "/" not in unique_id and "-" not in unique_id:
+        return ""
+    return f"{_BEFORE}{unique_id.replace(' ', _BLANK).replace('/', _SLASH)}{_AFTER}"
 
 
 def names(unique_ids: Iterable[str], seen: MutableMapping[str, int]) -> dict[str, str]:
@@ -85,4 +88,4 @@ def names(unique_ids: Iterable[str], seen: MutableMapping[str, int]) -> dict[str
 
 
 def _short_of(own_name: str) -> str:
-    return own_name[len(_BEFORE) : -len(_AFTER)].replace(" ", "-")
+    return own_name[len(_BEFORE) : -len(_AFTER)].replace(_SLASH, "-").replace(_BLANK, " ")
