@@ -584,3 +584,8 @@ def test_a_refusal_stays_one(text: str) -> None:
 )
 def test_words_beside_a_link_or_a_quoted_name(text: str, expected: str) -> None:
     assert code(text) == expected
+
+
+def test_no_row_is_there_twice() -> None:
+    matches = [row["match"] for row in ROWS]
+    assert len(matches) == len(set(matches))

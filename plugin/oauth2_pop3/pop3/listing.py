@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from oauth2_pop3.errors import OutOfStep, Pop3Error
+from oauth2_pop3.pop3.connection import LINE_LIMIT
 from oauth2_pop3.pop3.responses import text_of
 
 Item = TypeVar("Item")
@@ -42,7 +43,7 @@ class Listing(Generic[Item]):
         else:
             self._read(self._rest + whole)
             self._rest = rest
-        if len(self._rest) > 65536:
+        if len(self._rest) > LINE_LIMIT:
             self.end()
 
     def end(self) -> dict[int, Item]:
