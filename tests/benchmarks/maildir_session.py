@@ -17,7 +17,7 @@ from pathlib import Path
 
 from oauth2_pop3.pop3.maildrop import MaildropServer, open_maildrop
 from oauth2_pop3.pop3.read_ahead import ReadAheadLimits
-from oauth2_pop3.pop3.retrieval import Retrieval
+from oauth2_pop3.retrieval.retrieval import Retrieval
 
 
 def main(port: str, user: str, token_file: str, ca_certs: str, maildir: str, threads: str) -> None:

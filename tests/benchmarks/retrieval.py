@@ -40,7 +40,7 @@ try:
     from benchmarks.delay import delayed
     from oauth2_pop3.pop3.maildrop import MaildropServer, open_maildrop
     from oauth2_pop3.pop3.read_ahead import ReadAheadLimits
-    from oauth2_pop3.pop3.retrieval import Retrieval
+    from oauth2_pop3.retrieval.retrieval import Retrieval
     from servers import programs
     from servers.authorization_server import AuthorizationServer
     from servers.certificates import Certificates

@@ -15,9 +15,9 @@ from oauth2_pop3.errors import AuthenticationRejected, MaildropLocked, OAuth2Pop
 from oauth2_pop3.pop3 import responses, sasl
 from oauth2_pop3.pop3.connection import Connection
 from oauth2_pop3.pop3.read_ahead import ReadAheadLimits
-from oauth2_pop3.pop3.retrieval import Retrieval
 from oauth2_pop3.pop3.session import Session
 from oauth2_pop3.pop3.socket import Socket
+from oauth2_pop3.retrieval.retrieval import Retrieval
 
 TOKEN = "token-that-nobody-may-see"
 _ENDS = (AuthenticationRejected, MaildropLocked, OutOfStep)

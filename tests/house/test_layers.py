@@ -23,7 +23,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         *("oauth2", "pop3", "dialects/fetchmailrc", "dialects/getmailrc", "dialects/mpoprc"),
         *("sandbox/authorization_server", "sandbox/pop3_server"),
     ),
-    ("oauth2/grants", "oauth2/registration", "stores", "sandbox"),
+    ("oauth2/grants", "oauth2/registration", "retrieval", "stores", "sandbox"),
     ("oauth2_pop3_hooks",),
     ("accounts",),
     ("discovery", "token_import", "translation", "bridge", "hosts/getmail6"),

@@ -33,7 +33,7 @@ from oauth2_pop3.pop3.dialogue import Command
 from oauth2_pop3.pop3.maildrop import MaildropServer, open_maildrop
 from oauth2_pop3.pop3.session import Session
 from oauth2_pop3.pop3.socket import Socket
-from oauth2_pop3.pop3.spool import Spool
+from oauth2_pop3.retrieval.spool import Spool
 from oauth2_pop3.sandbox import Sandbox
 from oauth2_pop3.sandbox.authorization_server.issued import Consent
 from oauth2_pop3.sandbox.pop3_server.connection import Faults, stuff_dots

@@ -1,1 +1,1 @@
-"""The POP3 server, from the socket to a whole run."""
+"""The POP3 server: the socket, the session, signing in, and what its responses mean."""

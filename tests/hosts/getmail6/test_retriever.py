@@ -584,7 +584,7 @@ def test_what_getmails_generator_cannot_write_is_wrapped_up(monkeypatch: pytest.
     from email.message import Message as EmailMessage
 
     from oauth2_pop3.hosts.getmail6.message import FiledMessage, message_from
-    from oauth2_pop3.pop3.spool import Spool
+    from oauth2_pop3.retrieval.spool import Spool
 
     as_bytes = EmailMessage.as_bytes
 

@@ -13,7 +13,7 @@ import pytest
 
 from oauth2_pop3.errors import StateError, StateLocked
 from oauth2_pop3.hosts.getmail6.seen_messages import SeenMessages, write_seen_file
-from oauth2_pop3.pop3.outstanding import Listed
+from oauth2_pop3.retrieval.outstanding import Listed
 
 NOW = 1790000000
 KEEP: Mapping[str, Any] = {"read_all": False, "delete": False}

@@ -8,7 +8,7 @@ from getmailcore.exceptions import getmailDeliveryError, getmailRetrievalError
 from getmailcore.message import Message
 from getmailcore.utilities import address_no_brackets
 
-from oauth2_pop3.pop3.spool import Spool
+from oauth2_pop3.retrieval.spool import Spool
 
 
 class FiledMessage(Message):

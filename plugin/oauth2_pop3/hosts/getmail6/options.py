@@ -17,8 +17,8 @@ from oauth2_pop3.errors import ConfigError
 from oauth2_pop3.pop3.dialogue import WINDOW
 from oauth2_pop3.pop3.maildrop import MaildropServer
 from oauth2_pop3.pop3.read_ahead import ReadAheadLimits
-from oauth2_pop3.pop3.reconnection import PAUSES
 from oauth2_pop3.providers.provider import MECHANISMS, Provider
+from oauth2_pop3.retrieval.reconnection import PAUSES
 
 _LONGEST_PAUSE = 3600
 _SUPERFLUOUS = ("password_command", "use_xoauth2", "use_apop", "ssl_version")

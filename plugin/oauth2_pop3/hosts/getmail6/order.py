@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
-from oauth2_pop3.pop3.outstanding import Id
+from oauth2_pop3.retrieval.outstanding import Id
 
 
 def expected(

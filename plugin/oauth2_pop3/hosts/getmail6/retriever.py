@@ -29,9 +29,9 @@ from oauth2_pop3.hosts.getmail6.seen_messages import SeenMessages
 from oauth2_pop3.hosts.getmail6.seen_names import ListedNames
 from oauth2_pop3.hosts.getmail6.sign_in import sign_in
 from oauth2_pop3.pop3.maildrop import MaildropServer
-from oauth2_pop3.pop3.outstanding import Id
 from oauth2_pop3.pop3.read_ahead import ReadAheadLimits
-from oauth2_pop3.pop3.retrieval import Retrieval
+from oauth2_pop3.retrieval.outstanding import Id
+from oauth2_pop3.retrieval.retrieval import Retrieval
 
 
 class OAuth2POP3Retriever(POP3RetrieverBase):

@@ -13,7 +13,7 @@ from typing import Any
 from oauth2_pop3.errors import StateError, StateLocked
 from oauth2_pop3.files.private_file import quoted
 from oauth2_pop3.hosts.getmail6.delivered_journal import Delivered, DeliveredJournal
-from oauth2_pop3.pop3.outstanding import Id, Listed
+from oauth2_pop3.retrieval.outstanding import Id, Listed
 
 _UNFIT = frozenset("\0\r\n")
 """What a unique-id in the seen-file cannot have: the rest of it would be read as another one."""

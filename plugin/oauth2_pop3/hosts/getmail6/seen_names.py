@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Container, Iterable, MutableMapping
 from typing import Any
 
-from oauth2_pop3.pop3.outstanding import Id
+from oauth2_pop3.retrieval.outstanding import Id
 
 _BEFORE, _AFTER = "unique-id ", " ."
 # RFC 1939 section 7 allows no blank in a unique-id, but servers write some. None has a tab: unique_id_of() escapes it.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from oauth2_pop3.pop3.outstanding import Id, Listed
 from oauth2_pop3.pop3.session import Session
+from oauth2_pop3.retrieval.outstanding import Id, Listed
 
 
 def messages_of(session: Session, *, unique_ids: bool) -> tuple[dict[Id, Listed], list[Listed]]:

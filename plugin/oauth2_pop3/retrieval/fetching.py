@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from oauth2_pop3.errors import AuthenticationRejected, MessageRefused, OutOfStep, Pop3Error
 from oauth2_pop3.pop3.dialogue import WINDOW
-from oauth2_pop3.pop3.outstanding import Id, Listed, OutstandingMessages
 from oauth2_pop3.pop3.read_ahead import ReadAheadLimits
 from oauth2_pop3.pop3.session import Session
-from oauth2_pop3.pop3.spool import Spool
+from oauth2_pop3.retrieval.outstanding import Id, Listed, OutstandingMessages
+from oauth2_pop3.retrieval.spool import Spool
 
 _LEAST_PART = 0.9  # of the listed octets: what is shorter may be only the beginning, also where sizes are estimates
 _RESPONSE_TO_STAT = re.compile(rb"\n\+OK [0-9]+ [0-9]+")

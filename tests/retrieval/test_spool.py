@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oauth2_pop3.pop3 import spool as spool_module
-from oauth2_pop3.pop3.spool import Spool
+from oauth2_pop3.retrieval import spool as spool_module
+from oauth2_pop3.retrieval.spool import Spool
 
 LINE_ENDS = [b"\r\n", b"\r", b"\n", b"\n\r", b"\r\r\n", b"a", b"."]
 PIECES = st.lists(st.lists(st.sampled_from(LINE_ENDS), max_size=12).map(b"".join), max_size=4)

@@ -6,7 +6,7 @@ import pytest
 
 from oauth2_pop3.errors import AuthenticationRejected, MaildropLocked, NetworkError, OAuth2Pop3Error, OutOfStep
 from oauth2_pop3.pop3.connection import Silent
-from oauth2_pop3.pop3.reconnection import Reconnection
+from oauth2_pop3.retrieval.reconnection import Reconnection
 
 
 class Begin:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 
 from oauth2_pop3.errors import AuthenticationRejected, NetworkError, OAuth2Pop3Error, OutOfStep, Pop3Error
-from oauth2_pop3.pop3.outstanding import Id, Listed
 from oauth2_pop3.pop3.session import Session
+from oauth2_pop3.retrieval.outstanding import Id, Listed
 
 
 class Deletion:

@@ -13,14 +13,14 @@ from functools import partial
 
 from oauth2_pop3.errors import AuthenticationRejected, MessageRefused, NetworkError, OAuth2Pop3Error, OutOfStep
 from oauth2_pop3.pop3.connection import Silent
-from oauth2_pop3.pop3.deletion import Deletion
-from oauth2_pop3.pop3.fetching import Fetching
-from oauth2_pop3.pop3.messages import messages_of
-from oauth2_pop3.pop3.outstanding import Id, Listed
 from oauth2_pop3.pop3.read_ahead import ReadAheadLimits
-from oauth2_pop3.pop3.reconnection import PAUSES, Reconnection
 from oauth2_pop3.pop3.session import Session
-from oauth2_pop3.pop3.spool import Spool
+from oauth2_pop3.retrieval.deletion import Deletion
+from oauth2_pop3.retrieval.fetching import Fetching
+from oauth2_pop3.retrieval.messages import messages_of
+from oauth2_pop3.retrieval.outstanding import Id, Listed
+from oauth2_pop3.retrieval.reconnection import PAUSES, Reconnection
+from oauth2_pop3.retrieval.spool import Spool
 
 
 class Retrieval:

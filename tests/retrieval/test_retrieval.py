@@ -13,8 +13,8 @@ import pytest
 
 from oauth2_pop3.errors import AuthenticationRejected, MessageRefused, NetworkError, OutOfStep, Pop3Error
 from oauth2_pop3.pop3.read_ahead import ReadAheadLimits
-from oauth2_pop3.pop3.retrieval import Retrieval
 from oauth2_pop3.pop3.session import Session
+from oauth2_pop3.retrieval.retrieval import Retrieval
 from oauth2_pop3.sandbox.pop3_server.connection import stuff_dots
 from support.hosts import until
 
@@ -531,7 +531,7 @@ def test_sizes_that_are_exact_cost_no_check_at_the_end() -> None:
 
 
 def test_a_message_much_larger_than_its_listed_size_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("oauth2_pop3.pop3.outstanding.SLACK", 200_000)
+    monkeypatch.setattr("oauth2_pop3.retrieval.outstanding.SLACK", 200_000)
     with served(20) as (server, run, order):
         endless = b"+OK\r\n" + b"line\r\n" * 100_000
         server.other = lambda session, line: endless if line == "RETR 6" else None
